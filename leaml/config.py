@@ -1,0 +1,237 @@
+"""Settings of the stages: frozen dataclasses that check themselves. Their JSON in a run's directory is the record.
+
+The app and the command line build the same classes. `from_json` refuses unknown keys, so that a misspelt
+setting is never silently the default.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from leaml.errors import ConfigError
+from leaml.records import METHODS
+
+BUNDLED_MODEL = "leaml-mini"
+
+GENERATOR_STAGES = ("captions", "importance", "generator", "judge", "sample")
+"""From labels and images to pseudo question-answer pairs, in order."""
+MODEL_STAGES = ("finetune", "evaluate")
+STAGES = GENERATOR_STAGES + MODEL_STAGES
+
+
+class JsonConfig:
+    """Turns a frozen dataclass into JSON values and back."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload,no-any-return]
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the settings that `to_json` wrote.
+
+        Raises:
+            ConfigError: On an unknown setting or a value that cannot work.
+        """
+        hints = typing.get_type_hints(cls)
+        unknown = sorted(set(values) - set(hints))
+        if unknown:
+            raise ConfigError(f"Unknown setting {unknown[0]!r} of {cls.__name__}. Known: {', '.join(sorted(hints))}.")
+        return cls(**{name: _typed(hints[name], value) for name, value in values.items()})
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    """Return a JSON value as the type that a field asks for, where that is a nested config or a tuple."""
+    if isinstance(hint, types.UnionType):
+        hint = next((part for part in typing.get_args(hint) if part is not type(None)), hint)
+    if isinstance(hint, type) and issubclass(hint, JsonConfig) and isinstance(value, Mapping):
+        return hint.from_json(value)
+    return tuple(value) if typing.get_origin(hint) is tuple else value
+
+
+def require(condition: bool, name: str, value: object, wanted: str) -> None:
+    """Raise a ConfigError that names the setting, its value and what would work, unless the condition holds."""
+    if not condition:
+        raise ConfigError(f"{name} is {value!r}, but must be {wanted}.")
+
+
+@dataclass(frozen=True)
+class TrainConfig(JsonConfig):
+    """One training run of AdamW with cosine decay.
+
+    Attributes:
+        steps: Optimizer updates.
+        batch_size: Samples an update.
+        learning_rate: At the end of warm-up.
+        weight_decay: Decoupled; acts on the entries that are trained only.
+        warmup_steps: Updates of linear warm-up.
+        clip_norm: Largest L2 norm of the gradient over the trained entries.
+        checkpoint_every: Updates between checkpoints.
+        seed: Of the data order and of everything random in training.
+    """
+
+    steps: int
+    batch_size: int = 16
+    learning_rate: float = 1e-5
+    weight_decay: float = 0.0
+    warmup_steps: int = 5
+    clip_norm: float = 1.0
+    checkpoint_every: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        require(self.steps >= 1, "steps", self.steps, "at least 1")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        require(0 <= self.warmup_steps <= self.steps, "warmup_steps", self.warmup_steps, f"0 to {self.steps} (steps)")
+        require(self.clip_norm > 0, "clip_norm", self.clip_norm, "above 0")
+        require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
+
+
+@dataclass(frozen=True)
+class SelectionConfig(JsonConfig):
+    """Which weights may move: the top-K of each output row (LEAML, Eq. 6).
+
+    Attributes:
+        row_budget: Entries a row (int >= 1) or share of a row (float in (0, 1]).
+    """
+
+    row_budget: int | float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the budget."""
+        whole = isinstance(self.row_budget, int) and self.row_budget >= 1
+        share = isinstance(self.row_budget, float) and 0 < self.row_budget <= 1
+        require(whole or share, "row_budget", self.row_budget, "a whole number from 1, or a share above 0 up to 1.0")
+
+
+@dataclass(frozen=True)
+class SamplingConfig(JsonConfig):
+    """How pseudo pairs are drawn from the generator: nucleus sampling over the unlabelled images."""
+
+    pairs_per_image: int = 4
+    top_p: float = 0.9
+    temperature: float = 1.0
+    max_new_tokens: int = 72
+    batch_size: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        require(self.pairs_per_image >= 1, "pairs_per_image", self.pairs_per_image, "at least 1")
+        require(0 < self.top_p <= 1, "top_p", self.top_p, "above 0 and at most 1")
+        require(self.temperature > 0, "temperature", self.temperature, "above 0")
+        require(self.max_new_tokens >= 1, "max_new_tokens", self.max_new_tokens, "at least 1")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+
+
+@dataclass(frozen=True)
+class GeneratorConfig(JsonConfig):
+    """Stage 1: a question generator trained on labels and teacher captions, then sampled.
+
+    Attributes:
+        model: Name or path of the pretrained model.
+        train: The generator's training; half of each batch are labels, half captions.
+        judge: Training of the labels-only VQA model that scores agreement.
+        selection: Which weights move; None trains every decoder weight.
+        caption_weight: lambda of L_G = L_QA + lambda * L_C.
+        sampling: How pairs are drawn.
+        round: Number of the loop's round, from 1.
+    """
+
+    model: str = BUNDLED_MODEL
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=150, learning_rate=3e-3))
+    judge: TrainConfig = field(default_factory=lambda: TrainConfig(steps=80, learning_rate=5e-4))
+    selection: SelectionConfig | None = field(default_factory=SelectionConfig)
+    caption_weight: float = 1.0
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    round: int = 1
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        require(self.caption_weight >= 0, "caption_weight", self.caption_weight, "0 or more")
+        require(self.round >= 1, "round", self.round, "at least 1")
+
+
+@dataclass(frozen=True)
+class LoraConfig(JsonConfig):
+    """The LoRA baseline (Hu et al. 2021), on every linear layer of the decoder."""
+
+    rank: int = 16
+    alpha: int = 32
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        require(self.rank >= 1, "rank", self.rank, "at least 1")
+        require(self.alpha >= 1, "alpha", self.alpha, "at least 1")
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(JsonConfig):
+    """Stage 2: the VQA model, trained from the pretrained checkpoint and evaluated on the test questions.
+
+    Attributes:
+        method: `zero_shot` trains nothing; `full_finetune` and `lora` see the labels only; `leaml` adds every
+            valid pseudo pair that nobody rejected; `leaml_reviewed` adds only pairs that a person accepted or edited.
+        lora: Used by the method `lora`.
+        label_share: Share of each batch drawn from the labels where pseudo pairs exist.
+    """
+
+    method: Literal["zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"]
+    model: str = BUNDLED_MODEL
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=150, learning_rate=5e-4))
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    label_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        require(self.method in METHODS, "method", self.method, "one of " + ", ".join(METHODS))
+        require(0 < self.label_share <= 1, "label_share", self.label_share, "above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class RunConfig(JsonConfig):
+    """What one background run does: its stages in order, with the settings of its kind.
+
+    Attributes:
+        stages: A leading part of GENERATOR_STAGES, or MODEL_STAGES.
+        generator: For runs that make pseudo pairs.
+        finetune: For runs that make and evaluate a model.
+    """
+
+    stages: tuple[str, ...]
+    generator: GeneratorConfig | None = None
+    finetune: FinetuneConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the stages are a chain, and that their settings are there."""
+        chain = GENERATOR_STAGES if self.generator else MODEL_STAGES
+        require(
+            (self.generator is None) != (self.finetune is None),
+            "stages",
+            self.stages,
+            "given with the settings of either a generator or a model",
+        )
+        require(
+            len(self.stages) > 0 and self.stages == chain[: len(self.stages)],
+            "stages",
+            self.stages,
+            "a leading part of " + ", ".join(chain),
+        )
+
+
+def generator_run(config: GeneratorConfig, *, until: str = GENERATOR_STAGES[-1]) -> RunConfig:
+    """Return a run that makes pseudo pairs, or stops after an earlier stage."""
+    require(until in GENERATOR_STAGES, "stage", until, "one of " + ", ".join(GENERATOR_STAGES))
+    return RunConfig(stages=GENERATOR_STAGES[: GENERATOR_STAGES.index(until) + 1], generator=config)
+
+
+def model_run(config: FinetuneConfig, *, until: str = MODEL_STAGES[-1]) -> RunConfig:
+    """Return a run that trains one VQA model and evaluates it on the test questions."""
+    require(until in MODEL_STAGES, "stage", until, "one of " + ", ".join(MODEL_STAGES))
+    return RunConfig(stages=MODEL_STAGES[: MODEL_STAGES.index(until) + 1], finetune=config)

@@ -1,0 +1,143 @@
+"""Batched decoding with a key-value cache: greedy answers, nucleus samples, and option probabilities.
+
+The image and the prompt are run once (`prefill`); samples of one image and the options of one question then share
+that cache.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from leaml.backbone import Backbone, Encoded
+
+
+@dataclass
+class Prefix:
+    """Prompts that were run through the model and can be continued.
+
+    Attributes:
+        cache: transformers' key-value cache of B rows.
+        mask: `[B, S]`, 0 on left padding.
+        logits: `[B, V]`, of the token after each prompt.
+    """
+
+    cache: Any
+    mask: Tensor
+    logits: Tensor
+
+    def repeat(self, times: int) -> None:
+        """Repeat each row, in place, so that several continuations of one prompt run side by side."""
+        self.cache.batch_repeat_interleave(times)
+        self.mask = self.mask.repeat_interleave(times, dim=0)
+        self.logits = self.logits.repeat_interleave(times, dim=0)
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but these, in place."""
+        self.cache.batch_select_indices(rows)
+        self.mask, self.logits = self.mask[rows], self.logits[rows]
+
+
+@torch.inference_mode()
+def prefill(backbone: Backbone, prompts: Sequence[str], features: Tensor) -> Prefix:
+    """Run prompts `[B]` with their images' features `[B, T, D]` and return the state to continue from."""
+    rows = [backbone.prompt_ids(prompt, features.shape[1]) for prompt in prompts]
+    encoded = backbone.pad(rows, left=True)
+    output = backbone.hidden_states(encoded, features, use_cache=True)
+    logits = backbone.logits(output.last_hidden_state[:, -1])
+    return Prefix(output.past_key_values, encoded.attention_mask, logits)
+
+
+@torch.inference_mode()
+def extend(backbone: Backbone, prefix: Prefix, tokens: Tensor) -> Tensor:
+    """Append tokens `[B, N]` to the prefix, in place; return `[B, N, V]` scores of what follows each of them."""
+    real = torch.ones_like(tokens)
+    prefix.mask = torch.cat([prefix.mask, real], dim=1)
+    positions = (prefix.mask.cumsum(1) - 1)[:, -tokens.shape[1] :]
+    encoded = Encoded(tokens, prefix.mask, positions)
+    output = backbone.hidden_states(encoded, None, past_key_values=prefix.cache, use_cache=True)
+    logits = backbone.logits(output.last_hidden_state)
+    prefix.logits = logits[:, -1]
+    return logits
+
+
+def greedy(backbone: Backbone, prefix: Prefix, *, max_new_tokens: int) -> list[str]:
+    """Return the most probable continuation of each row, token by token. Uses the prefix up."""
+    return [text for text, _ in _decode(backbone, prefix, max_new_tokens, lambda logits: logits.argmax(-1))]
+
+
+def nucleus(
+    backbone: Backbone,
+    prefix: Prefix,
+    *,
+    max_new_tokens: int,
+    top_p: float,
+    temperature: float,
+    generator: torch.Generator,
+) -> list[tuple[str, float]]:
+    """Return a sample of each row with its log-probability, nats a token. Uses the prefix up.
+
+    Source: nucleus sampling, Holtzman et al. 2020. The log-probability is that of the untruncated model.
+    """
+
+    def choose(logits: Tensor) -> Tensor:
+        ordered, order = functional.softmax(logits / temperature, dim=-1).sort(dim=-1, descending=True)
+        ordered[ordered.cumsum(-1) - ordered >= top_p] = 0.0
+        picked = torch.multinomial(ordered, 1, generator=generator)
+        return order.gather(1, picked).squeeze(1)
+
+    return _decode(backbone, prefix, max_new_tokens, choose)
+
+
+@torch.inference_mode()
+def option_log_probabilities(backbone: Backbone, prefix: Prefix, options: Sequence[Sequence[str]]) -> list[list[float]]:
+    """Return each option's log-probability (nats, its end token included) as the answer to each row's prompt.
+
+    Args:
+        backbone: The model.
+        prefix: B rows; it is as before afterwards.
+        options: For each row its options; rows may have different numbers of them.
+    """
+    most = max(len(row) for row in options)
+    start_logits, start_mask = prefix.logits, prefix.mask
+    result: list[list[float]] = [[] for _ in options]
+    for place in range(most):
+        rows = [backbone.target_ids(row[min(place, len(row) - 1)]) for row in options]
+        longest = max(map(len, rows))
+        tokens = torch.tensor([[*row, *([backbone.pad_id] * (longest - len(row)))] for row in rows])
+        tokens = tokens.to(start_mask.device)
+        scores = start_logits.unsqueeze(1)
+        if longest > 1:
+            scores = torch.cat([scores, extend(backbone, prefix, tokens[:, :-1])], dim=1)
+            prefix.cache.crop(-(longest - 1))
+            prefix.logits, prefix.mask = start_logits, start_mask
+        chosen = scores.log_softmax(-1).gather(2, tokens.unsqueeze(2)).squeeze(2)
+        for index, row in enumerate(rows):
+            if place < len(options[index]):
+                result[index].append(float(chosen[index, : len(row)].sum()))
+    return result
+
+
+@torch.inference_mode()
+def _decode(backbone: Backbone, prefix: Prefix, max_new_tokens: int, choose: Any) -> list[tuple[str, float]]:
+    """Continue each row until its end token; finished rows leave the batch. Returns text and nats a token."""
+    tokens: list[list[int]] = [[] for _ in range(len(prefix.mask))]
+    totals = [0.0] * len(tokens)
+    alive = torch.arange(len(tokens))
+    for step in range(max_new_tokens):
+        picked = choose(prefix.logits)
+        log_probability = prefix.logits.log_softmax(-1).gather(1, picked.unsqueeze(1)).squeeze(1)
+        for row, token, value in zip(alive.tolist(), picked.tolist(), log_probability.tolist(), strict=True):
+            tokens[row].append(token)
+            totals[row] += value
+        going = (picked != backbone.end_id).nonzero().squeeze(1)
+        if len(going) == 0 or step == max_new_tokens - 1:
+            break
+        if len(going) < len(picked):
+            prefix.keep(going)
+            alive, picked = alive[going.cpu()], picked[going]
+        extend(backbone, prefix, picked.unsqueeze(1))
+    return [(backbone.text(ids), total / len(ids)) for ids, total in zip(tokens, totals, strict=True)]

@@ -1,0 +1,107 @@
+"""Pseudo question-answer pairs of unlabelled images, from a trained generator, scored by the labels-only model."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+
+from leaml.backbone import Backbone
+from leaml.config import SamplingConfig
+from leaml.decoding import nucleus, option_log_probabilities, prefill
+from leaml.features import ImageFeatures
+from leaml.prompts import GENERATION_PROMPT, question_prompt
+from leaml.quality import SampledText, ValidPair
+from leaml.records import AnsweredQuestion, Candidate, ImageId, RunId
+
+SCORE_BATCH = 128
+
+Progress = Callable[[int, int], None]
+"""Hears (done, all)."""
+
+
+def sample_texts(
+    backbone: Backbone,
+    features: ImageFeatures,
+    image_ids: Sequence[ImageId],
+    config: SamplingConfig,
+    progress: Progress,
+) -> list[SampledText]:
+    """Return `pairs_per_image` sampled texts for each image, in the order of the images.
+
+    Each batch of images has its own random state, derived from the seed and the batch's number.
+    """
+    images_a_batch = max(1, config.batch_size // config.pairs_per_image)
+    samples: list[SampledText] = []
+    for start in range(0, len(image_ids), images_a_batch):
+        batch = image_ids[start : start + images_a_batch]
+        prefix = prefill(backbone, [GENERATION_PROMPT] * len(batch), features.batch(batch))
+        prefix.repeat(config.pairs_per_image)
+        texts = nucleus(
+            backbone,
+            prefix,
+            max_new_tokens=config.max_new_tokens,
+            top_p=config.top_p,
+            temperature=config.temperature,
+            generator=torch.Generator(backbone.device).manual_seed(config.seed * 1_000_003 + start),
+        )
+        owners = [image_id for image_id in batch for _ in range(config.pairs_per_image)]
+        samples += [SampledText(owner, *text) for owner, text in zip(owners, texts, strict=True)]
+        progress(min(start + images_a_batch, len(image_ids)), len(image_ids))
+    return samples
+
+
+def option_probabilities(
+    backbone: Backbone, features: ImageFeatures, pairs: Sequence[AnsweredQuestion], progress: Progress
+) -> list[tuple[float, ...]]:
+    """Return, for each question, the model's probability of each option; empty for an open question."""
+    result: list[tuple[float, ...]] = []
+    for start in range(0, len(pairs), SCORE_BATCH):
+        batch = pairs[start : start + SCORE_BATCH]
+        closed = [pair for pair in batch if pair.options]
+        scored: list[list[float]] = []
+        if closed:
+            prompts = [question_prompt(pair.question, pair.options) for pair in closed]
+            prefix = prefill(backbone, prompts, features.batch(pair.image_id for pair in closed))
+            scored = option_log_probabilities(backbone, prefix, [pair.options for pair in closed])
+        waiting = iter(scored)
+        result += [softmax(next(waiting)) if pair.options else () for pair in batch]
+        progress(min(start + SCORE_BATCH, len(pairs)), len(pairs))
+    return result
+
+
+def candidates(
+    pairs: Sequence[ValidPair], probabilities: Sequence[tuple[float, ...]], *, run_id: RunId, round_number: int
+) -> list[Candidate]:
+    """Return valid pairs as candidates for review; agreement is the judge's probability of the pair's answer."""
+    rows = []
+    for number, (valid, scores) in enumerate(zip(pairs, probabilities, strict=True)):
+        pair = valid.pair
+        rows.append(
+            Candidate(
+                id=f"{run_id}-{number:06d}",
+                image_id=valid.image_id,
+                question=pair.question,
+                options=pair.options,
+                answer=pair.answer,
+                type_id=valid.type_id,
+                log_probability=valid.log_probability,
+                agreement=scores[pair.options.index(pair.answer)] if scores else None,
+                option_probabilities=scores,
+                run_id=run_id,
+                round=round_number,
+            )
+        )
+    return rows
+
+
+def as_question(valid: ValidPair) -> AnsweredQuestion:
+    """Return a valid pair as a question with the answer it claims."""
+    pair = valid.pair
+    return AnsweredQuestion(valid.image_id, pair.question, pair.options, pair.answer, valid.type_id)
+
+
+def softmax(log_probabilities: Sequence[float]) -> tuple[float, ...]:
+    """Return probabilities that sum to 1."""
+    top = max(log_probabilities)
+    weights = [math.exp(value - top) for value in log_probabilities]
+    return tuple(weight / sum(weights) for weight in weights)

@@ -1,0 +1,96 @@
+"""What is minimised: the negative log-likelihood of targets given an image and a prompt (LEAML, Eqs. 2 to 4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from leaml.backbone import Backbone, Encoded
+from leaml.errors import TrainingError
+from leaml.features import ImageFeatures
+from leaml.prompts import CAPTION_PROMPT, GENERATION_PROMPT, pair_target, question_prompt
+from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId
+
+IGNORED = -100
+"""Label of tokens that are not predicted: the image, the prompt and padding."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A target text to be predicted after an image and a prompt."""
+
+    image_id: ImageId
+    prompt: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples as tensors: `encoded` `[B, S]`, `features` `[B, T, D]`, `labels` `[B, S]`, IGNORED outside targets."""
+
+    encoded: Encoded
+    features: Tensor
+    labels: Tensor
+
+
+def generation_sample(pair: AnsweredQuestion) -> Sample:
+    """Return the sample of L_QA: the pair's text given the image (Eq. 1)."""
+    return Sample(pair.image_id, GENERATION_PROMPT, pair_target(pair.question, pair.options, pair.answer))
+
+
+def caption_sample(caption: Caption) -> Sample:
+    """Return the sample of L_C: the teacher's caption given the image (Eq. 3)."""
+    return Sample(caption.image_id, CAPTION_PROMPT, caption.text)
+
+
+def answer_sample(pair: AnsweredQuestion | Candidate) -> Sample:
+    """Return the sample of L_VQA: the answer given image and question."""
+    return Sample(pair.image_id, question_prompt(pair.question, pair.options), pair.answer)
+
+
+def collate(backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample]) -> Batch:
+    """Return samples as one batch, padded on the right."""
+    prompts = [backbone.prompt_ids(sample.prompt, features.image_tokens) for sample in samples]
+    targets = [backbone.target_ids(sample.target) for sample in samples]
+    encoded = backbone.pad([prompt + target for prompt, target in zip(prompts, targets, strict=True)], left=False)
+    labels = torch.full_like(encoded.input_ids, IGNORED)
+    for row, (prompt, target) in enumerate(zip(prompts, targets, strict=True)):
+        labels[row, len(prompt) : len(prompt) + len(target)] = torch.tensor(target, device=labels.device)
+    return Batch(encoded, features.batch(sample.image_id for sample in samples), labels)
+
+
+def sequence_losses(backbone: Backbone, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return each sample's negative log-likelihood `[B]` (nats, summed over its tokens) and token counts `[B]`.
+
+    The head runs on the target tokens only: with a large vocabulary, scores of the whole prompt would dominate memory.
+    """
+    hidden = backbone.hidden_states(batch.encoded, batch.features, use_cache=False).last_hidden_state
+    predicted = batch.labels[:, 1:] != IGNORED
+    logits = backbone.logits(hidden[:, :-1][predicted])
+    token_losses = functional.cross_entropy(logits, batch.labels[:, 1:][predicted], reduction="none")
+    losses = hidden.new_zeros(predicted.shape, dtype=torch.float32).masked_scatter(predicted, token_losses)
+    return losses.sum(1), predicted.sum(1)
+
+
+def cycle_indices(count: int, batch_size: int, *, seed: int, step: int) -> list[int]:
+    """Return the samples of one step of an endless reading in shuffled passes: a function of the step alone.
+
+    Nothing needs to be remembered, so that a resumed run reads exactly what an uninterrupted one would have read.
+
+    Raises:
+        TrainingError: If there is nothing to read.
+    """
+    if count == 0:
+        raise TrainingError("Cannot train: there is no sample. Label some images first.")
+    first = step * batch_size
+    wanted = range(first, first + batch_size)
+    orders = {number: _shuffled(count, seed, number) for number in {place // count for place in wanted}}
+    return [orders[place // count][place % count] for place in wanted]
+
+
+def _shuffled(count: int, seed: int, number: int) -> list[int]:
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
+    order: list[int] = torch.randperm(count, generator=generator).tolist()
+    return order

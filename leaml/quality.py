@@ -1,0 +1,88 @@
+"""From sampled texts to candidate pairs: what counts as valid, and which of several answers is kept.
+
+Not covered yet: soft weights, quotas, and a learned acceptance score.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from leaml.prompts import ParsedPair, match_option, normalise_answer, parse_pair
+from leaml.records import AnsweredQuestion, ImageId, QuestionType
+
+
+@dataclass(frozen=True)
+class SampledText:
+    """One text that a generator wrote about an image, with its log-probability (nats a token)."""
+
+    image_id: ImageId
+    text: str
+    log_probability: float
+
+
+@dataclass(frozen=True)
+class ValidPair:
+    """A sampled pair that can be asked and answered; `votes` samples of this image wrote it."""
+
+    image_id: ImageId
+    pair: ParsedPair
+    type_id: str | None
+    log_probability: float
+    votes: int = 1
+
+
+class PairChecker:
+    """Decides whether a sampled text is a usable pair.
+
+    A question that the experts ask must have their options. Where the experts only ask questions from the project's
+    list, a question outside that list is none of this domain and is turned down.
+    """
+
+    def __init__(self, question_types: Sequence[QuestionType], labels: Sequence[AnsweredQuestion]) -> None:
+        """Learn from the project's question types and the labels which questions are asked."""
+        self._types = {normalise_answer(kind.question): kind for kind in question_types}
+        self._free_questions = any(label.type_id is None for label in labels)
+
+    def check(self, sample: SampledText) -> ValidPair | str:
+        """Return the pair, or the reason for turning it down."""
+        pair = parse_pair(sample.text)
+        if pair is None:
+            return "no complete pair"
+        kind = self._types.get(normalise_answer(pair.question))
+        if kind is None and not self._free_questions:
+            return "question that nobody asked"
+        if kind is not None:
+            if {*map(normalise_answer, kind.options)} != {*map(normalise_answer, pair.options)}:
+                return "other options than the question has"
+            pair = ParsedPair(kind.question, kind.options, pair.answer)
+        if pair.options:
+            option = match_option(pair.answer, pair.options)
+            if option is None:
+                return "answer outside its options"
+            pair = replace(pair, answer=option)
+        return ValidPair(sample.image_id, pair, kind.id if kind else None, sample.log_probability)
+
+
+def choose_pairs(
+    checker: PairChecker, samples: Iterable[SampledText]
+) -> tuple[list[ValidPair], dict[str, int]]:
+    """Return one answer for each image and question, and how many samples were turned down by reason.
+
+    Where the samples of an image answer one question differently, the answer written most often is kept, and the
+    more probable one where that is a tie: two contradicting targets would teach nothing.
+    """
+    refused: Counter[str] = Counter()
+    answers: dict[tuple[ImageId, str], list[ValidPair]] = defaultdict(list)
+    for sample in samples:
+        result = checker.check(sample)
+        if isinstance(result, str):
+            refused[result] += 1
+        else:
+            answers[result.image_id, normalise_answer(result.pair.question)].append(result)
+    return [_elect(found) for found in answers.values()], dict(refused)
+
+
+def _elect(found: list[ValidPair]) -> ValidPair:
+    votes = Counter(normalise_answer(pair.pair.answer) for pair in found)
+    winner = max(found, key=lambda pair: (votes[normalise_answer(pair.pair.answer)], pair.log_probability))
+    return replace(winner, votes=votes[normalise_answer(winner.pair.answer)])

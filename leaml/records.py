@@ -1,0 +1,197 @@
+"""The typed rows that the parts of the project exchange. Plain values: nothing here reads or writes.
+
+Times are UTC `datetime`s. An image is named by the SHA-256 of its file's bytes, so that the same picture
+imported twice is one image.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NewType
+
+ImageId = NewType("ImageId", str)
+RunId = NewType("RunId", str)
+
+Split = Literal["pool", "test"]
+"""`pool`: may be labelled, captioned and trained on. `test`: only ever evaluated on."""
+
+ReviewAction = Literal["accept", "edit", "reject", "skip", "undo"]
+RejectReason = Literal[
+    "wrong answer", "not visible", "unclear question", "wrong options", "duplicate", "not useful"
+]
+REJECT_REASONS: tuple[RejectReason, ...] = (
+    "wrong answer",
+    "not visible",
+    "unclear question",
+    "wrong options",
+    "duplicate",
+    "not useful",
+)
+METHODS = ("zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed")
+"""The models of one comparison, in the order in which they are shown."""
+Method = Literal["zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"]
+
+
+@dataclass(frozen=True)
+class QuestionType:
+    """A question that is asked of many images, with its fixed list of answers (empty: an open question)."""
+
+    id: str
+    question: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Project:
+    """What a workspace is about."""
+
+    name: str
+    description: str
+    question_types: tuple[QuestionType, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One image.
+
+    Attributes:
+        id: SHA-256 of the file's bytes, hexadecimal.
+        name: The file's name as it was brought in.
+        path: Where the copy lies, relative to the workspace.
+        group: Images of one group (a patient, a procedure, near-duplicate frames) share one split.
+        split: Fixed at import.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    id: ImageId
+    name: str
+    path: str
+    group: str
+    split: Split
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about an image, with its options (empty: open). `type_id` is None for a free question."""
+
+    image_id: ImageId
+    question: str
+    options: tuple[str, ...]
+    type_id: str | None = None
+
+
+@dataclass(frozen=True)
+class AnsweredQuestion:
+    """A question with the answer that counts as right: a label, a reference answer, or a reviewed pair."""
+
+    image_id: ImageId
+    question: str
+    options: tuple[str, ...]
+    answer: str
+    type_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Label:
+    """A current label, as it stands after edits and undos.
+
+    Attributes:
+        event_id: The event that last set it; undo names this.
+        seconds: How long the question was on the screen.
+    """
+
+    event_id: int
+    pair: AnsweredQuestion
+    author: str
+    seconds: float
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A teacher's description of one image."""
+
+    image_id: ImageId
+    text: str
+    teacher: str
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pseudo question-answer pair written by a generator, before anyone has looked at it.
+
+    Attributes:
+        id: Unique and reproducible: run id, image id and a number.
+        log_probability: Of the answer given image and question under the generator, nats a token (<= 0).
+        agreement: Probability in [0, 1] that the model trained on labels alone gives to the answer among
+            the options; None where the question has no options.
+        option_probabilities: That model's probability of each option, in the options' order; may be empty.
+        round: Number of the loop's round that wrote it, from 1.
+    """
+
+    id: str
+    image_id: ImageId
+    question: str
+    options: tuple[str, ...]
+    answer: str
+    type_id: str | None
+    log_probability: float
+    agreement: float | None
+    option_probabilities: tuple[float, ...]
+    run_id: RunId
+    round: int
+
+
+@dataclass(frozen=True)
+class Review:
+    """One decision about a candidate. For an edit, `pair` is the new value; for the rest it is as shown."""
+
+    candidate_id: str
+    action: ReviewAction
+    pair: AnsweredQuestion
+    reason: RejectReason | None
+    author: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ReviewCounts:
+    """How far the review of the current candidates is."""
+
+    open: int
+    accepted: int
+    edited: int
+    rejected: int
+    skipped: int
+    median_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One model's answer to one test question.
+
+    Attributes:
+        correct: Exact match of the normalised option text; an answer outside the list is wrong.
+        option_probabilities: In the options' order; may be empty.
+    """
+
+    image_id: ImageId
+    type_id: str
+    question: str
+    options: tuple[str, ...]
+    reference: str
+    answer: str
+    correct: bool
+    option_probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate in [0, 1] with its 95% interval."""
+
+    value: float
+    low: float
+    high: float

@@ -1,0 +1,170 @@
+"""The training loop, for the generator and for every VQA model, and what may move in each.
+
+`train` is the whole loop: read a batch, take the loss, step, report, save. What differs between methods is which
+entries the optimizer owns and which samples the batches hold.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from leaml.checkpoint import load_checkpoint, save_checkpoint
+from leaml.config import TrainConfig
+from leaml.errors import TrainingError
+
+Loss = tuple[Tensor, dict[str, float]]
+"""The value to minimise, and figures to report."""
+
+
+class Cancelled(Exception):
+    """The run was asked to stop, and has saved its state."""
+
+
+class Report(Protocol):
+    """Where a stage says how far it is, and hears that it should stop."""
+
+    def progress(self, stage: str, step: int, total: int, **figures: float) -> None:
+        """Record one step."""
+
+    def cancelled(self) -> bool:
+        """Tell whether the run should stop."""
+
+
+class Optimizer(Protocol):
+    """What the loop needs of an optimizer; `SelectedAdamW` and `DenseAdamW` have it."""
+
+    def clip(self, max_norm: float) -> float:
+        """Scale the gradient to at most this norm; return the norm before."""
+
+    def step(self, learning_rate: float) -> None:
+        """Update, and forget the gradient."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a resumed run needs, the trained values included."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`."""
+
+    def close(self) -> None:
+        """Freeze the weights again."""
+
+
+class DenseAdamW:
+    """AdamW over whole weights: full fine-tuning, and the adapters of LoRA."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, weight_decay: float = 0.0) -> None:
+        """Own these weights and let them require gradients."""
+        self._parameters = [parameter.requires_grad_(True) for parameter in parameters]
+        self._adam = torch.optim.AdamW(self._parameters, weight_decay=weight_decay, fused=True)
+
+    @property
+    def selected(self) -> int:
+        """Number of entries that are trained."""
+        return sum(parameter.numel() for parameter in self._parameters)
+
+    def clip(self, max_norm: float) -> float:
+        """Scale the gradient to at most this L2 norm; return the norm before."""
+        return float(nn.utils.clip_grad_norm_(self._parameters, max_norm))
+
+    def step(self, learning_rate: float) -> None:
+        """Update the weights and drop their gradients."""
+        self._adam.param_groups[0]["lr"] = learning_rate
+        self._adam.step()
+        self._adam.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights and Adam's state."""
+        return {"weights": [p.detach() for p in self._parameters], "adam": self._adam.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`, the weights included.
+
+        Raises:
+            TrainingError: If the state is of another model.
+        """
+        mine, saved = [p.shape for p in self._parameters], [weight.shape for weight in state["weights"]]
+        if mine != saved:
+            raise TrainingError("The checkpoint's weights have other shapes than this model's. Start a new run.")
+        with torch.no_grad():
+            for parameter, weight in zip(self._parameters, state["weights"], strict=True):
+                parameter.copy_(weight)
+        self._adam.load_state_dict(state["adam"])
+
+    def close(self) -> None:
+        """Freeze the weights."""
+        for parameter in self._parameters:
+            parameter.requires_grad_(False)
+            parameter.grad = None
+
+
+def train(
+    stage: str,
+    optimizer: Optimizer,
+    loss_of_step: Callable[[int], Loss],
+    config: TrainConfig,
+    *,
+    checkpoints: Path,
+    report: Report,
+    device: torch.device,
+) -> dict[str, float]:
+    """Run the whole training, or the rest of it where a checkpoint lies; return the last step's figures.
+
+    Args:
+        stage: Its name in the reports, and of its folder of checkpoints.
+        optimizer: Owns the entries that move.
+        loss_of_step: From a step's number, counted from 0, the loss of that step's batch.
+        config: Steps, learning rate, clipping, checkpoints.
+        checkpoints: Folder of the run's checkpoints.
+        report: Hears each step.
+        device: Chooses autocast.
+
+    Raises:
+        TrainingError: If the loss or the gradient is not finite; the last checkpoint stays.
+        Cancelled: If the report says so; the state is saved first.
+    """
+    folder = checkpoints / stage
+    torch.manual_seed(config.seed)
+    start, figures = 0, {}
+    if (saved := load_checkpoint(folder)) is not None:
+        start, figures = saved[0], saved[1]["figures"]
+        optimizer.load_state_dict(saved[1]["optimizer"])
+    for step in range(start, config.steps):
+        began = time.perf_counter()
+        with autocast(device):
+            loss, figures = loss_of_step(step)
+        loss.backward()
+        norm = optimizer.clip(config.clip_norm)
+        if not (math.isfinite(float(loss)) and math.isfinite(norm)):
+            raise TrainingError(
+                f"The {stage} training broke at step {step + 1}: loss {float(loss):.3g}, gradient norm {norm:.3g}. "
+                "Lower the learning rate and start a new run."
+            )
+        optimizer.step(learning_rate(config, step))
+        done = step + 1
+        report.progress(stage, done, config.steps, **figures, norm=norm, step_s=time.perf_counter() - began)
+        cancelled = report.cancelled()
+        if cancelled or done % config.checkpoint_every == 0 or done == config.steps:
+            save_checkpoint(folder, done, {"optimizer": optimizer.state_dict(), "figures": figures})
+        if cancelled:
+            raise Cancelled
+    optimizer.close()
+    return figures
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Return the learning rate of a step counted from 0: linear warm-up, then a cosine to zero."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    share = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def autocast(device: torch.device) -> AbstractContextManager[None]:
+    """Return the context of the forward pass: float32 weights, bfloat16 products."""
+    return torch.autocast(device.type, dtype=torch.bfloat16)

@@ -1,0 +1,39 @@
+"""Settings check themselves and survive JSON."""
+
+import json
+
+import pytest
+
+from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, SelectionConfig, TrainConfig, generator_run, model_run
+from leaml.errors import ConfigError
+
+
+@pytest.mark.parametrize("run", [generator_run(GeneratorConfig(selection=None)), model_run(FinetuneConfig("lora"))])
+def test_json_and_back(run):
+    assert RunConfig.from_json(json.loads(json.dumps(run.to_json()))) == run
+
+
+def test_unknown_settings_are_refused():
+    with pytest.raises(ConfigError, match="Unknown setting 'stepz' of TrainConfig"):
+        TrainConfig.from_json({"stepz": 3})
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: TrainConfig(steps=0), "steps is 0, but must be at least 1"),
+        (lambda: TrainConfig(steps=5, learning_rate=-1.0), "learning_rate is -1.0"),
+        (lambda: SelectionConfig(row_budget=1.5), "row_budget is 1.5"),
+        (lambda: SelectionConfig(row_budget=0), "row_budget is 0"),
+        (lambda: FinetuneConfig("magic"), "method is 'magic'"),  # type: ignore[arg-type]
+        (lambda: generator_run(GeneratorConfig(), until="evaluate"), "stage is 'evaluate'"),
+        (lambda: RunConfig(stages=("sample",), generator=GeneratorConfig()), "a leading part of captions"),
+    ],
+)
+def test_impossible_values_are_refused_with_what_would_work(make, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        make()
+
+
+def test_a_run_stops_after_the_stage_asked_for():
+    assert generator_run(GeneratorConfig(), until="importance").stages == ("captions", "importance")
