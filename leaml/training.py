@@ -140,9 +140,9 @@ def train(
             loss, figures = loss_of_step(step)
         loss.backward()
         norm = optimizer.clip(config.clip_norm)
-        if not (math.isfinite(float(loss)) and math.isfinite(norm)):
+        if not (math.isfinite(loss.item()) and math.isfinite(norm)):
             raise TrainingError(
-                f"The {stage} training broke at step {step + 1}: loss {float(loss):.3g}, gradient norm {norm:.3g}. "
+                f"The {stage} training broke at step {step + 1}: loss {loss.item():.3g}, gradient norm {norm:.3g}. "
                 "Lower the learning rate and start a new run."
             )
         optimizer.step(learning_rate(config, step))

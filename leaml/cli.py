@@ -1,0 +1,269 @@
+"""`python -m leaml ...`: everything the app can do, without a browser.
+
+Exit codes: 0 done; 1 a LeamlError, its sentence on standard error; 2 wrong arguments; 130 interrupted (runs go on).
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from leaml.config import (
+    GENERATOR_STAGES,
+    MODEL_STAGES,
+    FinetuneConfig,
+    GeneratorConfig,
+    RunConfig,
+    SelectionConfig,
+    generator_run,
+    model_run,
+)
+from leaml.data.export import export_pairs
+from leaml.data.folder import import_folder
+from leaml.data.project_folder import SAMPLES, import_project
+from leaml.errors import ConfigError, LeamlError
+from leaml.experts import label_from_references, review_with_policy
+from leaml.freeze import freeze
+from leaml.ingest import ingest_finished
+from leaml.jobs import Jobs, RunState
+from leaml.loop import run_round
+from leaml.records import METHODS, RunId
+from leaml.store import Store
+
+DEFAULT_WORKSPACE = Path("workspace")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        arguments.command(arguments)
+    except LeamlError as error:
+        print(f"leaml: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nleaml: interrupted. Background runs go on; see `python -m leaml runs`.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(prog="python -m leaml", description=__doc__.splitlines()[0])
+    parser.add_argument("--workspace", type=Path, default=DEFAULT_WORKSPACE, help="folder of the project [./workspace]")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_data_commands(commands)
+    _add_run_commands(commands)
+    _add_loop_command(commands)
+    return parser
+
+
+def _add_data_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("import", help="bring in a sample, a project folder, or a folder of images")
+    command.add_argument("folder", type=Path, nargs="?", help="project folder (with project.json) or folder of images")
+    command.add_argument("--sample", choices=SAMPLES, help="a project that comes with LEAML Studio")
+    command.add_argument("--name", help="name of the project, for a folder of images")
+    command.set_defaults(command=_import)
+    command = commands.add_parser("label", help="answer questions from the reference answers, as a simulated expert")
+    command.add_argument("--count", type=int, default=40, help="how many questions [40]")
+    command.add_argument("--seed", type=int, default=0)
+    command.set_defaults(command=_label)
+    command = commands.add_parser("review", help="decide on pseudo pairs by a policy")
+    command.add_argument("--policy", required=True, help="reference, accept-all, or threshold=X (agreement, 0 to 1)")
+    command.add_argument("--limit", type=int, help="at most so many [all]")
+    command.set_defaults(command=_review)
+    command = commands.add_parser("export", help="write labels and accepted pairs")
+    command.add_argument("file", type=Path, help="ends in .parquet, .jsonl, or .json (LLaVA conversations)")
+    command.set_defaults(command=_export)
+
+
+def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("run", help="train or sample in the background: every step up to the one named")
+    command.add_argument("stage", choices=(*GENERATOR_STAGES, *MODEL_STAGES))
+    command.add_argument("--method", choices=METHODS, default="leaml_reviewed", help="for finetune and evaluate")
+    command.add_argument("--model", help="name or path of the pretrained model [the bundled one]")
+    command.add_argument("--steps", type=int, help="training steps of the generator or of the model")
+    command.add_argument("--row-budget", type=_row_budget, help="K entries a row, a share such as 0.1, or `all`")
+    command.add_argument("--detach", action="store_true", help="start it and return at once")
+    command.set_defaults(command=_run)
+    command = commands.add_parser("runs", help="list background runs; show, cancel or resume one")
+    command.add_argument("action", nargs="?", choices=("list", "show", "cancel", "resume"), default="list")
+    command.add_argument("run", nargs="?", help="its name, such as r0001")
+    command.set_defaults(command=_runs)
+
+
+def _add_loop_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("loop", help="one whole round with a simulated expert, in a fresh workspace")
+    command.add_argument("--sample", choices=SAMPLES, default=SAMPLES[0])
+    command.add_argument("--labels", type=int, default=40, help="questions that the expert answers [40]")
+    command.add_argument("--policy", default="reference", help="how the expert reviews [reference]")
+    command.add_argument("--reviews", type=int, default=200, help="pairs that the expert reviews at most [200]")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--json", type=Path, metavar="FILE", help="where to write the result")
+    command.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the workspace there; it must be new")
+    command.set_defaults(command=_loop)
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    if (arguments.folder is None) == (arguments.sample is None):
+        raise ConfigError("Say what to import: either a folder, or --sample " + "|".join(SAMPLES) + ".")
+    with Store.open(arguments.workspace) as store:
+        if arguments.sample or (arguments.folder / "project.json").exists():
+            import_project(store, SAMPLES[arguments.sample] if arguments.sample else arguments.folder)
+        else:
+            import_folder(store, arguments.folder, name=arguments.name or arguments.folder.resolve().name)
+        pool, test = len(store.images("pool")), len(store.images("test"))
+    print(f"{pool + test} images in {arguments.workspace}: {pool} in the pool, {test} for the test.")
+
+
+def _label(arguments: argparse.Namespace) -> None:
+    with Store.open(arguments.workspace) as store:
+        label_from_references(store, count=arguments.count, seed=arguments.seed)
+        print(f"{len(store.labels('pool'))} labels.")
+
+
+def _review(arguments: argparse.Namespace) -> None:
+    with Store.open(arguments.workspace) as store:
+        review_with_policy(store, arguments.policy, limit=arguments.limit)
+        counts = store.review_counts()
+    print(f"Accepted {counts.accepted}, edited {counts.edited}, rejected {counts.rejected}, open {counts.open}.")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    with Store.open(arguments.workspace) as store:
+        count = export_pairs(store, arguments.file)
+    print(f"{count} question-answer pairs in {arguments.file}.")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    with Store.open(arguments.workspace) as store:
+        jobs = Jobs(arguments.workspace / "runs")
+        run_id = jobs.submit(_run_config(arguments, store).to_json(), lambda directory: freeze(store, directory))
+        print(f"Started {run_id}.")
+        if not arguments.detach:
+            _follow(jobs, run_id)
+            ingest_finished(store, jobs)
+
+
+def _run_config(arguments: argparse.Namespace, store: Store) -> RunConfig:
+    """Return the settings that the arguments of `run` ask for."""
+    if arguments.stage in MODEL_STAGES:
+        model = FinetuneConfig(arguments.method)
+        model = replace(model, model=arguments.model or model.model)
+        if arguments.steps is not None:
+            model = replace(model, train=replace(model.train, steps=arguments.steps))
+        return model_run(model, until=arguments.stage)
+    generator = GeneratorConfig(round=store.round())
+    generator = replace(generator, model=arguments.model or generator.model)
+    if arguments.steps is not None:
+        generator = replace(generator, train=replace(generator.train, steps=arguments.steps))
+    if arguments.row_budget is not None:
+        selection = None if arguments.row_budget == "all" else SelectionConfig(arguments.row_budget)
+        generator = replace(generator, selection=selection)
+    return generator_run(generator, until=arguments.stage)
+
+
+def _runs(arguments: argparse.Namespace) -> None:
+    jobs = Jobs(arguments.workspace / "runs")
+    if arguments.action == "list":
+        for run in jobs.runs():
+            state = run.state()
+            print(f"{run.id}  {state.name:<10} {', '.join(run.config()['stages']):<50} {state.detail}")
+        return
+    if arguments.run is None:
+        raise ConfigError(f"Say which run to {arguments.action}, such as `runs {arguments.action} r0001`.")
+    run_id = RunId(arguments.run)
+    if arguments.action == "cancel":
+        jobs.cancel(run_id)
+        print(f"{run_id} stops after its current step.")
+    elif arguments.action == "resume":
+        jobs.resume(run_id)
+        print(f"{run_id} goes on.")
+    else:
+        run = jobs.run(run_id)
+        shown = {"state": run.state().name, "config": run.config(), "outcome": run.outcome()}
+        print(json.dumps(shown, indent=2))
+
+
+def _loop(arguments: argparse.Namespace) -> None:
+    if arguments.keep is not None and arguments.keep.exists():
+        raise ConfigError(f"The folder {arguments.keep} exists already. Name a new one for --keep.")
+    with tempfile.TemporaryDirectory(prefix="leaml-loop-") as temporary:
+        workspace = arguments.keep or Path(temporary)
+        with Store.open(workspace) as store, Bars() as bars:
+            import_project(store, SAMPLES[arguments.sample])
+            result = run_round(
+                store,
+                Jobs(workspace / "runs"),
+                labels=arguments.labels,
+                policy=arguments.policy,
+                review_limit=arguments.reviews,
+                seed=arguments.seed,
+                watch=bars.show,
+            )
+    text = json.dumps(result.to_json(), indent=1)
+    if arguments.json is not None:
+        arguments.json.write_text(text + "\n")
+    print(text)
+
+
+def _follow(jobs: Jobs, run_id: RunId) -> None:
+    """Show a run's progress until it ends.
+
+    Raises:
+        ConfigError: If it did not end well; the message is the run's own.
+    """
+    with Bars() as bars:
+        state = jobs.wait(run_id, on_progress=lambda now: bars.show(run_id, now))
+    if state.name != "done":
+        raise ConfigError(f"{run_id} ended as {state.name}: {state.detail}")
+    print(f"{run_id} is done. Its files are in {jobs.run(run_id).path / 'output'}.")
+
+
+class Bars:
+    """A progress bar for each stage of the runs that are watched."""
+
+    def __init__(self) -> None:
+        """Begin with no bar."""
+        self._key: tuple[str, str] | None = None
+        self._bar: tqdm[None] | None = None
+
+    def show(self, name: str, state: RunState) -> None:
+        """Bring the bar up to date, or begin the next one."""
+        if state.stage is None or state.total is None:
+            return
+        if self._key != (name, state.stage):
+            self.close()
+            self._key = (name, state.stage)
+            self._bar = tqdm(total=state.total, desc=f"{name}: {state.stage}", leave=True, dynamic_ncols=True)
+        if self._bar is not None:
+            self._bar.total = state.total
+            self._bar.n = state.step or 0
+            self._bar.refresh()
+
+    def close(self) -> None:
+        """End the current bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def __enter__(self) -> "Bars":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _row_budget(text: str) -> int | float | str:
+    """Return the budget that a person typed: `all`, a whole number, or a share."""
+    if text == "all":
+        return text
+    try:
+        return int(text) if text.isdigit() else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor `all`") from None

@@ -1,0 +1,51 @@
+"""Fixtures that several test modules use: pictures, and the bundled model. The network is closed to all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from leaml.backbone import Backbone, load
+from leaml.config import BUNDLED_MODEL
+from leaml.features import ImageFeatures
+from leaml.records import AnsweredQuestion, ImageId
+
+COLOURS = ("crimson", "teal", "gold", "navy")
+
+
+def draw(path: Path, index: int) -> Path:
+    """Save a picture with one disc whose place and colour depend on the index."""
+    picture = Image.new("RGB", (160, 120), (235, 235, 225))
+    x = (30, 80, 130)[index % 3]
+    ImageDraw.Draw(picture).ellipse((x - 22, 38, x + 22, 82), fill=COLOURS[index % 4])
+    picture.save(path)
+    return path
+
+
+def place_question(image_id: str, index: int) -> AnsweredQuestion:
+    """Return a question about the place of that disc, with its right answer."""
+    options = ("left", "center", "right")
+    return AnsweredQuestion(ImageId(image_id), "Where is the disc, from left to right?", options, options[index % 3], "place")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> dict[ImageId, Path]:
+    """Six pictures on disk."""
+    return {ImageId(f"picture{n}"): draw(tmp_path / f"picture{n}.png", n) for n in range(6)}
+
+
+@pytest.fixture
+def backbone() -> Backbone:
+    """The bundled model, loaded afresh: a test may change its weights."""
+    return load(BUNDLED_MODEL, device="cpu")
+
+
+@pytest.fixture
+def features(backbone: Backbone, pictures: dict[ImageId, Path], tmp_path: Path) -> ImageFeatures:
+    """The features of the six pictures."""
+    found = ImageFeatures(backbone, tmp_path / "cache")
+    found.add(pictures)
+    return found

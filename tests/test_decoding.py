@@ -1,0 +1,55 @@
+"""Decoding with the shared cache, against transformers' own generation and against full forward passes."""
+
+import torch
+from PIL import Image
+
+from leaml.decoding import greedy, nucleus, option_log_probabilities, prefill
+from leaml.objectives import Sample, collate, sequence_losses
+
+PROMPTS = ["Where is the disc? Choose one of the following options: left|right|", "Describe the image.", "Colour?"]
+
+
+def test_greedy_equals_transformers_generation(backbone, features, pictures):
+    ids = list(pictures)[:3]
+    ours = greedy(backbone, prefill(backbone, PROMPTS, features.batch(ids)), max_new_tokens=12)
+    for prompt, image_id, text in zip(PROMPTS, ids, ours, strict=True):
+        tokens = torch.tensor([backbone.prompt_ids(prompt, features.image_tokens)])
+        pixels = backbone.processor.image_processor(images=[Image.open(pictures[image_id])], return_tensors="pt")
+        generated = backbone.model.generate(
+            input_ids=tokens, attention_mask=torch.ones_like(tokens), **pixels, max_new_tokens=12, do_sample=False
+        )
+        assert text == backbone.text(generated[0, tokens.shape[1] :].tolist())
+
+
+def test_option_scores_equal_full_forward_passes_and_leave_the_prefix(backbone, features, pictures):
+    ids = list(pictures)[:2]
+    options = [["left", "in the very middle", "right"], ["a", "b"]]
+    prefix = prefill(backbone, PROMPTS[:2], features.batch(ids))
+    before = prefix.logits.clone()
+    scores = option_log_probabilities(backbone, prefix, options)
+    assert [len(row) for row in scores] == [3, 2]
+    for image_id, prompt, names, row in zip(ids, PROMPTS, options, scores, strict=False):
+        batch = collate(backbone, features, [Sample(image_id, prompt, name) for name in names])
+        with torch.no_grad():
+            losses, _ = sequence_losses(backbone, batch)
+        torch.testing.assert_close(torch.tensor(row), -losses, rtol=1e-4, atol=1e-3)
+    again = option_log_probabilities(backbone, prefix, options)
+    assert torch.equal(prefix.logits, before)
+    torch.testing.assert_close(torch.tensor(again[0]), torch.tensor(scores[0]))
+
+
+def sampled(backbone, features, pictures, seed, top_p=0.9):
+    prefix = prefill(backbone, ["Describe the image."] * 2, features.batch(list(pictures)[:2]))
+    prefix.repeat(3)
+    generator = torch.Generator().manual_seed(seed)
+    return nucleus(backbone, prefix, max_new_tokens=10, top_p=top_p, temperature=1.0, generator=generator)
+
+
+def test_samples_are_reproducible_differ_by_seed_and_are_greedy_in_the_limit(backbone, features, pictures):
+    first = sampled(backbone, features, pictures, 1)
+    assert first == sampled(backbone, features, pictures, 1)
+    assert first != sampled(backbone, features, pictures, 2)
+    assert len(first) == 6 and all(value <= 0 for _, value in first)
+    prefix = prefill(backbone, ["Describe the image."] * 2, features.batch(list(pictures)[:2]))
+    best = greedy(backbone, prefix, max_new_tokens=10)
+    assert [text for text, _ in sampled(backbone, features, pictures, 3, top_p=1e-6)] == [t for t in best for _ in range(3)]

@@ -1,0 +1,159 @@
+"""The loop on the bundled model: resume, cancel, broken losses, and what moves."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from leaml.backbone import load
+from leaml.checkpoint import load_checkpoint, save_checkpoint
+from leaml.config import BUNDLED_MODEL, TrainConfig
+from leaml.errors import TrainingError
+from leaml.objectives import IGNORED, answer_sample, collate, cycle_indices, generation_sample, sequence_losses
+from leaml.selective import SelectedAdamW, mean_gradient_scores, select_rows
+from leaml.training import Cancelled, DenseAdamW, learning_rate, train
+from tests.conftest import place_question
+
+CONFIG = TrainConfig(steps=6, batch_size=3, learning_rate=1e-3, warmup_steps=1, checkpoint_every=2)
+
+
+class Listener:
+    """Records the steps, and asks to stop after one of them."""
+
+    def __init__(self, stop_after=math.inf):
+        self.steps, self.losses, self.stop_after = [], [], stop_after
+
+    def progress(self, stage, step, total, **figures):
+        self.steps.append(step)
+        self.losses.append(figures.get("loss"))
+
+    def cancelled(self):
+        return self.steps[-1] >= self.stop_after
+
+
+def labels():
+    return [place_question(f"picture{n}", n) for n in range(6)]
+
+
+def selected(backbone, features, budget=0.1):
+    weights = {name: layer.weight for name, layer in backbone.decoder_linears().items()}
+    batch = [generation_sample(label) for label in labels()]
+    scores = mean_gradient_scores(
+        weights, [(batch, 6)], lambda b: sequence_losses(backbone, collate(backbone, features, b))[0].mean()
+    )
+    masks = {name: select_rows(score, budget) for name, score in scores.items()}
+    return weights, masks
+
+
+def run(backbone, features, optimizer, folder, listener, config=CONFIG):
+    samples = [generation_sample(label) for label in labels()]
+
+    def loss_of_step(step):
+        chosen = [samples[i] for i in cycle_indices(6, config.batch_size, seed=config.seed, step=step)]
+        loss = sequence_losses(backbone, collate(backbone, features, chosen))[0].mean()
+        return loss, {"loss": loss.item()}
+
+    return train(
+        "test", optimizer, loss_of_step, config, checkpoints=folder, report=listener, device=torch.device("cpu")
+    )
+
+
+@pytest.mark.parametrize("kind", ["selected", "dense"])
+def test_cancelled_and_resumed_ends_like_an_uninterrupted_run(kind, features, backbone, tmp_path):
+    def optimizer_for(model):
+        if kind == "dense":
+            return DenseAdamW(model.decoder.parameters())
+        return SelectedAdamW(*selected(model, features))
+
+    whole = Listener()
+    run(backbone, features, optimizer_for(backbone), tmp_path / "whole", whole)
+    halves = load(BUNDLED_MODEL, device="cpu")
+    first, second = Listener(stop_after=3), Listener()
+    with pytest.raises(Cancelled):
+        run(halves, features, optimizer_for(halves), tmp_path / "halves", first)
+    resumed = load(BUNDLED_MODEL, device="cpu")
+    run(resumed, features, optimizer_for(resumed), tmp_path / "halves", second)
+    assert second.steps == [4, 5, 6]
+    assert first.losses + second.losses == whole.losses
+    state, expected = resumed.model.state_dict(), backbone.model.state_dict()
+    assert all(torch.equal(state[name], expected[name]) for name in expected)
+
+
+def test_only_selected_entries_of_decoder_linears_move(backbone, features, tmp_path):
+    before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
+    weights, masks = selected(backbone, features)
+    run(backbone, features, SelectedAdamW(weights, masks, weight_decay=0.1), tmp_path, Listener())
+    moved = 0
+    prefix = next(n for n, m in backbone.model.named_modules() if m is backbone.decoder)
+    masked = {f"{prefix}.{name}.weight": mask for name, mask in masks.items()}
+    for name, value in backbone.model.state_dict().items():
+        frozen = ~masked[name] if name in masked else torch.ones_like(value, dtype=torch.bool)
+        assert torch.equal(value[frozen], before[name][frozen]), name
+        moved += int((value != before[name]).sum())
+    assert moved > 0.9 * sum(int(mask.sum()) for mask in masks.values())
+
+
+def test_training_lowers_the_loss(backbone, features, tmp_path):
+    listener = Listener()
+    config = replace(CONFIG, steps=12, batch_size=6)
+    run(backbone, features, DenseAdamW(backbone.decoder.parameters()), tmp_path, listener, config)
+    assert listener.losses[-1] < 0.7 * listener.losses[0]
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(backbone, tmp_path):
+    parameter = torch.nn.Parameter(torch.ones(3))
+
+    def loss_of_step(step):
+        return (parameter * (float("nan") if step == 3 else 1.0)).sum(), {}
+
+    with pytest.raises(TrainingError, match=r"broke at step 4: loss nan.*Lower the learning rate"):
+        train(
+            "test", DenseAdamW([parameter]), loss_of_step, CONFIG, checkpoints=tmp_path, report=Listener(),
+            device=torch.device("cpu"),
+        )  # fmt: skip
+    step, state = load_checkpoint(tmp_path / "test")
+    assert step == 2 and torch.isfinite(state["optimizer"]["weights"][0]).all()
+
+
+def test_a_full_disk_is_said_and_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, 2, {"figures": {"loss": 1.0}})
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(TrainingError, match=r"checkpoint of step 4: .*No space left.*then resume"):
+        save_checkpoint(tmp_path, 4, {})
+    monkeypatch.undo()
+    assert load_checkpoint(tmp_path) == (2, {"figures": {"loss": 1.0}})
+    assert [path.name for path in tmp_path.iterdir()] == ["step_000002"]
+
+
+def test_labels_cover_the_target_and_its_end_only(backbone, features):
+    sample = answer_sample(place_question("picture1", 1))
+    batch = collate(backbone, features, [sample, generation_sample(place_question("picture2", 2))])
+    learned = batch.labels[0][batch.labels[0] != IGNORED].tolist()
+    assert learned == list(backbone.target_ids("center")) and learned[-1] == backbone.end_id
+
+
+def test_padding_does_not_change_a_loss(backbone, features):
+    short, long = answer_sample(place_question("picture1", 1)), generation_sample(place_question("picture2", 2))
+    with torch.no_grad():
+        alone = sequence_losses(backbone, collate(backbone, features, [short]))[0]
+        beside = sequence_losses(backbone, collate(backbone, features, [short, long]))[0][:1]
+    torch.testing.assert_close(alone, beside, rtol=1e-4, atol=1e-4)
+
+
+def test_each_pass_reads_every_sample_once_in_a_new_order():
+    read = [i for step in range(14) for i in cycle_indices(7, 3, seed=5, step=step)]
+    passes = [read[start : start + 7] for start in range(0, 42, 7)]
+    assert all(sorted(order) == list(range(7)) for order in passes)
+    assert len({tuple(order) for order in passes}) > 3
+
+
+def test_the_learning_rate_warms_up_and_falls_to_nearly_nothing():
+    config = TrainConfig(steps=100, learning_rate=1.0, warmup_steps=10)
+    rates = [learning_rate(config, step) for step in range(100)]
+    assert rates[0] == 0.1 and rates[9] == rates[10] == 1.0
+    assert rates[10:] == sorted(rates[10:], reverse=True) and rates[-1] < 0.01
