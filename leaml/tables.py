@@ -19,11 +19,16 @@ _PLAIN: dict[Any, pa.DataType] = {str: pa.string(), float: pa.float64(), int: pa
 
 def write_rows(path: Path, rows: Sequence[Row], row_class: type[Row]) -> None:
     """Write dataclass rows as one Parquet file; nested tuples become lists."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(arrow_table(rows, row_class), aside)
+    aside.replace(path)
+
+
+def arrow_table(rows: Sequence[Row], row_class: type[Row]) -> pa.Table:
+    """Return dataclass rows as an Arrow table."""
     schema = _schema(row_class)
     columns = [pa.array([getattr(row, field.name) for row in rows], type=field.type) for field in schema]
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(pa.Table.from_arrays(columns, schema=schema), aside)
-    aside.replace(path)
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def read_rows(path: Path, row_class: type[Row]) -> list[Row]:

@@ -1,0 +1,175 @@
+"""The DuckDB file under the store: opening, migrating, transactions, rows. Knows no table of its own but `migrations`.
+
+DuckDB lets one process hold a file. Threads of that process share it here: reads have a cursor each; a transaction
+holds a lock, and statements of the same thread inside it join it.
+"""
+
+import errno
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+
+from leaml.errors import StoreError, StoreLockedError
+from leaml.migrations import MIGRATIONS
+from leaml.tables import arrow_table
+
+Row = TypeVar("Row")
+
+
+class Database:
+    """One DuckDB file, with the schema of `leaml.migrations`."""
+
+    def __init__(self, file: Path) -> None:
+        """Open the file, made where there is none, and apply the migrations that it lacks.
+
+        Raises:
+            StoreLockedError: If another process has it open.
+            StoreError: If it cannot be opened, or a newer version wrote it.
+        """
+        self._file = file
+        self._writing = threading.RLock()
+        self._own = threading.local()  # the cursor of this thread's open transaction
+        try:
+            self._connection = duckdb.connect(str(file))
+        except duckdb.Error as error:
+            raise _opening_error(file, error) from error
+        self._migrate()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connection.close()
+
+    def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """Return a query's rows by column name.
+
+        Raises:
+            StoreError: If the query fails.
+        """
+        open_cursor = getattr(self._own, "cursor", None)
+        try:
+            cursor = open_cursor or self._connection.cursor()
+            result = cursor.execute(query, list(values))
+            names = [column[0] for column in result.description or ()]
+            found = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+            if open_cursor is None:
+                cursor.close()
+        except duckdb.Error as error:
+            raise StoreError(f"Cannot read {self._file}: {error}") from error
+        return found
+
+    @contextmanager
+    def transaction(self, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Commit all that the block does, or nothing. Inside another transaction of this thread, join it.
+
+        Args:
+            doing: What would fail, as in "Cannot {doing}".
+
+        Raises:
+            StoreError: If a statement or the commit fails; nothing was changed.
+        """
+        if (outer := getattr(self._own, "cursor", None)) is not None:
+            yield outer
+            return
+        with self._writing, self._connection.cursor() as cursor:
+            self._own.cursor = cursor
+            try:
+                cursor.begin()
+                yield cursor
+                cursor.commit()
+            except BaseException as error:
+                _roll_back(cursor)
+                if isinstance(error, duckdb.Error | OSError):
+                    raise StoreError(_failure(doing, self._file.parent, error)) from error
+                raise
+            finally:
+                self._own.cursor = None
+
+    def insert(
+        self,
+        table: str,
+        rows: Sequence[Row],
+        row_class: type[Row],
+        cursor: duckdb.DuckDBPyConnection,
+        *,
+        numbered_by: str | None = None,
+    ) -> None:
+        """Add many rows at once; a row whose key is there already is left as it is.
+
+        Args:
+            table: Has a column for each field of `row_class`.
+            rows: Dataclass rows.
+            row_class: Their class.
+            cursor: Of an open transaction.
+            numbered_by: A run's id, for tables with the columns `run_id` and `position`.
+        """
+        if not rows:
+            return
+        cursor.register("incoming", arrow_table(rows, row_class))
+        extra = "" if numbered_by is None else "? AS run_id, row_number() OVER () AS position, "
+        values = [] if numbered_by is None else [numbered_by]
+        cursor.execute(f"INSERT OR IGNORE INTO {table} BY NAME SELECT {extra}* FROM incoming", values)
+        cursor.unregister("incoming")
+
+    def append(self, table: str, values: Mapping[str, Any]) -> int:
+        """Append one event with the time and the next number; return that number when it is committed."""
+        names = ", ".join(("event_id", "at", *values))
+        marks = ", ".join("?" * len(values))
+        query = f"INSERT INTO {table} ({names}) VALUES (nextval('event_ids'), ?, {marks}) RETURNING event_id"
+        with self.transaction("save the decision") as cursor:
+            return int(cursor.execute(query, [now(), *values.values()]).fetchall()[0][0])
+
+    def _migrate(self) -> None:
+        with self.transaction("bring the workspace up to date") as cursor:
+            cursor.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, at TIMESTAMPTZ)")
+            done = cursor.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchall()[0][0]
+            if done > len(MIGRATIONS):
+                raise StoreError(
+                    f"The workspace {self._file.parent} was written by a newer version (schema {done}; this one knows "
+                    f"{len(MIGRATIONS)}). Update LEAML Studio."
+                )
+            for number, statements in enumerate(MIGRATIONS[done:], start=done + 1):
+                cursor.execute(statements)
+                cursor.execute("INSERT INTO migrations VALUES (?, ?)", [number, now()])
+
+
+def now() -> datetime:
+    """Return the time, UTC."""
+    return datetime.now(UTC)
+
+
+def record(row_class: type[Row], row: Mapping[str, Any]) -> Row:
+    """Return a query's row as a dataclass; lists become tuples, columns that it lacks are left out."""
+    names = [field.name for field in fields(row_class)]  # type: ignore[arg-type]
+    return row_class(**{name: tuple(row[name]) if isinstance(row[name], list) else row[name] for name in names})
+
+
+def _opening_error(file: Path, error: duckdb.Error) -> StoreError:
+    if "lock" not in str(error).lower():
+        return StoreError(f"Cannot open the store {file}: {error}. Choose another folder with --workspace.")
+    holder = re.search(r"PID (\d+)", str(error))
+    return StoreLockedError(
+        f"The workspace {file.parent} is already open in another process"
+        f"{f' (PID {holder[1]})' if holder else ''}. Close that one, or choose another with --workspace."
+    )
+
+
+def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
+    try:
+        cursor.rollback()
+    except duckdb.Error:
+        return  # the failed statement has ended the transaction itself
+
+
+def _failure(doing: str, workspace: Path, error: Exception) -> str:
+    full = getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC).lower() in str(error).lower()
+    if full:
+        return f"Cannot {doing}: the disk of {workspace} is full. Nothing was changed; free some space and try again."
+    return f"Cannot {doing} in {workspace}: {error}. Nothing was changed."

@@ -1,0 +1,32 @@
+"""Freezes the store's current state as a run's snapshot."""
+
+from pathlib import Path
+
+from leaml.errors import SnapshotError
+from leaml.snapshot import SnapshotTables, write_snapshot
+from leaml.store import Store
+
+
+def freeze(store: Store, directory: Path) -> None:
+    """Write what the store knows now as an immutable snapshot.
+
+    Captions of test images are left out here; a label or a pair of a test image is an error, because it can only
+    come from a fault.
+
+    Raises:
+        SnapshotError: If there is no project, or the wall between pool and test would be broken.
+    """
+    project = store.project()
+    if project is None:
+        raise SnapshotError("This workspace is empty. Import a project or a folder of images first.")
+    pool = {image.id for image in store.images("pool")}
+    tables = SnapshotTables(
+        images=store.images(),
+        labels=[label.pair for label in store.labels("pool")],
+        captions=[caption for caption in store.captions() if caption.image_id in pool],
+        reviewed=store.reviewed_pairs(),
+        pseudo=store.pseudo_pairs(),
+        question_types=project.question_types,
+        evaluation=store.references("test"),
+    )
+    write_snapshot(tables, directory, workspace=store.workspace)

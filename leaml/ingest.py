@@ -1,0 +1,46 @@
+"""Takes over into the store what finished runs left. Doing it twice changes nothing."""
+
+from datetime import UTC, datetime
+
+from leaml.config import RunConfig
+from leaml.jobs import Jobs, RunDir
+from leaml.records import Candidate, Prediction
+from leaml.snapshot import read_snapshot
+from leaml.store import ModelRow, Store
+from leaml.tables import read_rows
+
+
+def ingest_finished(store: Store, jobs: Jobs) -> int:
+    """Bring the outputs of runs that are done into the store; return how many runs were new.
+
+    Raises:
+        LeamlError: If a run's files cannot be read.
+    """
+    known = store.ingested()
+    fresh = [run for run in reversed(jobs.runs()) if run.id not in known and run.state().name == "done"]
+    for run in fresh:
+        config = RunConfig.from_json(run.config())
+        if config.finetune is not None:
+            _take_model(store, run, config)
+        elif (candidates := run.path / "output" / "candidates.parquet").exists():
+            store.add_generator_run(run.id, read_rows(candidates, Candidate))
+    return len(fresh)
+
+
+def _take_model(store: Store, run: RunDir, config: RunConfig) -> None:
+    assert config.finetune is not None
+    output = run.path / "output"
+    predictions_file, model = output / "predictions.parquet", output / "model"
+    snapshot, method = read_snapshot(run.path / "data"), config.finetune.method
+    row = ModelRow(
+        run_id=run.id,
+        method=method,
+        path=str(model.relative_to(store.workspace.resolve())) if model.exists() else "",
+        round=max(1, store.round() - 1),
+        labels=0 if method == "zero_shot" else len(snapshot.labels),
+        pairs={"leaml": len(snapshot.pseudo) + len(snapshot.reviewed), "leaml_reviewed": len(snapshot.reviewed)}.get(
+            method, 0
+        ),
+        created_at=datetime.now(UTC),
+    )
+    store.add_model(row, read_rows(predictions_file, Prediction) if predictions_file.exists() else [])

@@ -1,0 +1,173 @@
+"""Starts, resumes, cancels and lists runs as processes of their own on this computer.
+
+A worker gets its own session and an inherited, locked descriptor: it outlives whoever started it, and its lock is
+free exactly when it has ended, however it ended.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from leaml.errors import RunError
+from leaml.jobs.rundir import RunDir, RunState, lock_is_held, write_json
+from leaml.records import RunId
+
+POLL_S = 0.2
+UNFINISHED = ("queued", "running", "stalled")
+
+
+class Jobs:
+    """The runs of one workspace. Any number of processes may look at them and start them."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        """Use the folder `runs_dir`, made where there is none."""
+        self.runs_dir = runs_dir
+        runs_dir.mkdir(parents=True, exist_ok=True)
+
+    def submit(self, config: dict[str, Any], write_data: Callable[[Path], None]) -> RunId:
+        """Make a run's directory and start its worker, which waits for its turn; return its name.
+
+        Args:
+            config: `leaml.config.RunConfig` as JSON values.
+            write_data: Writes the run's snapshot into the directory it is given.
+
+        Raises:
+            LeamlError: If the snapshot cannot be written; then there is no run.
+            RunError: If the directory or the process cannot be made.
+        """
+        path = self._new_directory()
+        try:
+            write_data(path / "data")
+            for name in ("output", "checkpoints"):
+                (path / name).mkdir()
+            write_json(path / "config.json", config)
+            self._start(RunDir(path))
+        except OSError as error:
+            shutil.rmtree(path, ignore_errors=True)
+            raise RunError(f"Cannot start a run: {error}. Nothing was started.") from error
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        return RunId(path.name)
+
+    def resume(self, run_id: RunId) -> None:
+        """Start a stopped run's worker again; it goes on where it was.
+
+        Raises:
+            RunError: If the run is done or still going.
+        """
+        run = self.run(run_id)
+        state = run.state().name
+        if state == "done" or state in UNFINISHED:
+            raise RunError(f"The run {run_id} is {state}, so there is nothing to resume.")
+        for name in ("cancel", "outcome.json", "turn"):
+            (run.path / name).unlink(missing_ok=True)
+        self._start(run)
+
+    def cancel(self, run_id: RunId) -> None:
+        """Ask a run to stop after its current step; its state is saved.
+
+        Raises:
+            RunError: If it has ended already.
+        """
+        run = self.run(run_id)
+        state = run.state().name
+        if state not in UNFINISHED:
+            raise RunError(f"The run {run_id} has ended already ({state}), so there is nothing to cancel.")
+        run.request_cancel()
+
+    def run(self, run_id: RunId) -> RunDir:
+        """Return one run.
+
+        Raises:
+            RunError: If there is none of this name.
+        """
+        path = self.runs_dir / run_id
+        if Path(run_id).name != run_id or not (path / "config.json").is_file():
+            raise RunError(f"There is no run {run_id!r} in {self.runs_dir}. `runs` lists those there are.")
+        return RunDir(path)
+
+    def runs(self) -> list[RunDir]:
+        """Return all runs, newest first."""
+        names = (path.parent for path in self.runs_dir.glob("r*/config.json"))
+        return [RunDir(path) for path in sorted(names, reverse=True)]
+
+    def wait(
+        self, run_id: RunId, *, on_progress: Callable[[RunState], None] | None = None, timeout_s: float | None = None
+    ) -> RunState:
+        """Wait for a run's end and return its state.
+
+        Raises:
+            RunError: If it takes longer than `timeout_s`.
+        """
+        run, began = self.run(run_id), time.monotonic()
+        while (state := run.state()).name in UNFINISHED:
+            if on_progress is not None:
+                on_progress(state)
+            if timeout_s is not None and time.monotonic() - began > timeout_s:
+                raise RunError(f"The run {run_id} is still {state.name} after {timeout_s:.0f} s.")
+            time.sleep(POLL_S)
+        if on_progress is not None:
+            on_progress(state)
+        return state
+
+    def _new_directory(self) -> Path:
+        """Return a new directory with the next number; making it is what reserves the number."""
+        number = 1 + max((int(path.name[1:]) for path in self.runs_dir.glob("r[0-9]*")), default=0)
+        while True:
+            path = self.runs_dir / f"r{number:04d}"
+            try:
+                path.mkdir()
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise RunError(f"Cannot make a folder for the run: {error}. Nothing was started.") from error
+            else:
+                return path
+
+    def _start(self, run: RunDir) -> None:
+        lock = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise RunError(f"The run {run.id} has a worker already.") from None
+        try:
+            with (run.path / "log.txt").open("a") as log:
+                subprocess.Popen(
+                    [sys.executable, "-m", "leaml.worker", str(run.path), "--lock", str(lock)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    pass_fds=[lock],
+                )
+        finally:
+            os.close(lock)  # the worker's copy keeps the lock
+
+
+def wait_for_turn(run: RunDir, *, stop: Callable[[], bool]) -> bool:
+    """Wait until no earlier run of this workspace is alive; return False where `stop` says so first.
+
+    First in, first out, by the runs' numbers. A resumed run keeps its number, and so its place.
+    """
+    while any(_goes_first(other, run.path) for other in run.path.parent.glob("r*")):
+        if stop():
+            return False
+        time.sleep(POLL_S)
+    (run.path / "turn").touch()
+    # Two workers may have looked at the same moment: the later number steps back if an earlier one has the turn.
+    return not stop()
+
+
+def _goes_first(other: Path, mine: Path) -> bool:
+    """Tell whether another run is alive, and is before this one or has begun already."""
+    if other == mine or not lock_is_held(other / "lock"):
+        return False
+    return other.name < mine.name or (other / "turn").exists()
