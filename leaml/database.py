@@ -120,7 +120,7 @@ class Database:
 
     def append(self, table: str, values: Mapping[str, Any]) -> int:
         """Append one event with the time and the next number; return that number when it is committed."""
-        names = ", ".join(("event_id", "at", *values))
+        names = ", ".join(("event_id", '"at"', *values))
         marks = ", ".join("?" * len(values))
         query = f"INSERT INTO {table} ({names}) VALUES (nextval('event_ids'), ?, {marks}) RETURNING event_id"
         with self.transaction("save the decision") as cursor:
@@ -128,7 +128,7 @@ class Database:
 
     def _migrate(self) -> None:
         with self.transaction("bring the workspace up to date") as cursor:
-            cursor.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, at TIMESTAMPTZ)")
+            cursor.execute('CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, "at" TIMESTAMPTZ)')
             done = cursor.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchall()[0][0]
             if done > len(MIGRATIONS):
                 raise StoreError(

@@ -2,7 +2,7 @@
 
 MIGRATIONS: tuple[str, ...] = (
     """
-    CREATE TABLE project (name VARCHAR NOT NULL, description VARCHAR NOT NULL, at TIMESTAMPTZ NOT NULL);
+    CREATE TABLE project (name VARCHAR NOT NULL, description VARCHAR NOT NULL, "at" TIMESTAMPTZ NOT NULL);
     CREATE TABLE question_types (
         position INTEGER NOT NULL, id VARCHAR PRIMARY KEY, question VARCHAR NOT NULL, options VARCHAR[] NOT NULL);
     CREATE TABLE images (
@@ -18,7 +18,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE label_events (
         event_id BIGINT PRIMARY KEY, undoes BIGINT, image_id VARCHAR NOT NULL, question VARCHAR NOT NULL,
         options VARCHAR[] NOT NULL, answer VARCHAR NOT NULL, type_id VARCHAR, author VARCHAR NOT NULL,
-        seconds DOUBLE NOT NULL, at TIMESTAMPTZ NOT NULL);
+        seconds DOUBLE NOT NULL, "at" TIMESTAMPTZ NOT NULL);
     CREATE VIEW current_labels AS
         SELECT * FROM label_events
         WHERE undoes IS NULL AND event_id NOT IN (SELECT undoes FROM label_events WHERE undoes IS NOT NULL)
@@ -32,13 +32,13 @@ MIGRATIONS: tuple[str, ...] = (
         event_id BIGINT PRIMARY KEY, undoes BIGINT, candidate_id VARCHAR NOT NULL,
         action VARCHAR NOT NULL CHECK (action IN ('accept', 'edit', 'reject', 'skip', 'undo')),
         image_id VARCHAR NOT NULL, question VARCHAR NOT NULL, options VARCHAR[] NOT NULL, answer VARCHAR NOT NULL,
-        type_id VARCHAR, reason VARCHAR, author VARCHAR NOT NULL, seconds DOUBLE NOT NULL, at TIMESTAMPTZ NOT NULL);
+        type_id VARCHAR, reason VARCHAR, author VARCHAR NOT NULL, seconds DOUBLE NOT NULL, "at" TIMESTAMPTZ NOT NULL);
     CREATE VIEW current_reviews AS
         SELECT * FROM review_events
         WHERE undoes IS NULL AND event_id NOT IN (SELECT undoes FROM review_events WHERE undoes IS NOT NULL)
         QUALIFY row_number() OVER (PARTITION BY candidate_id ORDER BY event_id DESC) = 1;
 
-    CREATE TABLE ingested_runs (run_id VARCHAR PRIMARY KEY, kind VARCHAR NOT NULL, at TIMESTAMPTZ NOT NULL);
+    CREATE TABLE ingested_runs (run_id VARCHAR PRIMARY KEY, kind VARCHAR NOT NULL, "at" TIMESTAMPTZ NOT NULL);
     CREATE TABLE models (
         run_id VARCHAR PRIMARY KEY, method VARCHAR NOT NULL, path VARCHAR NOT NULL, round INTEGER NOT NULL,
         labels INTEGER NOT NULL, pairs INTEGER NOT NULL, created_at TIMESTAMPTZ NOT NULL);

@@ -108,7 +108,7 @@ class Store:
 
     def project(self) -> Project | None:
         """Return what the workspace is about, or None while it is empty."""
-        found = self._database.rows("SELECT name, description FROM project ORDER BY at DESC LIMIT 1")
+        found = self._database.rows('SELECT name, description FROM project ORDER BY "at" DESC LIMIT 1')
         if not found:
             return None
         types = self._database.rows("SELECT id, question, options FROM question_types ORDER BY position")

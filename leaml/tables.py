@@ -4,6 +4,7 @@ import dataclasses
 import os
 import typing
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,13 @@ from leaml.errors import ImportDataError
 
 Row = TypeVar("Row")
 
-_PLAIN: dict[Any, pa.DataType] = {str: pa.string(), float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
+_PLAIN: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    float: pa.float64(),
+    int: pa.int64(),
+    bool: pa.bool_(),
+    datetime: pa.timestamp("us", tz="UTC"),
+}
 
 
 def write_rows(path: Path, rows: Sequence[Row], row_class: type[Row]) -> None:
