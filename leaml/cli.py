@@ -99,7 +99,7 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 def _add_loop_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("loop", help="one whole round with a simulated expert, in a fresh workspace")
-    command.add_argument("--sample", choices=SAMPLES, default=SAMPLES[0])
+    command.add_argument("--sample", choices=SAMPLES, default=next(iter(SAMPLES)))
     command.add_argument("--labels", type=int, default=40, help="questions that the expert answers [40]")
     command.add_argument("--policy", default="reference", help="how the expert reviews [reference]")
     command.add_argument("--reviews", type=int, default=200, help="pairs that the expert reviews at most [200]")

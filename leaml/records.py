@@ -26,9 +26,9 @@ REJECT_REASONS: tuple[RejectReason, ...] = (
     "duplicate",
     "not useful",
 )
-METHODS = ("zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed")
-"""The models of one comparison, in the order in which they are shown."""
 Method = Literal["zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"]
+METHODS: tuple[Method, ...] = ("zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed")
+"""The models of one comparison, in the order in which they are shown."""
 
 
 @dataclass(frozen=True)

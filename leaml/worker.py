@@ -65,7 +65,7 @@ def work(run: RunDir, run_stage: Stage | None = None) -> dict[str, Any]:
         status, error = "failed", str(failure)
         traceback.print_exc()
     except Exception as failure:  # the one broad except: whatever breaks, the run says so
-        status, error = "failed", f"{type(failure).__name__}: {failure}. The whole message is in {run.path / 'log.txt'}."
+        status, error = "failed", f"{type(failure).__name__}: {failure}. The rest is in {run.path / 'log.txt'}."
         traceback.print_exc()
     outcome = {"status": status, "error": error, "seconds": time.monotonic() - began, "stages": stages}
     write_json(run.path / "outcome.json", outcome)

@@ -115,15 +115,14 @@ class RunDir:
         """Return how the run is doing."""
         alive = self.alive()  # before the outcome: a worker that ends between two looks must not seem crashed
         outcome = self.outcome()
-        last = (self.progress() or [None])[-1]
-        stage, step, total = (last["stage"], last["step"], last["total"]) if last else (None, None, None)
+        last = next(reversed(self.progress()), {})
         name, detail = self._name(alive, outcome)
         return RunState(
             name=name,
             detail=detail,
-            stage=stage,
-            step=step,
-            total=total,
+            stage=last.get("stage"),
+            step=last.get("step"),
+            total=last.get("total"),
             seconds_left=self._seconds_left() if name == "running" else None,
             started_at=self._time_of("config.json"),
             finished_at=self._time_of("outcome.json"),

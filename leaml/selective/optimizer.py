@@ -22,7 +22,7 @@ class SelectedAdamW:
     """
 
     def __init__(
-        self, parameters: Mapping[str, nn.Parameter], masks: Mapping[str, Tensor], *, weight_decay: float = 0.0
+        self, parameters: Mapping[str, Tensor], masks: Mapping[str, Tensor], *, weight_decay: float = 0.0
     ) -> None:
         """Prepare to train the entries where `masks[name]` is True of `parameters[name]`, of the same shape.
 
@@ -100,7 +100,7 @@ class SelectedAdamW:
     def _collector(self, name: str) -> Any:
         places, span = self._places[name], self._spans[name]
 
-        def collect(parameter: nn.Parameter) -> None:
+        def collect(parameter: Tensor) -> None:
             assert parameter.grad is not None
             self._gradient[span] += parameter.grad.reshape(-1)[places].float()
             parameter.grad = None  # at most one layer's dense gradient is alive

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from leaml.errors import TrainingError
 
@@ -11,7 +11,7 @@ Batch = TypeVar("Batch")
 
 
 def mean_gradient_scores(
-    parameters: Mapping[str, nn.Parameter], batches: Iterable[tuple[Batch, int]], loss: Callable[[Batch], Tensor]
+    parameters: Mapping[str, Tensor], batches: Iterable[tuple[Batch, int]], loss: Callable[[Batch], Tensor]
 ) -> dict[str, Tensor]:
     """Return `s = | mean over samples of dL/dtheta |` (LEAML, Eq. 5), float32, shaped like each parameter.
 

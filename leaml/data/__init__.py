@@ -1,0 +1,1 @@
+"""Bringing data in and out: images, project folders, plain folders, exports."""

@@ -1,0 +1,70 @@
+"""Imports a plain folder of images. The split is made here, once, by group."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from leaml.data.images import FILE_ENDINGS, copy_picture, read_picture
+from leaml.errors import ImportDataError
+from leaml.records import ImageRow, Project, QuestionType, Split
+from leaml.store import Store
+
+TEST_SHARE = 0.2
+NAMED_FAULTS = 5
+"""So many broken files are named; of the rest, the number is told."""
+
+
+def import_folder(
+    store: Store, folder: Path, *, name: str, question_types: Sequence[QuestionType] = (), skip_broken: bool = False
+) -> list[str]:
+    """Bring the images of a folder and its subfolders into the workspace; return what was left out.
+
+    A subfolder is a group (a patient, a procedure) and stays on one side of the split; an image that lies directly in
+    the folder is a group of its own. About a fifth of the groups are the test, chosen by the hash of their names, so
+    that importing again gives the same split.
+
+    Args:
+        store: The workspace's store.
+        folder: Holds JPEG, PNG, WebP, BMP or TIFF files.
+        name: Of the project.
+        question_types: What is asked of many images.
+        skip_broken: Import the rest where some files cannot be read.
+
+    Raises:
+        ImportDataError: If there is no image, or one is broken and `skip_broken` is off; nothing is imported then.
+    """
+    if not folder.is_dir():
+        raise ImportDataError(f"There is no folder {folder}. Check the path.")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FILE_ENDINGS and path.is_file())
+    pictures, faults = [], []
+    for path in paths:
+        try:
+            pictures.append((path, read_picture(path)))
+        except ImportDataError as error:
+            faults.append(str(error))
+    if faults and not skip_broken:
+        rest = f" And {len(faults) - NAMED_FAULTS} more." if len(faults) > NAMED_FAULTS else ""
+        raise ImportDataError("Nothing was imported. " + " ".join(faults[:NAMED_FAULTS]) + rest)
+    if not pictures:
+        raise ImportDataError(f"The folder {folder} holds no image (JPEG, PNG, WebP, BMP or TIFF).")
+    rows: dict[str, ImageRow] = {}
+    for path, picture in pictures:
+        relative = path.relative_to(folder)
+        group = relative.parts[0] if len(relative.parts) > 1 else picture.id
+        split = split_of(group)
+        rows[picture.id] = copy_picture(picture, store.workspace, name=str(relative), group=group, split=split)
+    store.import_project(Project(name, "", tuple(question_types)), list(rows.values()))
+    return faults
+
+
+def split_of(group: str) -> Split:
+    """Return the side of the wall that a group is on: a function of its name alone."""
+    share = int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) / 2**32
+    return "test" if share < TEST_SHARE else "pool"
+
+
+def question_type(question: str, options: Sequence[str]) -> QuestionType:
+    """Return a question type whose id is made from the question's words."""
+    words = re.findall(r"[a-z0-9]+", question.lower())
+    return QuestionType("_".join(words[:6]) or "question", question, tuple(options))
