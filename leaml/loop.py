@@ -74,14 +74,13 @@ def run_round(
     stages: dict[str, float] = {}
     label_from_references(store, count=labels, seed=seed)
     _complete(store, jobs, generator_run(seeded_generator(seed, store.round())), "generator", stages, watch)
-    accuracy, predictions = {}, {}
+    accuracy: dict[str, Interval] = {}
     for method in METHODS:
         if method == "leaml_reviewed":
             review_with_policy(store, policy, limit=review_limit)
         config = model_run(seeded_finetune(method, seed))
         run_id = _complete(store, jobs, config, method, stages, watch)
-        predictions[method] = store.predictions(run_id)
-        accuracy[method] = stats.macro_accuracy(predictions[method])
+        accuracy[method] = stats.macro_accuracy(store.predictions(run_id))
     given = [label.pair for label in store.labels("pool")]
     majority = stats.majority_predictions(given, store.references("test"))
     counts = store.review_counts()

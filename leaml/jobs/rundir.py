@@ -115,7 +115,7 @@ class RunDir:
         """Return how the run is doing."""
         alive = self.alive()  # before the outcome: a worker that ends between two looks must not seem crashed
         outcome = self.outcome()
-        last = next(reversed(self.progress()), {})
+        last: dict[str, Any] = next(reversed(self.progress()), {})
         name, detail = self._name(alive, outcome)
         return RunState(
             name=name,
