@@ -7,6 +7,7 @@ yet: several images a prompt, video, and families whose positions depend on the 
 import hashlib
 import json
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -87,7 +88,8 @@ class Backbone:
     def image_features(self, pictures: list[Any]) -> Tensor:
         """Return the features `[B, T, D]` float32 of RGB PIL pictures, after the projector."""
         pixels = self.processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
-        output = self.model.get_image_features(pixel_values=pixels.to(self.device), return_dict=True)
+        with autocast(self.device):
+            output = self.model.get_image_features(pixel_values=pixels.to(self.device), return_dict=True)
         features: Tensor = output.pooler_output
         return features.float()
 
@@ -163,6 +165,11 @@ class Backbone:
         self.processor.save_pretrained(aside)
         shutil.rmtree(directory, ignore_errors=True)
         aside.rename(directory)
+
+
+def autocast(device: torch.device) -> AbstractContextManager[None]:
+    """Return the context of a forward pass: float32 weights, bfloat16 products."""
+    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def model_path(name: str) -> str:

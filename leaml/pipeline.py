@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from leaml import stats
-from leaml.backbone import Backbone, load
+from leaml.backbone import Backbone, autocast, load
 from leaml.config import FinetuneConfig, GeneratorConfig, LoraConfig, RunConfig, TrainConfig
 from leaml.errors import RunError, TrainingError
 from leaml.evaluate import predict
@@ -40,7 +40,7 @@ from leaml.selective import SelectedAdamW, mask_summary, mean_gradient_scores, r
 from leaml.snapshot import Snapshot, read_snapshot
 from leaml.tables import read_rows, write_rows
 from leaml.teacher import recorded_captions
-from leaml.training import Cancelled, DenseAdamW, Loss, Optimizer, Report, autocast, train
+from leaml.training import Cancelled, DenseAdamW, Loss, Optimizer, Report, train
 
 __all__ = ["Cancelled", "Report", "StageContext", "run_stage"]
 

@@ -7,13 +7,13 @@ entries the optimizer owns and which samples the batches hold.
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from leaml.backbone import autocast
 from leaml.checkpoint import load_checkpoint, save_checkpoint
 from leaml.config import TrainConfig
 from leaml.errors import TrainingError
@@ -163,8 +163,3 @@ def learning_rate(config: TrainConfig, step: int) -> float:
         return config.learning_rate * (step + 1) / config.warmup_steps
     share = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def autocast(device: torch.device) -> AbstractContextManager[None]:
-    """Return the context of the forward pass: float32 weights, bfloat16 products."""
-    return torch.autocast(device.type, dtype=torch.bfloat16)
