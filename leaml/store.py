@@ -36,15 +36,15 @@ _PAIR = "image_id, question, options, answer, type_id"
 _LATEST_ROUND = "(SELECT max(round) FROM candidates)"
 _DECIDED = "SELECT candidate_id FROM current_reviews WHERE action <> 'skip'"
 _QUEUE = f"""
-    WITH open AS (
-        SELECT c.*, r.event_id AS skipped,
+    WITH ranked AS (
+        -- Ranked before the decided pairs are left out, so that the turn of the types goes on as decisions come in.
+        SELECT *, row_number() OVER (PARTITION BY type_id ORDER BY
             -- Distance of the judge's probability from chance: small where it does not know.
-            coalesce(abs(c.agreement - 1.0 / greatest(len(c.options), 1)), 0.5) AS margin
-        FROM candidates c LEFT JOIN current_reviews r ON r.candidate_id = c.id
-        WHERE c.round = {_LATEST_ROUND} AND c.id NOT IN ({_DECIDED})),
-    ranked AS (
-        SELECT *, row_number() OVER (PARTITION BY skipped IS NULL, type_id ORDER BY margin, id) AS place FROM open)
-    SELECT * FROM ranked ORDER BY skipped NULLS FIRST, place, type_id, id LIMIT ?
+            coalesce(abs(agreement - 1.0 / greatest(len(options), 1)), 0.5), id) AS place
+        FROM candidates WHERE round = {_LATEST_ROUND})
+    SELECT c.* FROM ranked c LEFT JOIN current_reviews r ON r.candidate_id = c.id
+    WHERE r.action IS NULL OR r.action = 'skip'
+    ORDER BY r.event_id NULLS FIRST, c.place, c.type_id, c.id LIMIT ?
 """
 
 

@@ -1,0 +1,220 @@
+"""The store on a real DuckDB file: events, undo, the queue, and what survives a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+
+import duckdb
+import pytest
+
+from leaml import migrations
+from leaml.database import Database
+from leaml.errors import StoreError, StoreLockedError
+from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, ImageRow, Prediction, Project, QuestionType
+from leaml.records import Review, RunId
+from leaml.store import STORE_FILE, ModelRow, Store
+
+PLACE = QuestionType("place", "Where?", ("left", "right"))
+SIZE = QuestionType("size", "How large?", ("small", "medium", "large"))
+
+
+def image(number, split="pool"):
+    return ImageRow(ImageId(f"i{number}"), f"{number}.jpg", f"images/i{number}.jpg", f"g{number}", split, 40, 30)
+
+
+def pair(number, answer="left", kind=PLACE):
+    return AnsweredQuestion(ImageId(f"i{number}"), kind.question, kind.options, answer, kind.id)
+
+
+def candidate(number, agreement=0.9, kind=PLACE, round_number=1):
+    options = tuple(1 / len(kind.options) for _ in kind.options)
+    return Candidate(
+        f"r{round_number}-{number}-{kind.id}", ImageId(f"i{number}"), kind.question, kind.options, kind.options[0],
+        kind.id, -0.1, agreement, options, RunId(f"r{round_number}"), round_number,
+    )  # fmt: skip
+
+
+def review(found, action, answer=None, seconds=2.0, author="ann"):
+    value = AnsweredQuestion(found.image_id, found.question, found.options, answer or found.answer, found.type_id)
+    return Review(found.id, action, value, "wrong answer" if action == "reject" else None, author, seconds)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "workspace") as opened:
+        images = [image(n) for n in range(6)] + [image(n, "test") for n in (8, 9)]
+        references = [pair(n) for n in (0, 1, 8)]
+        captions = [Caption(ImageId("i0"), "A disc.", "teacher", "Describe.")]
+        opened.import_project(Project("Discs", "Drawn", (PLACE, SIZE)), images, references=references, captions=captions)
+        yield opened
+
+
+def test_what_was_imported_is_there_after_reopening(store):
+    store.close()
+    with Store.open(store.workspace) as again:
+        assert again.project() == Project("Discs", "Drawn", (PLACE, SIZE))
+        assert [row.id for row in again.images("test")] == ["i8", "i9"]
+        assert again.image(ImageId("i3")) == image(3)
+        assert again.references("test") == [pair(8)]
+        assert again.caption(ImageId("i0")).text == "A disc." and again.caption(ImageId("i1")) is None
+
+
+def test_importing_again_keeps_the_split(store):
+    store.import_project(store.project(), [image(0, "test")])
+    assert store.image(ImageId("i0")).split == "pool"
+
+
+def test_a_later_label_is_an_edit_and_undo_brings_the_earlier_one_back(store):
+    store.add_label(pair(0), author="ann", seconds=3.0)
+    store.add_label(pair(1, "right"), author="bob", seconds=1.0)
+    store.add_label(pair(0, "right"), author="ann", seconds=1.0)
+    assert [label.pair.answer for label in store.labels("pool")] == ["right", "right"]
+    assert store.undo_label("ann").pair.answer == "right"
+    assert {label.pair.image_id: label.pair.answer for label in store.labels()} == {"i0": "left", "i1": "right"}
+    assert store.undo_label("ann").pair.answer == "left"
+    assert store.undo_label("ann") is None
+    assert [label.author for label in store.labels()] == ["bob"]
+
+
+def test_the_queue_takes_types_in_turn_unsure_first_and_skipped_last(store):
+    rows = [candidate(n, a) for n, a in enumerate((0.9, 0.55, 0.7))] + [candidate(3, 0.35, SIZE)]
+    store.add_generator_run(RunId("r1"), rows)
+    order = [row.id for row in store.review_queue(10)]
+    assert order == ["r1-1-place", "r1-3-size", "r1-2-place", "r1-0-place"]
+    store.add_review(review(rows[1], "skip"))
+    assert [row.id for row in store.review_queue(10)] == ["r1-3-size", "r1-2-place", "r1-0-place", "r1-1-place"]
+    assert store.review_queue(1) == [rows[3]]
+
+
+def test_decisions_and_their_undo(store):
+    rows = [candidate(n) for n in range(5)]
+    store.add_generator_run(RunId("r1"), rows)
+    for row, action in zip(rows, ("accept", "edit", "reject", "skip"), strict=False):
+        store.add_review(review(row, action, "right" if action == "edit" else None))
+    counts = store.review_counts()
+    assert (counts.open, counts.accepted, counts.edited, counts.rejected, counts.skipped) == (2, 1, 1, 1, 1)
+    assert counts.median_seconds == 2.0
+    assert store.reviewed_pairs() == [pair(0, "left"), pair(1, "right")]
+    assert [row.id for row in store.pseudo_pairs()] == ["r1-3-place", "r1-4-place"]
+    assert [store.undo_review("ann").id for _ in range(2)] == ["r1-3-place", "r1-2-place"]
+    assert store.review_counts().rejected == 0
+    assert store.undo_review("bob") is None
+    with pytest.raises(StoreError, match="no pseudo pair 'nothing'"):
+        store.add_review(Review("nothing", "accept", pair(0), None, "ann", 1.0))
+
+
+def test_a_new_round_replaces_the_open_pairs_and_keeps_the_accepted(store):
+    first = candidate(0)
+    store.add_generator_run(RunId("r1"), [first, candidate(1)])
+    store.add_review(review(first, "accept"))
+    store.add_generator_run(RunId("r2"), [candidate(2, round_number=2)])
+    assert [row.id for row in store.review_queue(9)] == ["r2-2-place"]
+    assert store.reviewed_pairs() == [pair(0)]
+    assert store.round() == 3
+
+
+def test_taking_over_a_run_twice_changes_nothing(store):
+    answer = Prediction(ImageId("i8"), "place", "Where?", PLACE.options, "left", "left", True, (0.8, 0.2))
+    model = ModelRow(RunId("r3"), "lora", "runs/r3/output/model", 1, 2, 0, datetime.now(UTC))
+    for _ in range(2):
+        store.add_model(model, [answer, answer])
+        store.add_generator_run(RunId("r1"), [candidate(0)])
+    assert len(store.models()) == 1 and store.models()[0].method == "lora"
+    assert store.predictions(RunId("r3")) == [answer, answer]
+    assert store.ingested() == {"r1", "r3"} and len(store.candidates()) == 1
+
+
+def test_threads_write_and_read_at_once(store):
+    def work(number):
+        for step in range(20):
+            store.add_label(pair(number, "left" if step % 2 else "right"), author=f"a{number}", seconds=0.1)
+            store.labels()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert [label.pair.answer for label in store.labels()] == ["left"] * 6
+    events = store._database.rows("SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM label_events")
+    assert events == [{"n": 120, "ids": 120}]
+
+
+def test_a_second_process_is_told_who_holds_the_workspace(store):
+    code = f"from pathlib import Path; from leaml.store import Store; Store.open(Path({str(store.workspace)!r}))"
+    failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "StoreLockedError" in failed.stderr
+    assert f"already open in another process (PID {os.getpid()}). Close that one" in failed.stderr
+
+
+def test_this_process_is_told_so_too(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from leaml.store import Store\n"
+        f"store = Store.open(Path({str(tmp_path)!r})); print('open', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(StoreLockedError, match=rf"PID {other.pid}\)"):
+            Store.open(tmp_path)
+        other.kill()
+
+
+def test_kill_in_a_burst_of_decisions_loses_none_that_was_confirmed(store):
+    store.close()
+    code = (
+        "from pathlib import Path; from leaml.store import Store; from leaml.records import AnsweredQuestion\n"
+        f"store = Store.open(Path({str(store.workspace)!r}))\n"
+        "while True:\n"
+        "    for n in range(6):\n"
+        "        pair = AnsweredQuestion(f'i{n}', 'Where?', ('left', 'right'), 'left', 'place')\n"
+        "        print(store.add_label(pair, author='ann', seconds=1.0), flush=True)\n"
+    )
+    confirmed = set()
+    for _ in range(3):
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as app:
+            for line in app.stdout:
+                confirmed.add(int(line))
+                if len(confirmed) % 60 == 59:
+                    os.kill(app.pid, signal.SIGKILL)
+                    break
+            confirmed |= {int(line) for line in app.stdout if line.endswith("\n")}
+    with Store.open(store.workspace) as again:
+        kept = {row["event_id"] for row in again._database.rows("SELECT event_id FROM label_events")}
+    assert confirmed <= kept and len(confirmed) > 100
+
+
+def test_a_full_disk_is_said_and_changes_nothing(store, monkeypatch):
+    def full(*_):
+        raise duckdb.IOException("IO Error: Could not write file: No space left on device")
+
+    monkeypatch.setattr("leaml.database.now", full)
+    with pytest.raises(StoreError, match=r"disk of .* is full\. Nothing was changed; free some space"):
+        store.add_label(pair(0), author="ann", seconds=1.0)
+    monkeypatch.undo()
+    assert store.labels() == []
+    store.add_label(pair(0), author="ann", seconds=1.0)
+
+
+def test_a_failed_import_leaves_nothing(store):
+    broken = [Caption(ImageId("i1"), None, "t", "p")]
+    with pytest.raises(StoreError, match="Cannot import the project"):
+        store.import_project(Project("Other", "", ()), [image(30)], captions=broken)
+    assert store.project().name == "Discs" and len(store.images()) == 8
+
+
+def test_an_older_schema_is_brought_up_and_a_newer_one_refused(tmp_path, monkeypatch):
+    Database(tmp_path / STORE_FILE).close()
+    monkeypatch.setattr("leaml.database.MIGRATIONS", (*migrations.MIGRATIONS, "CREATE TABLE extra (a INTEGER)"))
+    newer = Database(tmp_path / STORE_FILE)
+    assert newer.rows("SELECT max(number) AS n FROM migrations") == [{"n": len(migrations.MIGRATIONS) + 1}]
+    assert newer.rows("SELECT * FROM extra") == []
+    newer.close()
+    monkeypatch.undo()
+    with pytest.raises(StoreError, match="written by a newer version.*Update LEAML Studio"):
+        Database(tmp_path / STORE_FILE)
+
+
+def test_an_unknown_image_is_said(store):
+    with pytest.raises(StoreError, match="no image 'zzz'"):
+        store.image(ImageId("zzz"))
