@@ -122,6 +122,8 @@ def hold_lock(run: RunDir, descriptor: int | None) -> None:
         descriptor = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.set_inheritable(descriptor, False)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)  # for whoever wonders which process this is
     held = descriptor
     # A forked child would keep the lock alive after this process has been killed.
     os.register_at_fork(after_in_child=lambda: os.close(held))

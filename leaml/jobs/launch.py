@@ -19,6 +19,8 @@ from leaml.jobs.rundir import RunDir, RunState, lock_is_held, write_json
 from leaml.records import RunId
 
 POLL_S = 0.2
+ENDING_S = 20.0
+"""Longest time that a worker may take to end after its outcome."""
 UNFINISHED = ("queued", "running", "stalled")
 
 
@@ -66,6 +68,7 @@ class Jobs:
         state = run.state().name
         if state == "done" or state in UNFINISHED:
             raise RunError(f"The run {run_id} is {state}, so there is nothing to resume.")
+        self._wait_for_lock(run)  # a worker that has written its outcome still takes a moment to end
         for name in ("cancel", "outcome.json", "turn"):
             (run.path / name).unlink(missing_ok=True)
         self._start(run)
@@ -130,6 +133,13 @@ class Jobs:
                 raise RunError(f"Cannot make a folder for the run: {error}. Nothing was started.") from error
             else:
                 return path
+
+    def _wait_for_lock(self, run: RunDir) -> None:
+        deadline = time.monotonic() + ENDING_S
+        while run.alive():
+            if time.monotonic() > deadline:
+                raise RunError(f"The last worker of {run.id} has not ended yet. Try again in a moment.")
+            time.sleep(POLL_S)
 
     def _start(self, run: RunDir) -> None:
         lock = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)

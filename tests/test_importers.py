@@ -1,0 +1,153 @@
+"""Bringing data in and out, and what is said about data that does not fit."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from leaml.data.export import export_pairs
+from leaml.data.folder import import_folder, question_type, split_of
+from leaml.data.project_folder import import_project
+from leaml.errors import ImportDataError
+from leaml.records import QuestionType
+from leaml.store import Store
+from tests.conftest import draw
+
+TYPES = [{"id": "place", "question": "Where?", "options": ["left", "right"]}]
+
+
+def lines(rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project folder with four pictures, one of them for the test."""
+    folder = tmp_path / "project"
+    (folder / "images").mkdir(parents=True)
+    for number in range(4):
+        draw(folder / "images" / f"{number}.png", number)
+    (folder / "project.json").write_text(json.dumps({"name": "Discs", "teacher": "me", "question_types": TYPES}))
+    images = [{"file": f"{n}.png", "group": f"g{n}", "split": "test" if n == 3 else "pool"} for n in range(4)]
+    (folder / "images.jsonl").write_text(lines(images))
+    answers = [{"file": f"{n}.png", "question_type": "place", "answer": "left"} for n in range(4)]
+    (folder / "reference.jsonl").write_text(lines(answers))
+    (folder / "captions.jsonl").write_text(lines([{"file": "0.png", "caption": "A disc."}]))
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "workspace") as opened:
+        yield opened
+
+
+def test_a_project_folder_comes_in_whole_and_twice_is_once(store, project):
+    for _ in range(2):
+        import_project(store, project)
+    assert store.project().question_types == (QuestionType("place", "Where?", ("left", "right")),)
+    assert [image.name for image in store.images("test")] == ["3.png"]
+    assert len(store.references("pool")) == 3
+    assert [caption.teacher for caption in store.captions()] == ["me"]
+    copies = sorted(path.name for path in (store.workspace / "images").iterdir())
+    assert copies == sorted(f"{image.id}.png" for image in store.images())
+    assert (store.workspace / store.images()[0].path).read_bytes() == (project / "images" / "0.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("project.json", "{", "Cannot read .*project.json"),
+        ("project.json", '{"question_types": []}', "lacks the project's name"),
+        ("project.json", '{"name": "x", "question_types": [{"id": "a"}]}', "lacks 'question'"),
+        ("images.jsonl", '{"file": "0.png"}\n', "Line 1 of images.jsonl lacks 'group'"),
+        ("images.jsonl", "nonsense\n", "Line 1 of images.jsonl is no JSON object"),
+        ("images.jsonl", "\n", "lists no image"),
+        ("images.jsonl", '{"file": "7.png", "group": "g", "split": "pool"}\n', "7.png does not exist"),
+        ("images.jsonl", '{"file": "0.png", "group": "g", "split": "train"}\n', "split 'train'"),
+        ("reference.jsonl", '{"file": "0.png", "question_type": "size", "answer": "x"}\n', "asks 'size'"),
+        ("reference.jsonl", '{"file": "0.png", "question_type": "place", "answer": "up"}\n', "'up' is no answer to place"),
+        ("captions.jsonl", '{"file": "9.png", "caption": "x"}\n', "'9.png' is not listed"),
+    ],
+)
+def test_parts_that_do_not_fit_are_named_and_nothing_comes_in(store, project, file, content, sentence):
+    (project / file).write_text(content)
+    with pytest.raises(ImportDataError, match=sentence):
+        import_project(store, project)
+    assert store.project() is None and store.images() == []
+
+
+def test_one_group_on_both_sides_is_refused(store, project):
+    rows = [{"file": f"{n}.png", "group": "same", "split": s} for n, s in ((0, "pool"), (1, "test"))]
+    (project / "images.jsonl").write_text(lines(rows))
+    with pytest.raises(ImportDataError, match="'same' is in the pool and in the test"):
+        import_project(store, project)
+
+
+def test_a_folder_is_split_by_subfolder_and_stays_so(store, tmp_path):
+    folder = tmp_path / "pictures"
+    for number in range(30):
+        (folder / f"patient{number}").mkdir(parents=True)
+        for view in range(2):
+            (folder / f"patient{number}" / f"{view}.png").write_bytes(picture(number * 2 + view))
+    import_folder(store, folder, name="Mine", question_types=[question_type("Where is it?", ["a", "b"])])
+    images = store.images()
+    assert len(images) == 60 and 4 <= len(store.images("test")) <= 24
+    assert all(image.split == split_of(image.group) == split_of(image.name.split("/")[0]) for image in images)
+    assert store.project().question_types[0].id == "where_is_it"
+
+
+def picture(value):
+    from io import BytesIO
+
+    buffer = BytesIO()
+    Image.new("RGB", (40, 30), (value, 255 - value, 9)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_broken_pictures_are_named_and_the_rest_comes_in_only_when_asked(store, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "good.png").write_bytes(picture(1))
+    (folder / "cut.png").write_bytes(picture(2)[:60])
+    (folder / "text.jpg").write_text("hello")
+    Image.new("RGB", (8, 8)).save(folder / "tiny.png")
+    with pytest.raises(ImportDataError, match=r"Nothing was imported\. .*cut\.png cannot be read.*text\.jpg.*tiny\.png"):
+        import_folder(store, folder, name="x")
+    assert store.images() == []
+    assert len(import_folder(store, folder, name="x", skip_broken=True)) == 3
+    assert [image.name for image in store.images()] == ["good.png"]
+
+
+def test_empty_and_missing_folders_are_said(store, tmp_path):
+    with pytest.raises(ImportDataError, match="holds no image"):
+        import_folder(store, tmp_path / "workspace", name="x")
+    with pytest.raises(ImportDataError, match="There is no folder"):
+        import_folder(store, tmp_path / "nowhere", name="x")
+
+
+def test_a_full_disk_is_said(store, project, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(ImportDataError, match="No space left on device. Free some space"):
+        import_project(store, project)
+    assert list((store.workspace / "images").iterdir()) == [] and store.images() == []
+
+
+def test_labels_are_exported_in_each_format(store, project, tmp_path):
+    import_project(store, project)
+    with pytest.raises(ImportDataError, match="nothing to export yet"):
+        export_pairs(store, tmp_path / "out.jsonl")
+    store.add_label(store.references("pool")[0], author="ann", seconds=1.0)
+    for ending in (".jsonl", ".json", ".parquet"):
+        assert export_pairs(store, tmp_path / f"out{ending}") == 1
+    row = json.loads((tmp_path / "out.jsonl").read_text())
+    assert (row["question"], row["answer"], row["source"]) == ("Where?", "left", "label")
+    assert pq.read_table(tmp_path / "out.parquet").to_pylist() == [row]
+    conversation = json.loads((tmp_path / "out.json").read_text())[0]["conversations"]
+    assert conversation[0]["value"] == "<image>\nWhere? Choose one of the following options: left|right|"
+    with pytest.raises(ImportDataError, match=r"endings are \.parquet, \.jsonl, \.json"):
+        export_pairs(store, tmp_path / "out.xlsx")

@@ -1,0 +1,192 @@
+"""The run-directory protocol with real processes: states, queue, cancel, resume, and kills."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from leaml.config import GeneratorConfig, generator_run
+from leaml.errors import RunError, SnapshotError
+from leaml.jobs import Jobs, RunDir
+
+STAGES = ("captions", "importance", "generator")
+WORKER = """
+import sys, time
+from pathlib import Path
+from leaml import pipeline, worker
+from leaml.errors import TrainingError
+from leaml.jobs import RunDir
+
+def stage(name, context):
+    behaviour = (context.output.parent / "data").read_text()
+    counter = context.output / "count"
+    start = int(counter.read_text()) if counter.exists() else 0
+    for step in range(start, 10):
+        context.report.progress(name, step + 1, 10)
+        counter.write_text(str(step + 1))
+        if name == "importance" and behaviour == "fail":
+            raise TrainingError("The loss is gone. Do something.")
+        if name == "importance" and behaviour == "break":
+            raise ZeroDivisionError("oops")
+        time.sleep(0.3 if behaviour == "slow" else 0.001)
+        if context.report.cancelled():
+            raise pipeline.Cancelled
+    counter.unlink()
+
+run = RunDir(Path(sys.argv[1]))
+worker.hold_lock(run, int(sys.argv[3]))
+worker.work(run, stage)
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path, monkeypatch):
+    """Jobs whose worker is the real one, with stages that only count."""
+    program = tmp_path / "counting_worker.py"
+    program.write_text(WORKER)
+    real = subprocess.Popen
+
+    def popen(command, **options):
+        is_worker = command[1:3] == ["-m", "leaml.worker"]
+        return real([sys.executable, str(program), *command[3:]] if is_worker else command, **options)
+
+    monkeypatch.setattr("leaml.jobs.launch.subprocess.Popen", popen)
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    found = Jobs(tmp_path / "runs")
+    yield found
+    for run in found.runs():
+        run.request_cancel()
+    for run in found.runs():
+        found.wait(run.id, timeout_s=30)
+
+
+def submit(jobs, behaviour="quick"):
+    config = generator_run(GeneratorConfig(), until="generator").to_json()
+    return jobs.submit(config, lambda path: path.write_text(behaviour))
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def worker_pid(run):
+    """Return the process that holds the run's lock."""
+    return int((run.path / "lock").read_text())
+
+
+def test_a_run_does_its_stages_and_says_so(jobs):
+    seen = []
+    state = jobs.wait(submit(jobs), on_progress=seen.append, timeout_s=60)
+    assert (state.name, state.stage, state.step, state.total) == ("done", "generator", 10, 10)
+    outcome = jobs.run("r0001").outcome()
+    assert tuple(outcome["stages"]) == STAGES and outcome["error"] == ""
+    assert [line["step"] for line in jobs.run("r0001").progress()] == [*range(1, 11)] * 3
+
+
+def test_runs_take_turns_in_order(jobs):
+    names = [submit(jobs, "slow"), submit(jobs), submit(jobs)]
+    wait_for(lambda: jobs.run(names[0]).state().name == "running")
+    assert [jobs.run(name).state().name for name in names[1:]] == ["queued", "queued"]
+    jobs.cancel(names[1])
+    assert jobs.wait(names[1], timeout_s=30).name == "cancelled"
+    jobs.cancel(names[0])
+    ended = [jobs.wait(name, timeout_s=60) for name in (names[0], names[2])]
+    assert [state.name for state in ended] == ["cancelled", "done"]
+    assert not jobs.run(names[1]).progress()
+
+
+def test_cancel_saves_and_resume_goes_on(jobs):
+    name = submit(jobs, "slow")
+    run = jobs.run(name)
+    wait_for(lambda: len(run.progress()) >= 3)
+    with pytest.raises(RunError, match="is running, so there is nothing to resume"):
+        jobs.resume(name)
+    jobs.cancel(name)
+    assert jobs.wait(name, timeout_s=30).name == "cancelled"
+    done = run.progress()[-1]["step"]
+    (run.path / "data").write_text("quick")
+    jobs.resume(name)
+    assert jobs.wait(name, timeout_s=60).name == "done"
+    assert run.progress()[done]["step"] == done + 1
+    for action in (jobs.cancel, jobs.resume):
+        with pytest.raises(RunError, match="r0001"):
+            action(name)
+
+
+def test_kill_9_is_a_crash_and_resume_goes_on(jobs):
+    name = submit(jobs, "slow")
+    run = jobs.run(name)
+    wait_for(lambda: len(run.progress()) >= 3)
+    os.kill(worker_pid(run), signal.SIGKILL)
+    wait_for(lambda: run.state().name == "crashed")
+    assert "Resume it" in run.state().detail
+    (run.path / "data").write_text("quick")
+    jobs.resume(name)
+    assert jobs.wait(name, timeout_s=60).name == "done"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "sentence"), [("fail", "The loss is gone. Do something."), ("break", "ZeroDivisionError: oops")]
+)
+def test_a_failing_stage_is_told_and_the_rest_is_in_the_log(jobs, behaviour, sentence):
+    state = jobs.wait(submit(jobs, behaviour), timeout_s=60)
+    assert state.name == "failed" and state.detail.startswith(sentence)
+    assert "Traceback" in jobs.run("r0001").log_tail(50)
+    (jobs.run("r0001").path / "data").write_text("quick")
+    jobs.resume("r0001")
+    assert jobs.wait("r0001", timeout_s=60).name == "done"
+    assert sum(line["stage"] == "captions" for line in jobs.run("r0001").progress()) == 10, "done stages run once"
+
+
+def test_a_run_outlives_who_started_it(jobs, tmp_path):
+    name = submit(jobs, "slow")  # makes the directory as the app would
+    jobs.cancel(name)
+    jobs.wait(name, timeout_s=30)
+    code = (
+        "import sys, time; from pathlib import Path; import subprocess; import leaml.jobs.launch as launch\n"
+        "real = subprocess.Popen\n"
+        f"program = {str(tmp_path / 'counting_worker.py')!r}\n"
+        "launch.subprocess.Popen = lambda command, **o: real([sys.executable, program, *command[3:]], **o)\n"
+        f"launch.Jobs(Path({str(jobs.runs_dir)!r})).resume({name!r}); print('started', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as app:
+        assert app.stdout.readline() == "started\n"
+        wait_for(lambda: jobs.run(name).state().name == "running")
+        app.kill()
+    assert jobs.run(name).state().name == "running"
+    (jobs.run(name).path / "data").write_text("quick")
+    assert jobs.wait(name, timeout_s=60).name == "done"
+
+
+def test_what_cannot_be_written_leaves_no_run(jobs, monkeypatch):
+    def refuse(_):
+        raise SnapshotError("No images yet.")
+
+    with pytest.raises(SnapshotError):
+        jobs.submit({}, refuse)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("leaml.jobs.launch.write_json", full)
+    with pytest.raises(RunError, match="No space left on device. Nothing was started"):
+        submit(jobs)
+    assert list(jobs.runs_dir.iterdir()) == []
+
+
+def test_half_a_line_of_progress_is_left_out(tmp_path):
+    (tmp_path / "progress.jsonl").write_text(json.dumps({"step": 1}) + '\n{"step": 2, "tot')
+    assert RunDir(tmp_path).progress() == [{"step": 1}]
+
+
+def test_unknown_runs_are_said(jobs):
+    for name in ("r0042", "../elsewhere"):
+        with pytest.raises(RunError, match="There is no run"):
+            jobs.run(name)
