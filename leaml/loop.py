@@ -47,9 +47,7 @@ class LoopResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values; intervals as `macro`, `low`, `high`."""
-        accuracy = {
-            name: {"macro": row.value, "low": row.low, "high": row.high} for name, row in self.accuracy.items()
-        }
+        accuracy = {name: {"macro": row.value, "low": row.low, "high": row.high} for name, row in self.accuracy.items()}
         return {**asdict(self), "accuracy": accuracy}
 
 
@@ -112,9 +110,7 @@ def seeded_finetune(method: Method, seed: int) -> FinetuneConfig:
     return replace(default, train=replace(default.train, seed=seed))
 
 
-def _complete(
-    store: Store, jobs: Jobs, config: RunConfig, name: str, stages: dict[str, float], watch: Watch
-) -> RunId:
+def _complete(store: Store, jobs: Jobs, config: RunConfig, name: str, stages: dict[str, float], watch: Watch) -> RunId:
     """Run to its end, take over what it left, and note its stages' seconds."""
     run_id = jobs.submit(config.to_json(), lambda directory: freeze(store, directory))
     state = jobs.wait(run_id, on_progress=lambda now: watch(name, now))

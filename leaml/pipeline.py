@@ -162,9 +162,7 @@ def train_generator(context: StageContext) -> None:
         asked = [questions[i] for i in cycle_indices(len(questions), half, seed=config.train.seed, step=step)]
         told = []
         if captions:
-            chosen = cycle_indices(
-                len(captions), config.train.batch_size - half, seed=config.train.seed + 1, step=step
-            )
+            chosen = cycle_indices(len(captions), config.train.batch_size - half, seed=config.train.seed + 1, step=step)
             told = [captions[i] for i in chosen]
         losses, tokens = sequence_losses(backbone, collate(backbone, features, asked + told))
         question_loss = losses[: len(asked)].mean()

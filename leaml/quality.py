@@ -63,9 +63,7 @@ class PairChecker:
         return ValidPair(sample.image_id, pair, kind.id if kind else None, sample.log_probability)
 
 
-def choose_pairs(
-    checker: PairChecker, samples: Iterable[SampledText]
-) -> tuple[list[ValidPair], dict[str, int]]:
+def choose_pairs(checker: PairChecker, samples: Iterable[SampledText]) -> tuple[list[ValidPair], dict[str, int]]:
     """Return one answer for each image and question, and how many samples were turned down by reason.
 
     Where the samples of an image answer one question differently, the answer written most often is kept, and the

@@ -15,9 +15,7 @@ Split = Literal["pool", "test"]
 """`pool`: may be labelled, captioned and trained on. `test`: only ever evaluated on."""
 
 ReviewAction = Literal["accept", "edit", "reject", "skip", "undo"]
-RejectReason = Literal[
-    "wrong answer", "not visible", "unclear question", "wrong options", "duplicate", "not useful"
-]
+RejectReason = Literal["wrong answer", "not visible", "unclear question", "wrong options", "duplicate", "not useful"]
 REJECT_REASONS: tuple[RejectReason, ...] = (
     "wrong answer",
     "not visible",

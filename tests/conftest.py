@@ -28,7 +28,9 @@ def draw(path: Path, index: int) -> Path:
 def place_question(image_id: str, index: int) -> AnsweredQuestion:
     """Return a question about the place of that disc, with its right answer."""
     options = ("left", "center", "right")
-    return AnsweredQuestion(ImageId(image_id), "Where is the disc, from left to right?", options, options[index % 3], "place")
+    return AnsweredQuestion(
+        ImageId(image_id), "Where is the disc, from left to right?", options, options[index % 3], "place"
+    )
 
 
 @pytest.fixture

@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, SelectionConfig, TrainConfig, generator_run, model_run
+from leaml.config import (
+    FinetuneConfig,
+    GeneratorConfig,
+    RunConfig,
+    SelectionConfig,
+    TrainConfig,
+    generator_run,
+    model_run,
+)
 from leaml.errors import ConfigError
 
 

@@ -52,4 +52,6 @@ def test_samples_are_reproducible_differ_by_seed_and_are_greedy_in_the_limit(bac
     assert len(first) == 6 and all(value <= 0 for _, value in first)
     prefix = prefill(backbone, ["Describe the image."] * 2, features.batch(list(pictures)[:2]))
     best = greedy(backbone, prefix, max_new_tokens=10)
-    assert [text for text, _ in sampled(backbone, features, pictures, 3, top_p=1e-6)] == [t for t in best for _ in range(3)]
+    assert [text for text, _ in sampled(backbone, features, pictures, 3, top_p=1e-6)] == [
+        t for t in best for _ in range(3)
+    ]

@@ -67,7 +67,11 @@ def test_a_project_folder_comes_in_whole_and_twice_is_once(store, project):
         ("images.jsonl", '{"file": "7.png", "group": "g", "split": "pool"}\n', "7.png does not exist"),
         ("images.jsonl", '{"file": "0.png", "group": "g", "split": "train"}\n', "split 'train'"),
         ("reference.jsonl", '{"file": "0.png", "question_type": "size", "answer": "x"}\n', "asks 'size'"),
-        ("reference.jsonl", '{"file": "0.png", "question_type": "place", "answer": "up"}\n', "'up' is no answer to place"),
+        (
+            "reference.jsonl",
+            '{"file": "0.png", "question_type": "place", "answer": "up"}\n',
+            "'up' is no answer to place",
+        ),
         ("captions.jsonl", '{"file": "9.png", "caption": "x"}\n', "'9.png' is not listed"),
     ],
 )
@@ -113,7 +117,9 @@ def test_broken_pictures_are_named_and_the_rest_comes_in_only_when_asked(store, 
     (folder / "cut.png").write_bytes(picture(2)[:60])
     (folder / "text.jpg").write_text("hello")
     Image.new("RGB", (8, 8)).save(folder / "tiny.png")
-    with pytest.raises(ImportDataError, match=r"Nothing was imported\. .*cut\.png cannot be read.*text\.jpg.*tiny\.png"):
+    with pytest.raises(
+        ImportDataError, match=r"Nothing was imported\. .*cut\.png cannot be read.*text\.jpg.*tiny\.png"
+    ):
         import_folder(store, folder, name="x")
     assert store.images() == []
     assert len(import_folder(store, folder, name="x", skip_broken=True)) == 3

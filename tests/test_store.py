@@ -48,7 +48,9 @@ def store(tmp_path):
         images = [image(n) for n in range(6)] + [image(n, "test") for n in (8, 9)]
         references = [pair(n) for n in (0, 1, 8)]
         captions = [Caption(ImageId("i0"), "A disc.", "teacher", "Describe.")]
-        opened.import_project(Project("Discs", "Drawn", (PLACE, SIZE)), images, references=references, captions=captions)
+        opened.import_project(
+            Project("Discs", "Drawn", (PLACE, SIZE)), images, references=references, captions=captions
+        )
         yield opened
 
 

@@ -1,0 +1,190 @@
+"""The stages as real background runs on the bundled model and drawn pictures: small, but nothing is faked."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+from safetensors.torch import load_file
+
+from leaml.backbone import BUNDLED_PATH
+from leaml.config import (
+    FinetuneConfig,
+    GeneratorConfig,
+    SamplingConfig,
+    SelectionConfig,
+    TrainConfig,
+    generator_run,
+    model_run,
+)
+from leaml.experts import label_from_references, review_with_policy
+from leaml.freeze import freeze
+from leaml.ingest import ingest_finished
+from leaml.jobs import Jobs
+from leaml.loop import run_round
+from leaml.records import Candidate
+from leaml.store import Store
+from leaml.tables import write_rows
+from tests.conftest import draw, place_question
+
+TRAIN = TrainConfig(steps=8, batch_size=4, learning_rate=1e-3, warmup_steps=1, checkpoint_every=2)
+GENERATOR = GeneratorConfig(
+    train=TRAIN, judge=replace(TRAIN, steps=2), sampling=SamplingConfig(pairs_per_image=2, max_new_tokens=8)
+)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Nine drawn pictures, three of them for the test, with answers and captions."""
+    folder = tmp_path / "project"
+    (folder / "images").mkdir(parents=True)
+    files = [f"{n}.png" for n in range(9)]
+    question = place_question("", 0)
+    kind = {"id": "place", "question": question.question, "options": question.options}
+    (folder / "project.json").write_text(json.dumps({"name": "Discs", "teacher": "me", "question_types": [kind]}))
+    rows: dict[str, list[dict[str, str]]] = {"images": [], "reference": [], "captions": []}
+    for number, file in enumerate(files):
+        draw(folder / "images" / file, number)
+        answer = place_question("", number).answer
+        rows["images"].append({"file": file, "group": file, "split": "test" if number > 5 else "pool"})
+        rows["reference"].append({"file": file, "question_type": "place", "answer": answer})
+        rows["captions"].append({"file": file, "caption": f"A disc on the {answer}."})
+    for name, content in rows.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in content))
+    from leaml.data.project_folder import import_project
+
+    with Store.open(tmp_path / "workspace") as opened:
+        import_project(opened, folder)
+        yield opened
+
+
+@pytest.fixture
+def jobs(store):
+    return Jobs(store.workspace / "runs")
+
+
+def submit(store, jobs, config):
+    return jobs.submit(config.to_json(), lambda directory: freeze(store, directory))
+
+
+def finish(store, jobs, config):
+    run_id = submit(store, jobs, config)
+    state = jobs.wait(run_id, timeout_s=300)
+    assert state.name == "done", jobs.run(run_id).log_tail(30)
+    ingest_finished(store, jobs)
+    return jobs.run(run_id)
+
+
+def losses(run):
+    return [(line["step"], line["figures"]["question_loss"]) for line in run.progress() if line["stage"] == "generator"]
+
+
+def test_a_killed_worker_resumes_to_the_same_losses_and_weights(store, jobs):
+    label_from_references(store, count=3, seed=0)
+    config = generator_run(GENERATOR, until="generator")
+    whole = finish(store, jobs, config)
+    killed = jobs.run(submit(store, jobs, config))
+    deadline = time.monotonic() + 120
+    while not any(killed.path.glob("checkpoints/generator/step_*")):
+        assert time.monotonic() < deadline and killed.state().name in ("queued", "running")
+        time.sleep(0.02)
+    os.kill(int((killed.path / "lock").read_text()), signal.SIGKILL)
+    while killed.alive():
+        time.sleep(0.02)
+    assert killed.state().name == "crashed"
+    before = len(losses(killed))
+    jobs.resume(killed.id)
+    assert jobs.wait(killed.id, timeout_s=300).name == "done"
+    assert before < 8 and dict(losses(killed)) == dict(losses(whole))
+    first, second = (load_file(run.path / "output/generator/model.safetensors") for run in (whole, killed))
+    assert all(first[name].equal(second[name]) for name in first)
+
+
+def test_the_generator_changes_only_selected_entries_on_disk(store, jobs):
+    label_from_references(store, count=3, seed=0)
+    config = replace(GENERATOR, selection=SelectionConfig(row_budget=0.05))
+    run = finish(store, jobs, generator_run(config, until="generator"))
+    masks = load_file(run.path / "output/importance.safetensors")
+    base, trained = (
+        load_file(BUNDLED_PATH / "model.safetensors"),
+        load_file(run.path / "output/generator/model.safetensors"),
+    )
+    changed = 0
+    for name, value in trained.items():
+        different = value.float() != base[name].bfloat16().float()
+        mask = next((m for key, m in masks.items() if name.endswith(f"language_model.{key}.weight")), None)
+        assert not (different if mask is None else different & ~mask).any(), name
+        changed += int(different.sum())
+    summary = json.loads((run.path / "output/mask_summary.json").read_text())
+    assert 0 < changed and summary["density"] == pytest.approx(0.05, abs=0.01)
+    assert len(summary["modules"]) == len(masks)
+
+
+def test_a_whole_round_by_hand(store, jobs):
+    label_from_references(store, count=3, seed=0)
+    run = finish(store, jobs, generator_run(GENERATOR))
+    report = json.loads((run.path / "output/sample_report.json").read_text())
+    assert report["generated"] == 2 * report["images"] == 6
+    assert report["kept"] + sum(report["turned_down"].values()) <= 6
+    if not store.candidates():  # so little training writes nothing valid: what comes next still needs pairs
+        rows = [_candidate(store, run.id, number) for number in range(3)]
+        write_rows(run.path / "output/candidates.parquet", rows, Candidate)
+        store.add_generator_run(run.id, rows)
+    review_with_policy(store, "reference")
+    for method in ("zero_shot", "lora", "leaml_reviewed"):
+        config = FinetuneConfig(method, train=TRAIN)
+        made = finish(store, jobs, model_run(config))
+        assert len(store.predictions(made.id)) == 3
+        assert (made.path / "output/model").exists() == (method != "zero_shot")
+    assert [model.method for model in store.models()] == ["zero_shot", "lora", "leaml_reviewed"]
+    assert store.models()[2].pairs == len(store.reviewed_pairs()) > 0
+    assert ingest_finished(store, jobs) == 0
+
+
+def _candidate(store, run_id, number):
+    pair = [pair for pair in store.references("pool") if pair not in [label.pair for label in store.labels()]][number]
+    return Candidate(
+        f"{run_id}-{number}", pair.image_id, pair.question, pair.options, pair.answer, pair.type_id, -0.1, 0.5,
+        (0.4, 0.3, 0.3), run_id, 1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "labels", "sentence"),
+    [
+        (generator_run(GENERATOR), 0, "There are no labels yet. Label some images first"),
+        (generator_run(GENERATOR), 6, "Every pool image is labelled already"),
+        (model_run(FinetuneConfig("leaml", train=TRAIN)), 2, "no pseudo pairs yet. Train the generator first"),
+        (model_run(FinetuneConfig("leaml_reviewed", train=TRAIN)), 2, "No pseudo pair has been accepted yet"),
+        (model_run(FinetuneConfig("lora", model="nowhere/nothing", train=TRAIN)), 2, "Cannot load the model 'nowhere"),
+    ],
+)
+def test_what_is_missing_is_said(store, jobs, config, labels, sentence):
+    if labels:
+        label_from_references(store, count=labels, seed=0)
+    state = jobs.wait(submit(store, jobs, config), timeout_s=300)
+    assert state.name == "failed" and sentence in state.detail
+
+
+def test_the_loop_in_small(store, jobs, monkeypatch):
+    monkeypatch.setattr("leaml.loop.seeded_generator", lambda seed, number: replace(GENERATOR, round=number))
+    monkeypatch.setattr("leaml.loop.seeded_finetune", lambda method, seed: FinetuneConfig(method, train=TRAIN))
+    monkeypatch.setattr("leaml.loop.ingest_finished", _with_pairs)
+    seen = set()
+    result = run_round(
+        store, jobs, labels=3, policy="reference", review_limit=2, seed=0, watch=lambda name, state: seen.add(name)
+    ).to_json()
+    assert list(result["accuracy"]) == ["majority", "zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"]
+    assert all(0 <= row["low"] <= row["macro"] <= row["high"] <= 1 for row in result["accuracy"].values())
+    assert (result["test_questions"], result["labels"], result["reviewed"]) == (3, 3, 2)
+    assert {"generator", "sample", "finetune:leaml", "evaluate:zero_shot"} <= set(result["stages"])
+    assert "generator" in seen and result["seconds"] > 0
+
+
+def _with_pairs(store, jobs):
+    """Take over runs; where so short a training wrote no valid pair, add some, so that the round can go on."""
+    ingest_finished(store, jobs)
+    if not store.candidates():
+        store.add_generator_run("r0001", [_candidate(store, "r0001", number) for number in range(3)])
