@@ -138,7 +138,7 @@ def test_a_full_disk_is_said(store, project, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(ImportDataError, match="No space left on device. Free some space"):
+    with pytest.raises(ImportDataError, match=r"No space left on device\. Free some space"):
         import_project(store, project)
     assert list((store.workspace / "images").iterdir()) == [] and store.images() == []
 

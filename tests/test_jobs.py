@@ -176,7 +176,7 @@ def test_what_cannot_be_written_leaves_no_run(jobs, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("leaml.jobs.launch.write_json", full)
-    with pytest.raises(RunError, match="No space left on device. Nothing was started"):
+    with pytest.raises(RunError, match=r"No space left on device\. Nothing was started"):
         submit(jobs)
     assert list(jobs.runs_dir.iterdir()) == []
 

@@ -65,14 +65,14 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("leaml.snapshot.write_rows", full)
-    with pytest.raises(SnapshotError, match="No space left on device. Free some disk space"):
+    with pytest.raises(SnapshotError, match=r"No space left on device\. Free some disk space"):
         write_snapshot(TABLES, tmp_path / "data", workspace=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_empty_workspace_says_what_to_do(tmp_path):
     with Store.open(tmp_path / "empty") as empty:
-        with pytest.raises(SnapshotError, match="empty. Import a project"):
+        with pytest.raises(SnapshotError, match=r"empty\. Import a project"):
             freeze(empty, tmp_path / "data")
         empty.save_project(Project("x", ""))
         with pytest.raises(SnapshotError, match="no images yet"):

@@ -13,8 +13,18 @@ import pytest
 from leaml import migrations
 from leaml.database import Database
 from leaml.errors import StoreError, StoreLockedError
-from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, ImageRow, Prediction, Project, QuestionType
-from leaml.records import Review, RunId
+from leaml.records import (
+    AnsweredQuestion,
+    Candidate,
+    Caption,
+    ImageId,
+    ImageRow,
+    Prediction,
+    Project,
+    QuestionType,
+    Review,
+    RunId,
+)
 from leaml.store import STORE_FILE, ModelRow, Store
 
 PLACE = QuestionType("place", "Where?", ("left", "right"))
@@ -213,7 +223,7 @@ def test_an_older_schema_is_brought_up_and_a_newer_one_refused(tmp_path, monkeyp
     assert newer.rows("SELECT * FROM extra") == []
     newer.close()
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="written by a newer version.*Update LEAML Studio"):
+    with pytest.raises(StoreError, match=r"written by a newer version.*Update LEAML Studio"):
         Database(tmp_path / STORE_FILE)
 
 

@@ -1,5 +1,7 @@
 """Eq. 5: the absolute value of the mean gradient, whatever the micro-batches."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -27,7 +29,7 @@ def test_scores_do_not_depend_on_the_micro_batches(cuts):
     layer = nn.Linear(5, 3)
     inputs, targets = data(12)
     edges = [0, *sorted(cuts), 12]
-    batches = [((inputs[a:b], targets[a:b]), b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    batches = [((inputs[a:b], targets[a:b]), b - a) for a, b in itertools.pairwise(edges)]
     scores = mean_gradient_scores({"weight": layer.weight}, batches, lambda b: squared_error(layer, b))
     layer.weight.requires_grad_(True)
     squared_error(layer, (inputs, targets)).backward()
