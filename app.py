@@ -1,0 +1,25 @@
+"""`python app.py --host --port --workspace`: LEAML Studio in the browser."""
+
+import sys
+
+from app.settings import parse_settings, set_environment
+from leaml.errors import LeamlError
+
+
+def main(argv: list[str]) -> int:
+    """Serve the app until it is stopped; return 2 where it cannot start."""
+    try:
+        set_environment(settings := parse_settings(argv))
+        from app.main import build_app, launch  # Gradio reads the environment when it is imported.
+        from app.services import Services
+
+        with Services.open(settings) as services:
+            launch(build_app(services), services)
+    except LeamlError as error:
+        print(f"LEAML Studio cannot start: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,320 @@
+"""The cards of Project, Label and Review as HTML. Pure functions of plain values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Literal
+
+from app import text
+from app.view import (
+    attributes,
+    bar,
+    button,
+    eyebrow,
+    go_button,
+    image_box,
+    kbd,
+    key_help,
+    note,
+    short_type,
+)
+from app.view import field as text_field
+from leaml.records import REJECT_REASONS, Candidate, Project, QuestionType, ReviewCounts
+
+OPTION_HEIGHT_PX = 50
+OTHERS_PX = 76
+"""Room for the links to other questions."""
+BELOW_OPTIONS_PX = 150
+"""Room for the second opinion and the caption, which takes what the options leave."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as the page needs it."""
+
+    id: str
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class LoopStep:
+    """One step of the loop on the Project screen."""
+
+    id: str
+    state: Literal["done", "next", "later"]
+    detail: str
+
+
+@dataclass(frozen=True)
+class LabelCard:
+    """What the Label screen shows.
+
+    Attributes:
+        serial: Changes whenever another question is shown.
+        picture: The image.
+        current: The question type asked; None asks a free question.
+        types: All question types of the project.
+        chosen: An answer chosen already, after an undo.
+        counts: Labels by question type id; None holds free questions.
+        budget: Labels that make a good start.
+        ratio: Width to height of the project's usual image: the box keeps it from card to card.
+        message: What just happened.
+        for_me: How many questions the reference answers could still label; 0 hides the offer.
+        preload: URLs of the images that come next.
+    """
+
+    serial: str
+    picture: Picture
+    current: QuestionType | None
+    types: Sequence[QuestionType]
+    chosen: str | None
+    counts: dict[str | None, int]
+    budget: int
+    ratio: float = 4 / 3
+    message: str = ""
+    for_me: int = 0
+    preload: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True)
+class ReviewCard:
+    """What the Review screen shows; `most_options` keeps the buttons in place from card to card."""
+
+    serial: str
+    picture: Picture
+    candidate: Candidate
+    caption: str | None
+    counts: ReviewCounts
+    most_options: int
+    ratio: float = 4 / 3
+    message: str = ""
+    preload: Sequence[str] = field(default=())
+
+
+def project_screen(
+    project: Project | None,
+    steps: Sequence[LoopStep],
+    tiles: dict[str, int],
+    thumbs: Sequence[Picture],
+    message: str,
+    for_me: int,
+) -> str:
+    """Return the Project screen: the loop with its next step, and what is here.
+
+    Args:
+        project: None in an empty workspace.
+        steps: Of the loop.
+        tiles: Counts, by the keys of `text.TILES`.
+        thumbs: A few of the images.
+        message: What just happened.
+        for_me: How many questions the reference answers could label; 0 hides the offer.
+    """
+    told = note(message) if message else ""
+    if project is None:
+        load = button(text.LOAD_SAMPLE, kind="go", data_act="sample")
+        return (
+            f'<div class="screen">{told}<div class="card empty" data-serial="0"><h1>{text.NO_PROJECT_TITLE}</h1>'
+            f'<p class="soft">{text.NO_PROJECT}</p><div class="acts">{load}</div></div></div>'
+        )
+    numbers = "".join(f'<div class="tile"><b>{tiles[key]}</b><span>{text.TILES[key]}</span></div>' for key in text.TILES)
+    pictures = "".join(
+        f'<img src="{escape(p.url)}" alt="{escape(text.image_alt(p.name))}" loading="lazy">' for p in thumbs
+    )
+    rows = "".join(_loop_step(number, step) for number, step in enumerate(steps, 1))
+    return (
+        f'<div class="screen" data-serial="0">{told}<div class="split"><section class="card">'
+        f"<h1>{text.LOOP_TITLE}</h1><p class='soft'>{text.LOOP_LEAD}</p><ol class='loop'>{rows}</ol>{_offer(for_me)}"
+        "</section>"
+        f'<section class="card column-card">{eyebrow(text.HERE)}<h1>{escape(project.name)}</h1>'
+        f'<p class="soft">{escape(project.description)}</p><div class="tiles">{numbers}</div>'
+        f'<p class="soft small">{text.TEST_WALL}</p><div class="thumbs">{pictures}</div></section></div></div>'
+    )
+
+
+def label_screen(card: LabelCard) -> str:
+    """Return the Label screen with one question."""
+    done = sum(card.counts.values())
+    current = card.current
+    title = current.question if current else text.OWN_QUESTION
+    options = option_list(current.options if current else (), chosen=card.chosen)
+    height = OPTION_HEIGHT_PX * max((len(kind.options) for kind in card.types), default=0)
+    others = "".join(
+        button(
+            short_type(kind.id),
+            kind="link",
+            data_act="switch",
+            data_to=kind.id,
+            aria_current="true" if current and kind.id == current.id else None,
+        )
+        for kind in card.types
+    )
+    own = button(text.WRITE_OWN, kind="link", key="o", data_local="own")
+    data = {"card": True, "serial": card.serial, "image": card.picture.id, "type": current.id if current else ""}
+    actions = (
+        f'<div class="acts two">{button(text.SAVE_NEXT, kind="go", key="enter", data_act="save")}'
+        f"{button(text.SKIP, key='s', data_act='skip')}</div>"
+    )
+    return (
+        f'<div class="screen" data-serial="{card.serial}" data-preload="{escape(" ".join(card.preload))}">'
+        f'<div class="split" style="--ratio:{card.ratio:.3f}">{image_box(card.picture.url, card.picture.name)}'
+        f'<section class="card ask"{_data(data)}>{eyebrow(text.YOUR_LABEL, text.of(done, card.budget))}'
+        f'<h1 class="plain">{escape(title)}</h1><div class="middle" style="--middle:{height + OTHERS_PX}px">'
+        f'<div class="plain" style="min-height:{height}px">{options}</div>'
+        f'<div class="others plain"><span>{text.OTHER_QUESTION}</span>{others}{own}</div>{_own_panel()}</div>'
+        f'<div class="stage"><div class="plain">{actions}</div></div>'
+        f"{bar(done / card.budget, label=text.YOUR_LABEL)}{_label_foot(card)}{_label_offer(card, done)}"
+        f"</section></div>{key_help('label')}</div>"
+    )
+
+
+def review_screen(card: ReviewCard) -> str:
+    """Return the Review screen with one candidate."""
+    candidate, counts = card.candidate, card.counts
+    decided = counts.accepted + counts.edited + counts.rejected
+    total = decided + counts.open
+    options = option_list(candidate.options, chosen=candidate.answer, figures=candidate.option_probabilities)
+    if not candidate.options:
+        options = f'<div class="opt on">{escape(candidate.answer)}</div>'
+    caption = escape(card.caption) if card.caption else f"<em>{text.NO_CAPTION}</em>"
+    data = {"card": True, "serial": card.serial, "candidate": candidate.id, "given": candidate.answer}
+    return (
+        f'<div class="screen" data-serial="{card.serial}" data-preload="{escape(" ".join(card.preload))}">'
+        f'<div class="split" style="--ratio:{card.ratio:.3f}">{image_box(card.picture.url, card.picture.name)}'
+        f'<section class="card ask"{_data(data)}>'
+        f"{eyebrow(f'{text.PSEUDO} · {text.round_number(candidate.round)}', text.of(decided, total))}"
+        f'<h1 class="plain">{escape(candidate.question)}</h1>'
+        f'<div class="middle" style="--middle:{OPTION_HEIGHT_PX * card.most_options + BELOW_OPTIONS_PX}px">'
+        f'<div class="plain">{options}<p class="small soft second">{_second_opinion(candidate)}</p></div>'
+        f"{_edit_panel(candidate)}"
+        f'<div class="cap plain"><b>{text.CAPTION}</b>{caption}</div></div>'
+        f'<div class="stage">{_review_actions()}{_reject_panel()}</div>{bar(decided / max(1, total), label=text.TABS["review"])}'
+        f'<div class="foot">{_counts(counts)}<span class="end saved" role="status">{escape(card.message)}</span></div>'
+        f"</section></div>{key_help('review')}</div>"
+    )
+
+
+def option_list(options: Sequence[str], *, chosen: str | None, figures: Sequence[float] = ()) -> str:
+    """Return the answers to choose from, with their number keys and what a model thinks of each."""
+    rows = []
+    for index, option in enumerate(options):
+        figure = f"<i>{figures[index]:.2f}</i>".replace("0.", ".", 1) if index < len(figures) else ""
+        values = {
+            "type": "button",
+            "class": "opt",
+            "role": "radio",
+            "aria_checked": "true" if option == chosen else "false",
+            "data_local": "choose",
+            "data_value": option,
+            "data_key": str(index + 1) if index < 9 else None,
+        }
+        key = kbd(str(index + 1)) if index < 9 else ""
+        rows.append(f"<button{attributes(values)}>{key}<span>{escape(option)}</span>{figure}</button>")
+    return f'<div class="opts" role="radiogroup">{"".join(rows)}</div>' if rows else ""
+
+
+def _data(values: dict[str, object]) -> str:
+    return attributes({f"data_{name}": value for name, value in values.items()})
+
+
+def _loop_step(number: int, step: LoopStep) -> str:
+    title, sentence = text.STEPS[step.id]
+    tab = "train" if step.id == "finetune" else step.id
+    if step.state == "next":
+        end = go_button(text.STEP_GO[step.id], tab)
+    else:
+        end = f'<span class="soft small">{escape(step.detail)}</span>'
+    mark = "✓" if step.state == "done" else str(number)
+    kind = {"done": "done", "next": "on", "later": "later"}[step.state]
+    return (
+        f'<li class="{kind}"{attributes({"aria_current": "step" if kind == "on" else None})}>'
+        f'<span class="n">{mark}</span><div><b>{title}</b><p>{sentence}</p></div>{end}</li>'
+    )
+
+
+def _own_panel() -> str:
+    return (
+        f'<div class="panel own">{text_field(text.OWN_QUESTION, "own_question")}'
+        f"{text_field(text.OWN_OPTIONS, 'own_options')}{text_field(text.OWN_ANSWER, 'own_answer')}"
+        f'<div class="acts two">{button(text.OWN_SAVE, kind="go", key="enter", data_act="own")}'
+        f"{button(text.BACK, key='escape', shown_key='Esc', data_local='back')}</div></div>"
+    )
+
+
+def _label_foot(card: LabelCard) -> str:
+    counts = "".join(f"<span>{escape(short_type(kind))} {count}</span>" for kind, count in card.counts.items())
+    undo = button(text.UNDO, kind="link", key="u", data_act="undo")
+    return (
+        f'<div class="foot">{counts}<span class="end"><span class="saved" role="status">{escape(card.message)}</span>'
+        f"{undo}</span></div>"
+    )
+
+
+def _label_offer(card: LabelCard, done: int) -> str:
+    """Return the line at the card's foot: train now, or let the reference answers label."""
+    if done >= card.budget:
+        return note(text.ENOUGH, action=go_button(text.GO_TRAIN, "train", kind="go compact"))
+    return _offer(card.for_me)
+
+
+def _offer(count: int) -> str:
+    """Return the offer to newcomers to let the reference answers label; nothing where there is none left."""
+    if not count:
+        return ""
+    return note(text.NEW_HERE, action=button(text.label_for_me(count), kind="compact", data_act="fill"))
+
+
+def _second_opinion(candidate: Candidate) -> str:
+    if not candidate.option_probabilities or not candidate.options:
+        return text.NO_PROBABILITIES if not candidate.options else ""
+    ranked = max(zip(candidate.option_probabilities, candidate.options, strict=False))
+    if ranked[1] != candidate.answer:
+        return f'<span class="look">{escape(text.disagrees(ranked[1]))}</span>'
+    return text.PROBABILITIES
+
+
+def _review_actions() -> str:
+    accept = (
+        f'<button type="button" class="go" data-act="accept" data-key="a enter">'
+        f'<span class="only-same">{text.ACCEPT}</span><span class="only-changed">{text.SAVE_EDIT}</span>{kbd("A")}</button>'
+    )
+    main = accept + button(text.EDIT, key="e", data_local="edit") + button(text.REJECT, kind="no", key="r", data_local="reject")
+    rest = button(text.SKIP, kind="quiet", key="s", data_act="skip") + button(
+        text.UNDO, kind="quiet", key="u", data_act="undo"
+    )
+    return f'<div class="panels-hide"><div class="acts">{main}</div><div class="acts half">{rest}</div></div>'
+
+
+def _reject_panel() -> str:
+    reasons = "".join(
+        button(text.REASONS[reason], kind="no", key=str(number), data_act="reject", data_reason=reason)
+        for number, reason in enumerate(REJECT_REASONS, 1)
+    )
+    back = button(text.BACK, kind="link", key="escape", shown_key="Esc", data_local="back")
+    return (
+        f'<div class="panel reject"><div class="eyebrow"><span>{text.WHY_REJECT}</span>{back}</div>'
+        f'<div class="acts six">{reasons}</div></div>'
+    )
+
+
+def _edit_panel(candidate: Candidate) -> str:
+    return (
+        f'<div class="panel edit">{text_field(text.EDIT_QUESTION, "edit_question", candidate.question, lines=2)}'
+        f"{text_field(text.EDIT_OPTIONS, 'edit_options', ' | '.join(candidate.options))}"
+        f"{text_field(text.EDIT_ANSWER, 'edit_answer', candidate.answer)}"
+        f'<div class="acts two">{button(text.SAVE_EDIT, kind="go", key="enter", data_act="edit")}'
+        f"{button(text.BACK, key='escape', shown_key='Esc', data_local='back')}</div></div>"
+    )
+
+
+def _counts(counts: ReviewCounts) -> str:
+    return "".join(
+        f"<span>{escape(part)}</span>"
+        for part in (
+            f"Accepted {counts.accepted}",
+            f"Edited {counts.edited}",
+            f"Rejected {counts.rejected}",
+            text.pace(counts.median_seconds),
+        )
+        if part
+    )

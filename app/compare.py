@@ -1,0 +1,217 @@
+"""The Compare screen: two models side by side on any image and question, and the table of all of them.
+
+Blind voting is not here yet. Figures of the table come from `leaml.stats`; models answer in a process of their own.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+import plotly.graph_objects as go
+
+from app import text
+from app.figures import interval_figure
+from app.label import picture
+from app.reports import OURS, AskView, ask_screen, table_card
+from app.screen import Screen, on_act, panel, require_text, typed_options
+from app.services import Services, score
+from app.view import empty_state, go_button
+from leaml import stats
+from leaml.answering import Answer
+from leaml.errors import LeamlError
+from leaml.records import METHODS, ImageRow, Method, Prediction, RunId, Split
+
+BASE = "base"
+RIVALS: tuple[Method, ...] = ("full_finetune", "lora", "zero_shot")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one browser tab is: image, question, the two models, and what they answered."""
+
+    images: Split = "test"
+    index: int = 0
+    question: str = ""
+    own: tuple[str, str] = ("", "")
+    sides: tuple[str, str] = ("", "")
+    answers: tuple[Answer, ...] = ()
+    pending: bool = False
+    asked_before: bool = False
+    trouble: str = ""
+    serial: int = 0
+
+
+def build(services: Services, header: gr.HTML) -> Screen:
+    """Build the screen in the current tab. The header stays as it is: nothing here changes its counts."""
+    place = gr.State(Place())
+    ask = panel("compare-panel")
+    table = gr.HTML(apply_default_css=False, elem_id="compare-table")
+    with gr.Column(elem_classes="card figures", elem_id="compare-figure", visible=False) as box:
+        gr.HTML(f'<div class="screen eyebrow">{text.FIGURE_TITLE}</div>', apply_default_css=False)
+        figure = gr.Plot(show_label=False, container=False, elem_classes="plotbox small", elem_id="interval-plot")
+
+    def redraw(now: Place) -> tuple[Any, ...]:
+        now = arrive(services, now)
+        html, drawn = results(services)
+        return now, draw(services, now), html, drawn, gr.Column(visible=drawn is not None)
+
+    def act(now: Place, event: gr.EventData) -> tuple[Place, str]:
+        now = decide(services, now, event._data)
+        return now, draw(services, now)
+
+    def answer(now: Place) -> tuple[Any, Any]:
+        if not now.pending:
+            return gr.skip(), gr.skip()
+        now = answered(services, now)
+        return now, draw(services, now)
+
+    on_act(ask, act, [place], [place, ask], after=answer)
+    return Screen(redraw, [place], [place, ask, table, figure, box])
+
+
+def arrive(services: Services, now: Place) -> Place:
+    """Return the place with two models, a question and images that exist."""
+    known = [value for value, _ in model_choices(services)]
+    best, latest = known[-1], services.latest_models()
+    # The strongest simple alternative is the fair opponent to begin with.
+    rival = str(latest["full_finetune"].run_id) if "full_finetune" in latest else BASE
+    left = now.sides[0] if now.sides[0] in known else rival
+    right = now.sides[1] if now.sides[1] in known else best
+    project = services.store.project()
+    types = [kind.id for kind in (project.question_types if project else ())]
+    question = now.question if now.question in [*types, "own"] else (types[0] if types else "own")
+    images: Split = now.images if services.store.images(now.images) else "pool"
+    return replace(now, sides=(left, right), question=question, images=images, pending=False)
+
+
+def model_choices(services: Services) -> list[tuple[str, str]]:
+    """Return (value, name) of every model that can be asked: the base, then the newest of each method."""
+    found = [(BASE, text.METHODS["zero_shot"][0])]
+    for method, row in services.latest_models().items():
+        if method != "zero_shot":
+            found.append((str(row.run_id), f"{text.METHODS[method][0]} ({row.run_id})"))
+    return found
+
+
+def draw(services: Services, now: Place) -> str:
+    """Return the HTML of the upper half."""
+    images = services.store.images(now.images)
+    project = services.store.project()
+    if not images or project is None:
+        return empty_state(text.COMPARE_EMPTY_TITLE, text.LABEL_EMPTY, go_button(text.GO_PROJECT, "project"))
+    image = images[now.index % len(images)]
+    question, options = _question(services, now)
+    return ask_screen(
+        AskView(
+            serial=f"{now.serial}",
+            picture=picture(services, image.id),
+            images=now.images,
+            position=text.of(now.index % len(images) + 1, len(images)),
+            models=model_choices(services),
+            sides=now.sides,
+            types=project.question_types,
+            question=now.question,
+            own=now.own,
+            options=options,
+            answers=now.answers,
+            reference=_reference(services, now, image, question),
+            ratio=services.image_ratio(),
+            pending=now.pending,
+            trouble=now.trouble,
+        )
+    )
+
+
+def decide(services: Services, now: Place, data: dict[str, Any]) -> Place:
+    """Return the place after a button or a choice. Once asked, every further step asks again by itself.
+
+    Raises:
+        InputError: If an own question is empty.
+    """
+    images: Split = "pool" if data.get("images") == "pool" else "test"
+    index = 0 if images != now.images else now.index
+    count = max(1, len(services.store.images(images)))
+    act = data.get("act")
+    if act in ("next", "previous"):
+        index = (index + (1 if act == "next" else -1)) % count
+    elif act == "random":
+        index = random.randrange(count)
+    question = str(data.get("question", now.question))
+    own = (str(data.get("own_question", now.own[0])), str(data.get("own_options", now.own[1])))
+    if act == "ask" and question == "own":
+        require_text(own[0], text.NEED_QUESTION)
+    now = replace(
+        now,
+        images=images,
+        index=index,
+        question=question,
+        own=own,
+        sides=(str(data.get("left", now.sides[0])), str(data.get("right", now.sides[1]))),
+        answers=(),
+        trouble="",
+        asked_before=now.asked_before or act == "ask",
+        serial=now.serial + (act != "ask"),
+    )
+    return replace(now, pending=now.asked_before and (question != "own" or bool(own[0].strip())))
+
+
+def answered(services: Services, now: Place) -> Place:
+    """Return the place with both models' answers, or with what went wrong."""
+    images = services.store.images(now.images)
+    question, options = _question(services, now)
+    try:
+        answers = services.ask(list(now.sides), images[now.index % len(images)], question, options)
+    except LeamlError as error:
+        return replace(now, pending=False, trouble=str(error))
+    return replace(now, pending=False, answers=tuple(answers))
+
+
+def results(services: Services) -> tuple[str, go.Figure | None]:
+    """Return the table's HTML and the figure; an invitation and nothing while no model was tested."""
+    evaluations = services.evaluations()
+    if not evaluations:
+        return empty_state(text.COMPARE_EMPTY_TITLE, text.COMPARE_EMPTY, go_button(text.GO_TRAIN, "train")), None
+    latest = services.latest_models()
+    rows = {
+        name: score(predictions) if name == "majority" else services.scores(RunId(latest[name].run_id))
+        for name, predictions in evaluations.items()
+    }
+    some = next(iter(evaluations.values()))
+    asked = {prediction.type_id for prediction in some}
+    project = services.store.project()
+    known = [kind.id for kind in (project.question_types if project else ()) if kind.id in asked]
+    types = [*known, *sorted(asked - set(known))]
+    rests_on = text.on_questions(len(some), len({prediction.image_id for prediction in some}))
+    dots = [
+        (text.MAJORITY[0] if name == "majority" else text.METHODS[name][0], macro, name in OURS)  # type: ignore[index]
+        for name, (_, macro) in rows.items()
+    ]
+    return table_card(rows, types, rests_on=rests_on, finding=finding(evaluations)), interval_figure(dots)
+
+
+def finding(evaluations: dict[str, list[Prediction]]) -> str:
+    """Return the paired difference between our best-founded model and the strongest kind of rival, in words."""
+    ours = next((method for method in reversed(METHODS) if method in OURS and method in evaluations), None)
+    rival = next((method for method in RIVALS if method in evaluations), None)
+    if ours is None or rival is None:
+        return text.ONE_MODEL
+    try:
+        gap = stats.paired_difference(evaluations[ours], evaluations[rival])
+    except LeamlError as error:
+        return str(error)
+    names = text.METHODS[ours][0], text.METHODS[rival][0]
+    return text.difference(*names, 100 * gap.value, 100 * gap.low, 100 * gap.high)
+
+
+def _question(services: Services, now: Place) -> tuple[str, tuple[str, ...]]:
+    project = services.store.project()
+    kinds = project.question_types if project else ()
+    kind = next((kind for kind in kinds if kind.id == now.question), None)
+    return (kind.question, kind.options) if kind else (now.own[0], typed_options(now.own[1]))
+
+
+def _reference(services: Services, now: Place, image: ImageRow, question: str) -> str | None:
+    known: Sequence[Any] = services.store.references(now.images)
+    return next((row.answer for row in known if row.image_id == image.id and row.question == question), None)

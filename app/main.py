@@ -1,0 +1,85 @@
+"""Puts the screens together: one page with a tab a screen, our theme, our keys. Also serves it."""
+
+from pathlib import Path
+from types import ModuleType
+
+import gradio as gr
+
+from app import compare, label, project, review, text, train
+from app.errors import InputError, shown_to_people
+from app.screen import QUIET, Screen, header_of
+from app.services import Services
+
+ASSETS = Path(__file__).parent.parent / "assets"
+SCREENS: dict[str, ModuleType] = {
+    "project": project,
+    "label": label,
+    "train": train,
+    "review": review,
+    "compare": compare,
+}
+FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif"]
+
+
+def build_app(services: Services) -> gr.Blocks:
+    """Return the whole page."""
+    with gr.Blocks(title=text.NAME, fill_width=True, analytics_enabled=False) as page:
+        header = gr.HTML(lambda: header_of(services), elem_id="header", apply_default_css=False, js_on_load=None)
+        with gr.Tabs(elem_id="tabs"):
+            for name, module in SCREENS.items():
+                with gr.Tab(text.TABS[name], id=name, elem_id=f"tab-{name}", render_children=True) as tab:
+                    screen: Screen = module.build(services, header)
+                redraw = shown_to_people(screen.redraw)
+                tab.select(redraw, list(screen.inputs), list(screen.outputs), **QUIET)
+                page.load(redraw, list(screen.inputs), list(screen.outputs), **QUIET)
+    return page
+
+
+def launch(page: gr.Blocks, services: Services) -> None:
+    """Serve the page until Ctrl+C.
+
+    Raises:
+        InputError: If the port is taken.
+    """
+    settings = services.settings
+    # A page that is closed must not end a decision being saved, so the queue stays small and quick.
+    page.queue(default_concurrency_limit=4)
+    try:
+        _, address, _ = page.launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            quiet=True,
+            prevent_thread_lock=True,
+            show_error=True,
+            footer_links=[],
+            run_history=False,
+            # Only images may be read through the page: neither the database nor models.
+            allowed_paths=[str(settings.workspace / "images")],
+            favicon_path=str(ASSETS / "icon.svg"),
+            theme=theme(),
+            css_paths=[ASSETS / "app.css"],
+            head=f"<script>{(ASSETS / 'app.js').read_text()}</script>",
+        )
+    except OSError as error:
+        raise InputError(text.port_taken(settings.port)) from error
+    print(text.listening(address, str(settings.workspace)), flush=True)
+    page.block_thread()
+
+
+def theme() -> gr.themes.Base:
+    """Return Gradio's plainest theme in our colours; everything else is in assets/app.css."""
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.teal, neutral_hue=gr.themes.colors.slate, font=FONT, font_mono=["monospace"]
+    ).set(
+        body_background_fill="#f6f8f9",
+        body_text_color="#14212b",
+        body_text_color_subdued="#56656f",
+        block_label_text_color="#56656f",
+        block_title_text_color="#56656f",
+        button_primary_background_fill="#0f766e",
+        button_primary_background_fill_hover="#0b5a54",
+        button_primary_text_color="#ffffff",
+        input_border_color="#b9c5cc",
+        input_border_color_focus="#0f766e",
+        border_color_primary="#e1e7eb",
+    )

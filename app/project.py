@@ -1,0 +1,126 @@
+"""The Project screen: what is here, what is next, and bringing images in."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app import text
+from app.cards import LoopStep, Picture, project_screen
+from app.errors import InputError, shown_to_people
+from app.label import picture
+from app.screen import QUIET, Screen, header_of, on_act, panel, require_text, typed_options
+from app.services import Services
+from leaml.records import QuestionType
+
+THUMBS = 12
+
+
+def build(services: Services, header: gr.HTML) -> Screen:
+    """Build the screen in the current tab."""
+    screen = panel("project-panel")
+
+    def redraw() -> tuple[str, str]:
+        return draw(services), header_of(services)
+
+    def act(event: gr.EventData) -> tuple[str, str]:
+        message = ""
+        if event._data.get("act") == "fill":
+            message = text.labelled_for_you(services.label_for_me())
+        elif event._data.get("act") == "sample" and services.store.project() is None:
+            services.load_sample()
+        return draw(services, message), header_of(services)
+
+    def bring(name: str, folder: str, questions: str) -> tuple[str, str]:
+        message = import_typed(services, name=name, folder=folder, questions=questions)
+        return draw(services, message), header_of(services)
+
+    on_act(screen, act, [], [screen, header])
+    with gr.Accordion(text.IMPORT_TITLE, open=False, elem_classes="card import", elem_id="import"):
+        gr.HTML(f'<p class="soft">{text.IMPORT_LEAD}</p>', apply_default_css=False)
+        with gr.Row():
+            name = gr.Textbox(label=text.IMPORT_NAME, elem_id="import-name")
+            folder = gr.Textbox(label=text.IMPORT_FOLDER, placeholder="/data/colonoscopy", elem_id="import-folder")
+        questions = gr.Textbox(
+            label=text.IMPORT_QUESTIONS, placeholder=text.IMPORT_EXAMPLE, lines=4, elem_id="import-questions"
+        )
+        go = gr.Button(text.IMPORT_BUTTON, variant="primary", elem_id="import-go")
+    go.click(shown_to_people(bring), [name, folder, questions], [screen, header], **QUIET)
+    return Screen(redraw, [], [screen, header])
+
+
+def draw(services: Services, message: str = "") -> str:
+    """Return the screen's HTML."""
+    store = services.store
+    pool, test = store.images("pool"), store.images("test")
+    tiles = {
+        "pool": len(pool),
+        "test": len(test),
+        "labels": services.label_count(),
+        "captions": len(store.captions()),
+        "candidates": len(store.candidates()),
+        "reviewed": len(store.reviewed_pairs()),
+    }
+    thumbs: list[Picture] = [picture(services, image.id) for image in pool[:THUMBS]]
+    return project_screen(store.project(), loop_steps(services), tiles, thumbs, message, services.labels_on_offer())
+
+
+def loop_steps(services: Services) -> list[LoopStep]:
+    """Return the five steps of the loop: which are done, and the one that comes next."""
+    store, budget = services.store, services.settings.label_budget
+    labels, counts, models = services.label_count(), store.review_counts(), services.latest_models()
+    decided = counts.accepted + counts.edited + counts.rejected
+    candidates = len(store.candidates())
+    done: dict[str, tuple[bool, str]] = {
+        "label": (labels >= budget or candidates > 0, text.of(labels, budget)),
+        "train": (candidates > 0, text.count_of("pair", candidates)),
+        "review": (bool(decided) and (decided >= budget or not counts.open), text.count_of("decision", decided)),
+        "finetune": ("leaml_reviewed" in models and "full_finetune" in models, text.count_of("model", len(models))),
+        "compare": (False, ""),
+    }
+    following = next(name for name, (finished, _) in done.items() if not finished)
+    steps = []
+    for name, (finished, detail) in done.items():
+        state: Any = "next" if name == following else "done" if finished else "later"
+        steps.append(LoopStep(name, state, detail))
+    return steps
+
+
+def import_typed(services: Services, *, name: str, folder: str, questions: str) -> str:
+    """Bring in the folder that a person typed; return what happened as a sentence.
+
+    Raises:
+        LeamlError: If something is missing or cannot be read.
+    """
+    name = require_text(name, text.NO_PROJECT_NAME)
+    path = Path(require_text(folder, text.NO_FOLDER)).expanduser()
+    count, workspace = services.import_images(path, name=name, types=typed_questions(questions))
+    if workspace == services.settings.workspace:
+        return text.imported(count, name)
+    return text.imported_elsewhere(count, name, str(workspace))
+
+
+def typed_questions(lines: str) -> tuple[QuestionType, ...]:
+    """Return the question types that a person typed, one a line: `Question | answer | answer`.
+
+    Raises:
+        InputError: If there is none, or a question has one answer only.
+    """
+    kinds: list[QuestionType] = []
+    for number, line in enumerate(lines.splitlines(), 1):
+        parts = typed_options(line)
+        if not parts:
+            continue
+        if len(parts) == 2:
+            raise InputError(text.bad_question_line(number, line.strip()))
+        kinds.append(QuestionType(_slug(parts[0], {kind.id for kind in kinds}), parts[0], parts[1:]))
+    if not kinds:
+        raise InputError(text.NO_QUESTIONS)
+    return tuple(kinds)
+
+
+def _slug(question: str, taken: set[str]) -> str:
+    """Return a short id for a question, made of its last words, which tell questions apart best."""
+    words = "".join(letter if letter.isalnum() else " " for letter in question.lower()).split()
+    base = "_".join(words[-3:]) or "question"
+    return next(name for number in range(1, 1000) if (name := base if number == 1 else f"{base}_{number}") not in taken)

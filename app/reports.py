@@ -1,0 +1,360 @@
+"""Train and Compare as HTML: runs with their steps, models, answers side by side, the table. Pure functions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from app import text
+from app.cards import Picture
+from app.view import attributes, bar, button, eyebrow, field, go_button, image_box, note, percent, select, short_type
+from leaml.answering import Answer
+from leaml.config import GENERATOR_STAGES
+from leaml.records import Interval, Method, QuestionType
+
+OURS: tuple[str, ...] = ("leaml", "leaml_reviewed")
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A background run as it stands.
+
+    Attributes:
+        id: Such as `r0003`.
+        kind: `generator`, or a method.
+        name: State, as in `leaml.jobs`.
+        detail: Its sentence, where it has one.
+        stages: In order.
+        seconds: Taken by each finished stage.
+        stage: The stage it is in, if it has begun.
+        step: Done in that stage.
+        total: Of that stage.
+        seconds_left: Estimated, for that stage.
+        started_at: Unix seconds.
+        took: Seconds from start to end, or until now.
+    """
+
+    id: str
+    kind: str
+    name: str
+    detail: str
+    stages: Sequence[str]
+    seconds: Mapping[str, float]
+    stage: str | None = None
+    step: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+    started_at: float | None = None
+    took: float | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it waits or works."""
+        return self.name in ("queued", "running", "stalled")
+
+    @property
+    def title(self) -> str:
+        """What it makes, in words."""
+        return text.GENERATOR_TITLE if self.kind == "generator" else text.METHODS[self.kind][0]  # type: ignore[index]
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, every stage counting the same."""
+        if self.name == "done":
+            return 1.0
+        if self.stage not in self.stages:
+            return 0.0
+        return (list(self.stages).index(self.stage) + (self.step / self.total if self.total else 0)) / len(self.stages)
+
+
+@dataclass(frozen=True)
+class MethodView:
+    """One model of the comparison on the Train screen."""
+
+    method: Method
+    run: RunView | None
+    why_not: str | None
+    accuracy: Interval | None
+    learnt_from: str
+
+
+def generator_card(
+    run: RunView | None, *, round_number: int, why_not: str | None, waiting: int, report: Mapping[str, Any], message: str
+) -> str:
+    """Return the card of the question generator: its steps, and what can be done now."""
+    clock = text.started(_clock(run.started_at)) if run and run.started_at else ""
+    shown_round = text.round_number(max(1, round_number - 1) if run and run.name == "done" else round_number)
+    steps = "".join(_stage(stage, run) for stage in GENERATOR_STAGES)
+    if run and run.active:
+        foot = _running(run, waiting)
+    else:
+        foot = _at_rest(run, why_not, report)
+    told = note(message, kind="bad") if message else ""
+    return (
+        f'<div class="screen" data-serial="0"><section class="card">{told}{eyebrow(shown_round, clock)}'
+        f"<h1>{text.GENERATOR_TITLE}</h1><p class='soft small'>{text.GENERATOR_LEAD}</p>"
+        f'<ul class="steps">{steps}</ul><div class="tail">{foot}</div></section></div>'
+    )
+
+
+def methods_card(rows: Sequence[MethodView], *, ready: int) -> str:
+    """Return the list of models to train and test, each with a button or the reason why it has none."""
+    every = button(text.TRAIN_ALL, kind="go", data_act="all", disabled=ready == 0, id="train-all")
+    lines = "".join(_method(row) for row in rows)
+    return (
+        f'<section class="card"><div class="top"><div><h1>{text.MODELS_TITLE}</h1>'
+        f'<p class="soft small">{text.MODELS_LEAD}</p></div>{every}</div><div class="methods">{lines}</div></section>'
+    )
+
+
+def runs_card(runs: Sequence[RunView]) -> str:
+    """Return the table of all runs, newest first."""
+    if not runs:
+        return f'<section class="card"><h2>{text.PAST_RUNS}</h2><p class="soft">{text.NO_RUNS}</p></section>'
+    head = "".join(f'<th class="text">{name}</th>' for name in text.RUN_COLUMNS)
+    rows = "".join(_run_row(run) for run in runs)
+    return (
+        f'<section class="card"><h2>{text.PAST_RUNS}</h2><div class="scroll"><table><tr>{head}</tr>{rows}</table>'
+        "</div></section>"
+    )
+
+
+def loss_line(run: RunView | None, last: Mapping[str, float]) -> str:
+    """Return the line above the loss: whose it is, and its last values."""
+    values = " · ".join(f"{text.SERIES[name]} {value:.2f}" for name, value in last.items())
+    left = f"{text.LOSS} · {run.title}, {run.id}" if run else text.LOSS
+    return f'<div class="screen">{eyebrow(left, values)}</div>'
+
+
+def mask_line(density: float | None) -> str:
+    """Return the line above the picture of the mask."""
+    left = text.MASK_TITLE + (f": {percent(density)}% of the weights" if density else "")
+    return f'<div class="screen">{eyebrow(left, text.MASK_AXES if density else "")}</div>'
+
+
+@dataclass(frozen=True)
+class AskView:
+    """What the upper half of the Compare screen shows.
+
+    Attributes:
+        serial: Changes whenever another image or question is shown.
+        picture: The image.
+        images: Which images are looked at: `test` or `pool`.
+        position: Such as `3 of 72`.
+        models: (value, name) of every model that can be asked.
+        sides: The two chosen models' values.
+        types: The project's question types.
+        question: Chosen question type's id, or `own`.
+        own: Text of an own question and of its options.
+        answers: Of the two models; empty before they were asked.
+        reference: The reference answer, where there is one.
+        ratio: Width to height of the project's usual image.
+        pending: The models are being asked.
+        trouble: What went wrong.
+    """
+
+    serial: str
+    picture: Picture
+    images: str
+    position: str
+    models: Sequence[tuple[str, str]]
+    sides: tuple[str, str]
+    types: Sequence[QuestionType]
+    question: str
+    own: tuple[str, str]
+    options: Sequence[str]
+    answers: Sequence[Answer]
+    reference: str | None
+    ratio: float
+    pending: bool = False
+    trouble: str = ""
+
+
+def ask_screen(view: AskView) -> str:
+    """Return the image, the question, and both models' answers."""
+    questions = [(kind.id, kind.question) for kind in view.types] + [("own", text.OWN)]
+    walk = "".join(
+        button(label, kind="chip", key=key, shown_key=shown, data_act=act)
+        for label, key, shown, act in (
+            (text.PREVIOUS, "arrowleft", "←", "previous"),
+            (text.NEXT_IMAGE, "arrowright", "→", "next"),
+            (text.RANDOM, "r", "R", "random"),
+        )
+    )
+    zoom = button(text.ZOOM, kind="chip", key="z", data_local="zoom", aria_pressed="false")
+    box = image_box(view.picture.url, f"{view.picture.name} · {view.position}", tools=False)
+    box = box.replace("</section>", f'<div class="tools">{walk}{zoom}</div></section>')
+    own = ""
+    if view.question == "own":
+        own = field(text.OWN_QUESTION, "own_question", view.own[0]) + field(text.OWN_OPTIONS, "own_options", view.own[1])
+    sides = "".join(
+        select(label, name, view.models, side, change="models")
+        for label, name, side in (
+            (text.LEFT_MODEL, "left", view.sides[0]),
+            (text.RIGHT_MODEL, "right", view.sides[1]),
+        )
+    )
+    told = note(view.trouble, kind="bad") if view.trouble else ""
+    reference = f"{text.REFERENCE}: {view.reference}" if view.reference and view.answers else ""
+    ask = button(text.ASKING if view.pending else text.ASK, kind="go", key="enter", data_act="ask", disabled=view.pending)
+    data = attributes({"data_card": True, "data_serial": view.serial})
+    return (
+        f'<div class="screen"{attributes({"data_serial": view.serial})}><div class="split even" style="--ratio:{view.ratio:.3f}">{box}'
+        f'<section class="card ask compare"{data}><div class="fields">'
+        f"{select(text.IMAGES, 'images', list(text.COMPARE_IMAGES.items()), view.images, change='images')}"
+        f"{select(text.QUESTION, 'question', questions, view.question, change='question')}{sides}"
+        f'<div class="wide panel-like">{own}</div></div>'
+        f'<div class="answers">{_answer(view, 0)}{_answer(view, 1)}</div>{told}'
+        f'<div class="foot"><b>{escape(reference)}</b></div><div class="stage">{ask}</div></section></div></div>'
+    )
+
+
+def table_card(
+    rows: Mapping[str, tuple[Mapping[str, Interval], Interval]], types: Sequence[str], *, rests_on: str, finding: str
+) -> str:
+    """Return the table: a row for each model, by type of question, with intervals.
+
+    Args:
+        rows: By method or `majority`: the intervals by question type, and the average's.
+        types: Question types in order.
+        rests_on: How many questions and images there are.
+        finding: The paired difference as a sentence.
+    """
+    head = "".join(f"<th>{escape(short_type(kind))}</th>" for kind in types)
+    best = {kind: max((by_type[kind].value for by_type, _ in rows.values() if kind in by_type), default=0) for kind in types}
+    best_macro = max((macro.value for _, macro in rows.values()), default=0)
+    lines = []
+    for name, (by_type, macro) in rows.items():
+        cells = "".join(_cell(by_type.get(kind), best[kind]) for kind in types) + _cell(macro, best_macro)
+        title, what = text.MAJORITY if name == "majority" else text.METHODS[name]  # type: ignore[index]
+        kind = ' class="ours"' if name in OURS else ""
+        lines.append(f"<tr{kind}><td>{escape(title)}<small>{escape(what)}</small></td>{cells}</tr>")
+    return (
+        f'<div class="screen"><section class="card">{eyebrow(text.TABLE_TITLE, rests_on)}'
+        f'<p class="finding">{escape(finding)}</p><div class="scroll"><table class="results">'
+        f"<tr><th>{text.METHOD_COLUMN}</th>{head}<th>{text.AVERAGE}</th></tr>{''.join(lines)}</table></div>"
+        f'<p class="soft small" style="margin:10px 0 0">{text.TABLE_NOTE}</p></section></div>'
+    )
+
+
+def _cell(interval: Interval | None, best: float) -> str:
+    if interval is None:
+        return "<td>–</td>"
+    value = percent(interval.value)
+    shown = f"<b>{value}</b>" if interval.value >= best else value
+    return f"<td>{shown}<small>{percent(interval.low)}–{percent(interval.high)}</small></td>"
+
+
+def _answer(view: AskView, side: int) -> str:
+    names = dict(view.models)
+    title = eyebrow((text.LEFT_MODEL, text.RIGHT_MODEL)[side], names.get(view.sides[side], ""))
+    if side >= len(view.answers):
+        told = text.ASKING if view.pending else text.NOT_ASKED
+        return f'<div class="answer">{title}<p class="soft" style="margin-top:8px">{told}</p></div>'
+    answer = view.answers[side]
+    top = max(answer.option_probabilities, default=0.0)
+    probabilities = "".join(
+        f'<div class="{"on" if share == top else ""}"><span>{escape(option)}</span><em>{share:.2f}</em>{bar(share)}</div>'
+        for option, share in zip(view.options, answer.option_probabilities, strict=False)
+    )
+    mark = ""
+    if view.reference is not None:
+        mark = " ✓" if answer.text == view.reference else ""
+    return (
+        f'<div class="answer">{title}<div class="ans">{escape(answer.text)}{mark}</div>'
+        f'<div class="probs">{probabilities}</div></div>'
+    )
+
+
+def _stage(stage: str, run: RunView | None) -> str:
+    kind, detail = "later", ""
+    if run is not None and stage in run.stages:
+        order = list(run.stages)
+        at = order.index(run.stage) if run.stage in order else -1
+        if run.name == "done" or stage in run.seconds or order.index(stage) < at:
+            kind, detail = "done", text.duration(run.seconds.get(stage))
+        elif order.index(stage) == at:
+            kind = "on" if run.active else "bad" if run.name != "cancelled" else "later"
+            detail = text.step_of(run.step, run.total)
+        elif order.index(stage) == at + 1 and run.active:
+            detail = text.NEXT.lower()
+    mark = {"done": "✓", "bad": "!"}.get(kind, "")
+    return f'<li class="{kind}"><span class="tick">{mark}</span>{text.STAGES[stage]}<i>{escape(detail)}</i></li>'
+
+
+def _running(run: RunView, waiting: int) -> str:
+    left = text.STATES["queued"] if run.name == "queued" else text.time_left(run.seconds_left)
+    if run.name == "stalled":
+        left = run.detail or text.STATES["stalled"]
+    return (
+        f"{bar(run.share, label=run.title)}"
+        f'<div class="foot"><span>{escape(left)}</span><span>{text.waiting(waiting)}</span></div>'
+        f'<p class="small soft" style="margin:10px 0 12px">{text.CLOSE_PAGE}</p>'
+        f"{button(text.CANCEL, kind='no', data_act='cancel', data_run=run.id, id='cancel-run')}"
+    )
+
+
+def _at_rest(run: RunView | None, why_not: str | None, report: Mapping[str, Any]) -> str:
+    """Return what can be done while the generator does not run."""
+    parts = []
+    again = button(text.TRAIN_AGAIN, data_act="generator", disabled=bool(why_not))
+    if run is not None and run.name == "done":
+        if report:
+            summary = text.generated(int(report["kept"]), int(report["generated"]), int(report["images"]))
+            parts.append(f'<p class="small">{escape(summary)}</p>')
+        parts.append(f'<div class="acts half">{go_button(text.GO_REVIEW, "review")}{again}</div>')
+    elif run is not None:
+        parts.append(note(f"{text.STATES.get(run.name, run.name).capitalize()}. {run.detail}".strip(), kind="warn"))
+        resume = button(text.RESUME, kind="go", data_act="resume", data_run=run.id, id="resume-run")
+        parts.append(f'<div class="acts half" style="margin-top:12px">{resume}{again}</div>')
+    else:
+        start = button(text.TRAIN_GENERATOR, kind="go", data_act="generator", disabled=bool(why_not), id="train-generator")
+        parts.append(start)
+        parts.append(f'<p class="small soft" style="margin:12px 0 0">{escape(why_not or text.CLOSE_PAGE)}</p>')
+    return "".join(parts)
+
+
+def _method(row: MethodView) -> str:
+    title, what = text.METHODS[row.method]
+    run, state, action = row.run, "", ""
+    if run is not None and run.active:
+        progress = text.step_of(run.step, run.total) if run.name == "running" else text.STATES[run.name]
+        stage = f"{text.STAGES.get(run.stage or '', '')}, " if run.name == "running" and run.stage else ""
+        state = f'<span class="small">{escape(stage + progress)}</span>{bar(run.share, label=title)}'
+        action = button(text.CANCEL, kind="compact no", data_act="cancel", data_run=run.id)
+    elif run is not None and run.name in ("failed", "cancelled", "crashed") and row.accuracy is None:
+        state = f'<span class="state {run.name}">{text.STATES[run.name]}</span>'
+        action = button(text.RESUME, kind="compact", data_act="resume", data_run=run.id)
+    else:
+        if row.accuracy is not None:
+            learnt = f'<br><span class="small soft">{escape(row.learnt_from)}</span>' if row.learnt_from else ""
+            state = f'<span class="state done">{text.accuracy(100 * row.accuracy.value)}</span>{learnt}'
+        label = text.TEST_IT if row.method == "zero_shot" else text.TRAIN_IT_AGAIN if row.accuracy else text.TRAIN_IT
+        if row.method != "zero_shot" or row.accuracy is None:
+            action = button(
+                label, kind="compact", data_act="method", data_method=row.method, disabled=bool(row.why_not)
+            )
+    why = f'<p class="why">{escape(row.why_not)}</p>' if row.why_not and not (run and run.active) else ""
+    return (
+        f'<div class="method" data-method-row="{row.method}"><div><b>{escape(title)}</b><p>{escape(what)}</p></div>'
+        f'<div>{state}</div><div class="act">{action}</div>{why}</div>'
+    )
+
+
+def _run_row(run: RunView) -> str:
+    action = ""
+    if run.active:
+        action = button(text.CANCEL, kind="compact no", data_act="cancel", data_run=run.id)
+    elif run.name in ("failed", "cancelled", "crashed"):
+        action = button(text.RESUME, kind="compact", data_act="resume", data_run=run.id)
+    detail = f'<small>{escape(run.detail)}</small>' if run.detail and run.name not in ("done", "running") else ""
+    state = f'<span class="state {escape(run.name)}">{text.STATES.get(run.name, run.name)}</span>{detail}'
+    cells = (run.id, escape(run.title), state, _clock(run.started_at), text.duration(run.took), action)
+    return "<tr>" + "".join(f'<td class="text">{cell}</td>' for cell in cells) + "</tr>"
+
+
+def _clock(at: float | None) -> str:
+    return "" if at is None else datetime.fromtimestamp(at).strftime("%H:%M")
+
+

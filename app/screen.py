@@ -1,0 +1,102 @@
+"""How a screen is wired: a panel of our own HTML that sends its clicks, and what redraws it. Used by every screen."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app import text
+from app.errors import InputError, shown_to_people
+from app.services import Services
+from app.view import header
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What redraws a screen when its tab is opened or the page is loaded.
+
+    Attributes:
+        redraw: Returns the new values of `outputs`.
+        inputs: What it is called with.
+        outputs: The components it fills.
+    """
+
+    redraw: Callable[..., Any]
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+
+
+def panel(elem_id: str) -> gr.HTML:
+    """Return an empty panel whose buttons with `data-act` raise its event `act` (see assets/app.js)."""
+    return gr.HTML(
+        elem_id=elem_id,
+        apply_default_css=False,
+        js_on_load="leaml.attach(element, trigger, watch, 'act')",
+    )
+
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""For every event: no veil over the outputs while it runs, and no part in the public API."""
+
+
+def on_act(
+    source: gr.HTML,
+    handler: Callable[..., Any],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    *,
+    after: Callable[..., Any] | None = None,
+) -> None:
+    """Call the handler with `inputs` and what the pressed button carries; then the panel hears keys again.
+
+    Args:
+        source: The panel.
+        handler: Its last parameter is a `gr.EventData`.
+        inputs: What it is called with.
+        outputs: What it fills.
+        after: Called next with `inputs`, for what takes longer; it fills the same outputs.
+    """
+    release = f"() => leaml.release('{source.elem_id}')"
+    event = source.act(shown_to_people(handler), list(inputs), list(outputs), **QUIET)
+    event.failure(None, js=release)
+    if after is not None:
+        event = event.then(shown_to_people(after), list(inputs), list(outputs), **QUIET)
+        event.failure(None, js=release)
+    event.then(None, js=release)
+
+
+def header_of(services: Services) -> str:
+    """Return the header with the project's name and the counts beside the tabs."""
+    project = services.store.project()
+    counts = {"label": str(services.label_count()), "review": str(services.open_count())}
+    return header(project.name if project else "", counts if project else {})
+
+
+def typed_options(line: str) -> tuple[str, ...]:
+    """Return the answers that a person typed with | between them."""
+    return tuple(part.strip() for part in line.split("|") if part.strip())
+
+
+def require_text(value: str, otherwise: str) -> str:
+    """Return what was typed without blanks at its ends.
+
+    Raises:
+        InputError: With the sentence `otherwise`, if nothing was typed.
+    """
+    if not value.strip():
+        raise InputError(otherwise)
+    return value.strip()
+
+
+def require_option(answer: str, options: Sequence[str]) -> str:
+    """Return the answer if it is one of the options, or if there are none.
+
+    Raises:
+        InputError: If it is another one.
+    """
+    answer = require_text(answer, text.NEED_ANSWER)
+    if options and answer not in options:
+        raise InputError(text.not_an_option(answer, options))
+    return answer
+

@@ -1,0 +1,271 @@
+"""The one place where the parts are put together: store, background runs, resident models, settings.
+
+Screens ask this object and draw what it returns. It knows no HTML and no Gradio.
+"""
+
+import threading
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Self
+
+from app import text
+from app.errors import InputError
+from app.settings import Settings
+from leaml import stats
+from leaml.answering import Answer, Answerer
+from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, TrainConfig, generator_run, model_run
+from leaml.data.folder import import_folder
+from leaml.data.project_folder import SAMPLES, import_project
+from leaml.experts import label_from_references
+from leaml.freeze import freeze
+from leaml.ingest import ingest_finished
+from leaml.jobs import Jobs, RunDir
+from leaml.records import METHODS, ImageRow, Interval, Method, Prediction, QuestionType, RunId
+from leaml.store import ModelRow, Store
+
+ACTIVE = ("queued", "running", "stalled")
+RESUMABLE = ("cancelled", "failed", "crashed")
+LABEL_SEED = 0
+
+Scores = tuple[dict[str, Interval], Interval]
+"""Accuracy by question type, and the average over the types."""
+
+
+class Services:
+    """Everything a screen may ask for or do."""
+
+    def __init__(self, settings: Settings, store: Store, jobs: Jobs, answerer: Answerer) -> None:
+        """Take the parts; `open` makes them."""
+        self.settings, self.store, self.jobs, self.answerer = settings, store, jobs, answerer
+        self._starting, self._ingesting = threading.Lock(), threading.Lock()
+        self._taken_over: frozenset[str] = frozenset()
+        self._scores: dict[RunId, Scores] = {}
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open the workspace, and bring the sample project into a new one.
+
+        Raises:
+            StoreLockedError: If another process works in this workspace.
+            LeamlError: If the workspace or the sample cannot be read.
+        """
+        workspace = settings.workspace.resolve()
+        store = Store.open(workspace)
+        answerer = Answerer(cache=workspace / "cache", log=workspace / "answers.log")
+        services = cls(replace(settings, workspace=workspace), store, Jobs(workspace / "runs"), answerer)
+        if settings.sample and store.project() is None:
+            services.load_sample()
+        services.take_over_finished()
+        return services
+
+    def close(self) -> None:
+        """End the resident models and release the workspace. Background runs go on."""
+        self.answerer.close()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Project
+
+    def load_sample(self) -> None:
+        """Bring in the sample project."""
+        import_project(self.store, next(iter(SAMPLES.values())))
+
+    def import_images(self, folder: Path, *, name: str, types: tuple[QuestionType, ...]) -> tuple[int, Path]:
+        """Bring in a folder of images; return how many, and the workspace they are in.
+
+        A workspace that has a project keeps it: the new one gets a workspace beside it.
+
+        Raises:
+            LeamlError: If the folder cannot be read or has no images.
+        """
+        if self.store.project() is None:
+            import_folder(self.store, folder, name=name, question_types=types)
+            return len(self.store.images()), self.settings.workspace
+        slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
+        workspace = self.settings.workspace.parent / f"{self.settings.workspace.name}-{slug}"
+        with Store.open(workspace) as store:
+            import_folder(store, folder, name=name, question_types=types)
+            return len(store.images()), workspace
+
+    def image_path(self, image: ImageRow) -> Path:
+        """Return where an image's file is."""
+        return self.settings.workspace / image.path
+
+    def image_ratio(self) -> float:
+        """Return width to height of the project's middle image, kept within what fits beside a card."""
+        ratios = [image.width / image.height for image in self.store.images("pool")]
+        return min(1.7, max(1.1, median(ratios))) if ratios else 4 / 3
+
+    # Labels and review
+
+    def label_count(self) -> int:
+        """Return how many questions about pool images are answered."""
+        return len(self.store.labels("pool"))
+
+    def open_count(self) -> int:
+        """Return how many pairs wait for review."""
+        return self.store.review_counts().open
+
+    def labels_on_offer(self) -> int:
+        """Return how many questions up to the budget the reference answers could label."""
+        missing = max(0, self.settings.label_budget - self.label_count())
+        return min(missing, len(self.store.references("pool")))
+
+    def label_for_me(self) -> int:
+        """Let the reference answers label up to the budget; return how many they labelled."""
+        before = self.label_count()
+        label_from_references(self.store, count=self.labels_on_offer(), seed=LABEL_SEED)
+        return self.label_count() - before
+
+    # Runs
+
+    def runs(self) -> list[RunDir]:
+        """Return all runs, newest first."""
+        return self.jobs.runs()
+
+    def start_generator(self) -> RunId:
+        """Queue a run that trains the generator and writes pairs.
+
+        Raises:
+            InputError: If there is nothing to train on, or one runs already.
+        """
+        with self._starting:
+            if reason := self.why_no_generator():
+                raise InputError(reason)
+            config = GeneratorConfig(round=self.store.round())
+            if (steps := self.settings.generator_steps) is not None:
+                judge = with_steps(config.judge, min(steps, config.judge.steps))
+                config = replace(config, train=with_steps(config.train, steps), judge=judge)
+            return self._submit(generator_run(config))
+
+    def start_methods(self, methods: tuple[Method, ...]) -> int:
+        """Queue a training and test of each method that can run now; return how many.
+
+        Raises:
+            InputError: If none of them can run; the message is the first one's reason.
+        """
+        with self._starting:
+            reasons = {method: self.why_not(method) for method in methods}
+            ready = [method for method in methods if not reasons[method]]
+            if not ready:
+                raise InputError(next(iter(reasons.values()), None) or text.NOTHING_TO_TRAIN)
+            for method in ready:
+                config = FinetuneConfig(method)
+                if (steps := self.settings.finetune_steps) is not None:
+                    config = replace(config, train=with_steps(config.train, steps))
+                self._submit(model_run(config))
+            return len(ready)
+
+    def why_no_generator(self) -> str | None:
+        """Return why the generator cannot be trained now, or None."""
+        if not self.store.images("pool"):
+            return text.NEEDS_IMAGES
+        if not self.label_count():
+            return text.NEEDS_LABELS
+        return text.IS_RUNNING if self._active("generator") else None
+
+    def why_not(self, method: Method) -> str | None:
+        """Return why a method cannot be trained and tested now, or None."""
+        if not self.store.references("test"):
+            return text.NEEDS_TEST
+        if self._active(method):
+            return text.IS_RUNNING
+        if method != "zero_shot" and not self.label_count():
+            return text.NEEDS_LABELS
+        if method in ("leaml", "leaml_reviewed") and not self.store.candidates():
+            return text.NEEDS_GENERATOR
+        if method == "leaml_reviewed" and not self.store.reviewed_pairs():
+            return text.NEEDS_REVIEW
+        return None
+
+    def take_over_finished(self) -> None:
+        """Bring what finished runs left into the store; nothing happens twice."""
+        with self._ingesting:
+            done = frozenset(run.path.name for run in self.runs() if run.state().name == "done")
+            if done != self._taken_over:
+                ingest_finished(self.store, self.jobs)
+                self._taken_over = done
+
+    def _active(self, kind: str) -> bool:
+        return any(run_kind(run) == kind and run.state().name in ACTIVE for run in self.runs())
+
+    def _submit(self, config: RunConfig) -> RunId:
+        return self.jobs.submit(config.to_json(), lambda directory: freeze(self.store, directory))
+
+    # Models
+
+    def latest_models(self) -> dict[Method, ModelRow]:
+        """Return the newest model of each method, in the order in which they are shown."""
+        newest: dict[str, ModelRow] = {}
+        for row in self.store.models():
+            if row.method not in newest or row.created_at >= newest[row.method].created_at:
+                newest[row.method] = row
+        return {method: newest[method] for method in METHODS if method in newest}
+
+    def evaluations(self) -> dict[str, list[Prediction]]:
+        """Return the test answers of the majority baseline (`majority`) and of the newest model of each method."""
+        references, labels = self.store.references("test"), [label.pair for label in self.store.labels("pool")]
+        found: dict[str, list[Prediction]] = {}
+        for method, row in self.latest_models().items():
+            if predictions := self.store.predictions(RunId(row.run_id)):
+                found[method] = predictions
+        majority = stats.majority_predictions(labels, references) if found and labels else []
+        return {**({"majority": majority} if majority else {}), **found}
+
+    def scores(self, run_id: RunId) -> Scores:
+        """Return a model's accuracy by question type and its average, computed once: bootstraps take a second."""
+        if run_id not in self._scores:
+            self._scores[run_id] = score(self.store.predictions(run_id))
+        return self._scores[run_id]
+
+    def model_path(self, name: str) -> str:
+        """Return the name or directory of a model: `base`, or the id of the run that made it."""
+        rows = {str(row.run_id): row for row in self.store.models()}
+        row = rows.get(name)
+        if row is None or row.method == "zero_shot" or not row.path:
+            return FinetuneConfig("zero_shot").model
+        path = Path(row.path)
+        return str(path if path.is_absolute() else self.settings.workspace / path)
+
+    def ask(self, names: list[str], image: ImageRow, question: str, options: tuple[str, ...]) -> list[Answer]:
+        """Return each named model's answer.
+
+        Raises:
+            ModelError: If a model cannot answer.
+        """
+        models = [self.model_path(name) for name in names]
+        path = self.image_path(image)
+        return self.answerer.ask(models, image_id=image.id, image=path, question=question, options=options)
+
+
+def score(predictions: list[Prediction]) -> Scores:
+    """Return the accuracy by question type, and its average over the types."""
+    return stats.accuracy_by_type(predictions), stats.macro_accuracy(predictions)
+
+
+def run_kind(run: RunDir) -> str:
+    """Return `generator`, or the method of the model that a run makes."""
+    config = run.config()
+    return "generator" if config.get("generator") else str((config.get("finetune") or {}).get("method", ""))
+
+
+def count_by_type(services: Services) -> dict[str | None, int]:
+    """Return how many labels each question type has; None holds free questions, if there are any."""
+    project = services.store.project()
+    found = Counter(label.pair.type_id for label in services.store.labels("pool"))
+    counts: dict[str | None, int] = {kind.id: found[kind.id] for kind in (project.question_types if project else ())}
+    if found[None]:
+        counts[None] = found[None]
+    return counts
+
+
+def with_steps(config: TrainConfig, steps: int) -> TrainConfig:
+    """Return the settings for another number of steps."""
+    return replace(config, steps=steps, warmup_steps=min(config.warmup_steps, steps))

@@ -1,0 +1,84 @@
+"""Settings of the app: what was asked for on the command line, checked.
+
+Settings of training are not here: they are `leaml.config`, and these only shorten or lengthen it.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app import text
+from leaml.errors import ConfigError
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the app runs.
+
+    Attributes:
+        workspace: Folder of the project: images, labels, runs and models.
+        host: Address to listen on; only this machine's own, as there are no users yet.
+        port: TCP port.
+        sample: Import the sample project into a new workspace.
+        author: Name under which decisions are recorded.
+        label_budget: Labels that make a good start.
+        generator_steps: Training steps of the generator, and at most so many of its judge; None is the default.
+        finetune_steps: Training steps of each model; None is the default.
+    """
+
+    workspace: Path = Path("workspace")
+    host: str = "127.0.0.1"
+    port: int = 7860
+    sample: bool = True
+    author: str = "expert"
+    label_budget: int = 40
+    generator_steps: int | None = None
+    finetune_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check what a person may have typed.
+
+        Raises:
+            ConfigError: On a host that others could reach, or a number that cannot work.
+        """
+        if self.host not in LOCAL_HOSTS:
+            raise ConfigError(text.host_refused(self.host))
+        for name, value in (("--generator-steps", self.generator_steps), ("--finetune-steps", self.finetune_steps)):
+            if value is not None and value < 1:
+                raise ConfigError(text.too_few_steps(name, value))
+        if not 0 < self.port < 65536:
+            raise ConfigError(text.bad_port(self.port))
+
+
+def parse_settings(argv: Sequence[str]) -> Settings:
+    """Return the settings that the arguments ask for.
+
+    Raises:
+        ConfigError: On a value that cannot work. Unknown arguments end the program with the usage, code 2.
+    """
+    default = Settings()
+    parser = argparse.ArgumentParser(prog="python app.py", description=text.PURPOSE)
+    parser.add_argument("--workspace", type=Path, default=default.workspace, help="folder of the project [./workspace]")
+    parser.add_argument("--host", default=default.host, help="address to listen on [127.0.0.1]")
+    parser.add_argument("--port", type=int, default=default.port, help="[7860]")
+    parser.add_argument(
+        "--no-sample", dest="sample", action="store_false", help="start an empty workspace without the sample project"
+    )
+    parser.add_argument("--author", default=default.author, help="name under which decisions are recorded [expert]")
+    parser.add_argument("--generator-steps", type=int, metavar="N", help="training steps of the generator [150]")
+    parser.add_argument("--finetune-steps", type=int, metavar="N", help="training steps of each model [150]")
+    return Settings(**vars(parser.parse_args(argv)))
+
+
+def set_environment(settings: Settings) -> None:
+    """Keep Gradio's files in the workspace and its telemetry off. Call before Gradio is imported."""
+    temporary = settings.workspace.resolve() / "tmp"
+    os.environ.update(
+        GRADIO_ANALYTICS_ENABLED="False",
+        GRADIO_TEMP_DIR=str(temporary),
+        GRADIO_RUN_HISTORY="False",
+    )

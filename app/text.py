@@ -1,0 +1,394 @@
+"""Every sentence a person reads in the app. No logic beyond putting numbers into sentences."""
+
+from collections.abc import Sequence
+
+from leaml.records import Method, RejectReason
+
+NAME = "LEAML Studio"
+PURPOSE = "Adapt a vision-language model to a specialist domain with very few expert labels."
+TABS = {"project": "Project", "label": "Label", "train": "Train", "review": "Review", "compare": "Compare"}
+
+# Starting
+
+
+def host_refused(host: str) -> str:
+    """Say why the app does not listen to the network."""
+    return (
+        f"--host {host} would open your images to the network, and there are no passwords yet. "
+        "Use --host 127.0.0.1, and reach it from another machine through an SSH tunnel."
+    )
+
+
+def too_few_steps(name: str, value: int) -> str:
+    """Say what a number of steps may be."""
+    return f"{name} is {value}, but must be at least 1."
+
+
+def bad_port(port: int) -> str:
+    """Say what a port may be."""
+    return f"--port is {port}, but must be 1 to 65535."
+
+
+def port_taken(port: int) -> str:
+    """Say that something else listens there."""
+    return f"Port {port} is in use. Stop what runs there, or choose another: --port {port + 1 if port < 65535 else 7861}."
+
+
+def listening(address: str, workspace: str) -> str:
+    """Say where the app is."""
+    return f"{NAME} is at {address} (workspace {workspace}). Stop it with Ctrl+C; training goes on."
+
+
+# Project
+
+NO_PROJECT_TITLE = "This workspace is empty"
+NO_PROJECT = "Bring a folder of images below, or start with the sample project to see how everything works."
+LOAD_SAMPLE = "Start with the sample project"
+LOOP_TITLE = "From a few answers of yours to a model of your own"
+LOOP_LEAD = (
+    "You answer about 40 questions. A model learns to ask and answer more like them; you check those with single "
+    "keys. The result is trained and measured against the alternatives, all on this machine."
+)
+STEPS = {
+    "label": ("Label a few images", "Answer short questions about images: 40 answers are a good start."),
+    "train": ("Train the question generator", "It learns from your answers and writes questions about the other images."),
+    "review": ("Review what it wrote", "Accept, correct or reject each pair with one key. A hundred take ten minutes."),
+    "finetune": ("Fine-tune and compare all", "Train the candidates for your model, one after another, and test each."),
+    "compare": ("Compare", "See two models side by side on any image, and the table with its uncertainty."),
+}
+STEP_GO = {
+    "label": "Label images",
+    "train": "Go to Train",
+    "review": "Review pairs",
+    "finetune": "Go to Train",
+    "compare": "Compare models",
+}
+NEXT = "Next"
+
+
+def count_of(what: str, count: int) -> str:
+    """Say how much of something there is; nothing for none."""
+    return f"{count} {what}{'' if count == 1 else 's'}" if count else ""
+
+
+TILES = {
+    "pool": "images to learn from",
+    "test": "images kept for the test",
+    "labels": "answers of an expert",
+    "captions": "teacher's captions",
+    "candidates": "pairs written by the model",
+    "reviewed": "pairs accepted or corrected",
+}
+HERE = "What is here"
+TEST_WALL = "Test images are never trained on. Their answers only measure the models."
+IMPORT_TITLE = "Bring your own images"
+IMPORT_LEAD = (
+    "A folder on the machine where this app runs. The images are copied; the folder is not changed. One workspace "
+    "holds one project, so a new project gets a workspace of its own."
+)
+IMPORT_NAME = "Name of the project"
+IMPORT_FOLDER = "Folder with images"
+IMPORT_QUESTIONS = "Questions, one a line: the question, then its answers, each after a |"
+IMPORT_EXAMPLE = "Is a polyp visible? | yes | no\nHow clean is the bowel? | clean | some stool | not assessable"
+IMPORT_BUTTON = "Import"
+
+
+def imported(images: int, name: str) -> str:
+    """Say what an import brought."""
+    return f"{images} images imported into “{name}”. Next: label a few."
+
+
+def imported_elsewhere(images: int, name: str, workspace: str) -> str:
+    """Say how to open a project that was put into a workspace of its own."""
+    return f"{images} images of “{name}” are ready in {workspace}. To open it, stop the app and start: python app.py --workspace {workspace}"
+
+
+def bad_question_line(number: int, line: str) -> str:
+    """Say what a line of typed questions must be like."""
+    return f"Line {number}, “{line}”, has one answer only. Write: question | answer | another answer, or no answers at all."
+
+
+NO_QUESTIONS = "Type at least one question, such as: Is a polyp visible? | yes | no"
+NO_FOLDER = "Say which folder the images are in."
+NO_PROJECT_NAME = "Give the project a name."
+
+# Label
+
+YOUR_LABEL = "Your answer"
+SAVE_NEXT = "Save, next image"
+SKIP = "Skip"
+UNDO = "Undo"
+SAVED = "Saved"
+OTHER_QUESTION = "About this image also:"
+WRITE_OWN = "my own question"
+OWN_QUESTION = "Your question"
+OWN_ANSWER = "Its answer"
+OWN_OPTIONS = "Answers to choose from, with | between them (may stay empty)"
+OWN_SAVE = "Save my question"
+BACK = "Back"
+NOTHING_TO_UNDO = "There is nothing of yours to take back."
+CHOOSE_FIRST = "Choose an answer first: keys 1 to 9, or a click."
+LABEL_EMPTY_TITLE = "No images yet"
+LABEL_EMPTY = "Bring images and questions on the Project screen; then they can be labelled here."
+LABEL_ALL_TITLE = "Every image has its answers"
+LABEL_ALL = "There is nothing left to label. Train the question generator next."
+ENOUGH = "Enough to start: train now, or answer more."
+GO_PROJECT = "Go to Project"
+GO_TRAIN = "Go to Train"
+GO_REVIEW = "Go to Review"
+GO_LABEL = "Go to Label"
+GO_COMPARE = "Go to Compare"
+NEW_HERE = "Only looking? The sample comes with an expert's answers."
+
+
+def label_for_me(count: int) -> str:
+    """Name the button that lets the reference answers label."""
+    return f"Label {count} for me from the reference answers"
+
+
+def of(done: int, total: int) -> str:
+    """Say how far something is."""
+    return f"{done} of {total}"
+
+
+def labelled_for_you(count: int) -> str:
+    """Say what the simulated expert did."""
+    return f"{count} questions were answered from the reference answers. Next: train the question generator."
+
+
+def taken_back(answer: str) -> str:
+    """Say what was undone."""
+    return f"Taken back: {answer}"
+
+
+def image_alt(name: str) -> str:
+    """Describe an image to those who cannot see it."""
+    return f"Image {name}"
+
+
+NEED_QUESTION = "Type the question."
+NEED_ANSWER = "Type the answer, or choose one."
+
+
+def not_an_option(answer: str, options: Sequence[str]) -> str:
+    """Say that an answer is outside its list."""
+    return f"The answer “{answer}” is not one of the options: {', '.join(options)}."
+
+
+# Review
+
+PSEUDO = "Question written by the model"
+CAPTION = "Teacher's caption"
+NO_CAPTION = "There is no caption for this image."
+ACCEPT = "Accept"
+SAVE_EDIT = "Save the change"
+EDIT = "Edit"
+REJECT = "Reject"
+WHY_REJECT = "Why? Choose a reason:"
+PROBABILITIES = "Figures: how likely a second model, trained on the labels alone, finds it."
+NO_PROBABILITIES = "An open question: there are no answers to choose from."
+WAS_MODEL = "the model's answer"
+EDIT_QUESTION = "Question"
+EDIT_OPTIONS = "Answers to choose from, with | between them"
+EDIT_ANSWER = "Answer"
+REVIEW_EMPTY_TITLE = "Nothing to review yet"
+REVIEW_EMPTY = "Train the question generator first: the questions that it writes appear here."
+REVIEW_DONE_TITLE = "All reviewed"
+REVIEW_DONE = "Next: fine-tune on what you accepted, and compare."
+ZOOM, CONTRAST, HELP = "Zoom", "Contrast", "Keys"
+CLOSE = "Close"
+KEYS = {
+    "review": (
+        ("A", "accept, or save the change"),
+        ("1 … 9", "choose another answer"),
+        ("E", "edit question and answers"),
+        ("R", "reject, then 1 … 6 for the reason"),
+        ("S", "skip, it comes back later"),
+        ("U", "undo the last decision"),
+        ("Z / C", "zoom / contrast"),
+        ("Esc", "close what is open"),
+    ),
+    "label": (
+        ("1 … 9", "choose an answer"),
+        ("Enter", "save, next image"),
+        ("O", "write my own question"),
+        ("S", "skip"),
+        ("U", "undo"),
+        ("Z / C", "zoom / contrast"),
+    ),
+}
+REASONS: dict[RejectReason, str] = {
+    "wrong answer": "Wrong answer",
+    "not visible": "Not visible",
+    "unclear question": "Unclear",
+    "wrong options": "Wrong options",
+    "duplicate": "Asked before",
+    "not useful": "Not useful",
+}
+
+
+def disagrees(option: str) -> str:
+    """Warn that the labels-only model answers otherwise."""
+    return f"The second model would answer “{option}”: look twice."
+
+
+def pace(seconds: float | None) -> str:
+    """Say how long a card takes."""
+    return "" if seconds is None else f"{seconds:.1f} s a card"
+
+
+# Train
+
+STAGES = {
+    "captions": "Captions of the teacher",
+    "importance": "Importance of neurons",
+    "generator": "Question generator",
+    "judge": "Second opinion",
+    "sample": "Write questions and answers",
+    "finetune": "Fine-tuning",
+    "evaluate": "Test questions",
+}
+STATES = {
+    "queued": "waiting for its turn",
+    "running": "running",
+    "stalled": "no sign of life",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "crashed": "interrupted",
+    "new": "not started",
+}
+SERIES = {"question_loss": "questions", "caption_loss": "captions", "answer_loss": "answers"}
+GENERATOR_TITLE = "The question generator"
+GENERATOR_LEAD = (
+    "Learns from your answers and the teacher's captions, changing only the neurons that matter most, "
+    "and then writes questions about the images that you did not label."
+)
+TRAIN_GENERATOR = "Train the generator"
+TRAIN_AGAIN = "Train again"
+CANCEL, RESUME, CANCELLING = "Cancel", "Resume", "Stopping…"
+CLOSE_PAGE = "You can close this page: training goes on."
+LOSS = "Loss, lower is better"
+NO_LOSS = "The loss appears here as soon as training starts."
+MASK_TITLE = "Which neurons may move"
+MASK_AXES = "darker: holds more of the importance"
+NO_MASK = "After “Importance of neurons”, this shows where in the model the chosen weights lie."
+MODELS_TITLE = "Models to compare"
+MODELS_LEAD = "Each starts from the same base model and is tested on the same questions. They run one after another."
+TRAIN_ALL = "Fine-tune and compare all"
+METHODS: dict[Method, tuple[str, str]] = {
+    "zero_shot": ("Base model", "Not trained on this project: what you have without any work."),
+    "full_finetune": ("Full fine-tuning", "Every weight, on your labels alone."),
+    "lora": ("LoRA", "Small added weights, on your labels alone."),
+    "leaml": ("LEAML", "Your labels and all pairs that the generator wrote."),
+    "leaml_reviewed": ("LEAML, reviewed", "Your labels and the pairs that you accepted or corrected."),
+}
+MAJORITY = ("Majority answer", "Always the most frequent answer among the labels; no image needed.")
+TEST_IT, TRAIN_IT, TRAIN_IT_AGAIN = "Test", "Train", "Train again"
+NEEDS_LABELS = "Needs labels: answer some questions on the Label screen first."
+NEEDS_GENERATOR = "Needs pairs: train the generator first."
+NEEDS_REVIEW = "Needs reviewed pairs: accept or correct some on the Review screen first."
+NEEDS_TEST = "Needs test images with reference answers, which this project does not have."
+NEEDS_IMAGES = "Needs images: bring some on the Project screen first."
+IS_RUNNING = "Is running already."
+NOTHING_TO_TRAIN = "No model can be trained yet."
+PAST_RUNS = "All runs"
+RUN_COLUMNS = ("Run", "What", "State", "Started", "Took", "")
+NO_RUNS = "No runs yet."
+LOG = "The last messages of this run"
+
+
+def round_number(number: int) -> str:
+    """Name a round of the loop."""
+    return f"Round {number}"
+
+
+def step_of(step: int, total: int) -> str:
+    """Say how far a stage is."""
+    return f"step {step} of {total}" if total > 1 else "working"
+
+
+def time_left(seconds: float | None) -> str:
+    """Say how long a run still takes."""
+    if seconds is None:
+        return "estimating the time left"
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s left"
+    return f"about {round(seconds / 60)} min left"
+
+
+def waiting(count: int) -> str:
+    """Say how many runs wait."""
+    return "" if count == 0 else f"{count} run{'' if count == 1 else 's'} waiting"
+
+
+def generated(kept: int, generated: int, images: int) -> str:
+    """Sum up what the generator wrote."""
+    return f"{kept} usable pairs out of {generated} written, about {images} images."
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration for people."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+
+
+def started(clock: str) -> str:
+    """Say when a run started."""
+    return f"started {clock}"
+
+
+def queued_all(count: int) -> str:
+    """Say how many runs were queued."""
+    return f"{count} model{'' if count == 1 else 's'} queued. They run one after another."
+
+
+def trained_on(labels: int, pairs: int) -> str:
+    """Say what a model learnt from."""
+    return f"{labels} labels" + (f" + {pairs} pairs" if pairs else "")
+
+
+def accuracy(percent: float) -> str:
+    """Say how good a model is, in short."""
+    return f"{percent:.0f}% right on the test"
+
+
+# Compare
+
+LEFT_MODEL, RIGHT_MODEL = "Left", "Right"
+IMAGES = "Images"
+COMPARE_IMAGES = {"test": "Test images", "pool": "Images to learn from"}
+PREVIOUS, NEXT_IMAGE, RANDOM = "Previous", "Next", "Random"
+ASK = "Ask both"
+ASKING = "The models are answering…"
+QUESTION = "Question"
+OWN = "My own question…"
+NOT_ASKED = "Press “Ask both”."
+REFERENCE = "Reference answer"
+COMPARE_EMPTY_TITLE = "No models yet"
+COMPARE_EMPTY = "Fine-tune some on the Train screen. The base model can be tested at once."
+TABLE_TITLE = "Right answers in percent, by type of question"
+TABLE_NOTE = "Small figures: 95% interval, resampling the test images. “Average” weighs every type the same."
+METHOD_COLUMN, AVERAGE = "Model", "Average"
+FIGURE_TITLE = "Average with its 95% interval"
+ONE_MODEL = "Test a second model to see a difference."
+CHANCE_X = "right answers on the test, percent"
+
+
+def on_questions(questions: int, images: int) -> str:
+    """Say what the table rests on."""
+    return f"{questions} test questions about {images} images"
+
+
+def difference(one: str, other: str, value: float, low: float, high: float) -> str:
+    """Write the paired difference of two models as a sentence; values in points."""
+    if low <= 0 <= high:
+        lead = f"{one} and {other} cannot be told apart on this test: {value:+.1f} points"
+    elif value > 0:
+        lead = f"{one} is {value:+.1f} points better than {other}"
+    else:
+        lead = f"{one} is {-value:.1f} points worse than {other}"
+    return f"{lead} (95% interval {low:+.1f} to {high:+.1f})."

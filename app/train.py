@@ -1,0 +1,172 @@
+"""The Train screen: it only looks at runs, and asks for, cancels or resumes them. Training never happens here.
+
+A timer reads the run directories once a second, so a reloaded page, a second one, or a restarted app shows the same.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+import plotly.graph_objects as go
+
+from app import text
+from app.figures import loss_figure, loss_series, mask_figure
+from app.reports import MethodView, RunView, generator_card, loss_line, mask_line, methods_card, runs_card
+from app.screen import QUIET, Screen, header_of, on_act, panel
+from app.services import Services, run_kind
+from leaml.errors import LeamlError
+from leaml.jobs import RunDir
+from leaml.records import METHODS, RunId
+
+TICK_S = 1.0
+
+
+def build(services: Services, header: gr.HTML) -> Screen:
+    """Build the screen in the current tab."""
+    seen = gr.State({})
+    with gr.Row(elem_classes="pair train-top", equal_height=True):
+        with gr.Column(scale=4, min_width=330):
+            generator = panel("generator-panel")
+        with gr.Column(scale=8, min_width=400, elem_classes="card figures"):
+            loss_head = gr.HTML(apply_default_css=False)
+            loss = gr.Plot(show_label=False, elem_classes="plotbox", elem_id="loss-plot", container=False)
+            mask_head = gr.HTML(apply_default_css=False)
+            mask = gr.Plot(show_label=False, elem_classes="plotbox mask", elem_id="mask-plot", container=False)
+    models = panel("models-panel")
+    outputs = [seen, generator, loss_head, loss, mask_head, mask, models, header]
+
+    def redraw() -> tuple[Any, ...]:
+        return draw(services, {})
+
+    def tick(before: dict[str, Any]) -> tuple[Any, ...]:
+        return draw(services, before)
+
+    def act(event: gr.EventData) -> tuple[Any, ...]:
+        decide(services, event._data)
+        return draw(services, {})
+
+    on_act(generator, act, [], outputs)
+    on_act(models, act, [], outputs)
+    gr.Timer(TICK_S).tick(tick, [seen], outputs, **QUIET)
+    return Screen(redraw, [], outputs)
+
+
+def decide(services: Services, data: Mapping[str, Any]) -> None:
+    """Do what a button asked.
+
+    Raises:
+        LeamlError: With the reason, if it cannot be done.
+    """
+    act, run_id = data.get("act"), RunId(str(data.get("run", "")))
+    if act == "generator":
+        services.start_generator()
+    elif act == "cancel":
+        services.jobs.cancel(run_id)
+    elif act == "resume":
+        services.jobs.resume(run_id)
+    elif act == "method":
+        services.start_methods(tuple(method for method in METHODS if method == data.get("method")))
+    elif act == "all":
+        gr.Info(text.queued_all(services.start_methods(METHODS)))
+
+
+def draw(services: Services, before: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the outputs' values; those that would be the same as `before` are left alone, so nothing flickers."""
+    trouble = ""
+    try:
+        services.take_over_finished()
+    except LeamlError as error:
+        trouble = str(error)
+    folders = services.runs()
+    runs = [observe(folder) for folder in folders]
+    by_id = {folder.path.name: folder for folder in folders}
+    generator = next((run for run in runs if run.kind == "generator"), None)
+    focus = next((run for run in runs if run.active and run.name != "queued"), runs[0] if runs else None)
+    series, total = loss_series(by_id[focus.id].progress()) if focus else ([], 0)
+    summary = _mask_summary(by_id, runs)
+    now = {
+        "generator": _generator_html(services, generator, runs, by_id, trouble),
+        "loss_head": loss_line(focus, {row.name: row.values[-1] for row in series}),
+        "loss": [focus.id if focus else "", total, [len(row.steps) for row in series]],
+        "mask_head": mask_line(summary.get("density")),
+        "mask": summary.get("run", ""),
+        "models": _models_html(services, runs),
+        "header": header_of(services),
+    }
+    make = {"loss": lambda: loss_figure(series, total=total), "mask": lambda: mask_figure(summary.get("modules", []))}
+    values: list[str | go.Figure] = []
+    for name, value in now.items():
+        values.append(gr.skip() if before.get(name) == value else make[name]() if name in make else value)
+    return now, *values
+
+
+def observe(folder: RunDir) -> RunView:
+    """Return a run as it stands, from the files that it leaves."""
+    state, outcome = folder.state(), folder.outcome() or {}
+    stages = tuple(folder.config().get("stages", ()))
+    marks = {stage: folder.path / "output" / f"{stage}.done" for stage in stages}
+    seconds = {stage: float(mark.read_text() or 0) for stage, mark in marks.items() if mark.exists()}
+    return RunView(
+        id=folder.path.name,
+        kind=run_kind(folder),
+        name=state.name,
+        detail=state.detail or "",
+        stages=stages,
+        seconds=seconds,
+        stage=state.stage,
+        step=state.step or 0,
+        total=state.total or 0,
+        seconds_left=state.seconds_left,
+        started_at=state.started_at,
+        took=outcome.get("seconds"),
+    )
+
+
+def _generator_html(
+    services: Services, run: RunView | None, runs: Sequence[RunView], by_id: Mapping[str, RunDir], trouble: str
+) -> str:
+    report = _json(by_id[run.id], "sample_report.json") if run and run.name == "done" else {}
+    return generator_card(
+        run,
+        round_number=services.store.round(),
+        why_not=services.why_no_generator(),
+        waiting=sum(other.name == "queued" for other in runs),
+        report=report,
+        message=trouble,
+    )
+
+
+def _models_html(services: Services, runs: Sequence[RunView]) -> str:
+    rows, latest = [], services.latest_models()
+    for method in METHODS:
+        model = latest.get(method)
+        rows.append(
+            MethodView(
+                method=method,
+                run=next((run for run in runs if run.kind == method), None),
+                why_not=services.why_not(method),
+                accuracy=services.scores(RunId(model.run_id))[1] if model else None,
+                learnt_from=text.trained_on(model.labels, model.pairs) if model and method != "zero_shot" else "",
+            )
+        )
+    ready = sum(row.why_not is None for row in rows)
+    return f'<div class="screen stack" data-serial="0">{methods_card(rows, ready=ready)}{runs_card(runs)}</div>'
+
+
+def _mask_summary(by_id: Mapping[str, RunDir], runs: Sequence[RunView]) -> dict[str, Any]:
+    """Return the newest picture of a mask, with the id of its run."""
+    for run in runs:
+        if run.kind == "generator" and (found := _json(by_id[run.id], "mask_summary.json")):
+            return {**found, "run": run.id}
+    return {}
+
+
+def _json(folder: RunDir, name: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder.path / "output" / name).read_text())
+    except FileNotFoundError:
+        return {}
+    return found
+
+

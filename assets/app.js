@@ -1,0 +1,152 @@
+/* Keys and clicks of the screens. Loaded in <head>; each gr.HTML panel calls leaml.attach when it appears.
+ *
+ * A button with data-act asks the server; one with data-local changes the page only. Both may have data-key.
+ * While a decision is being saved its panel is busy and hears nothing, so no key can hit the card that follows.
+ */
+window.leaml = (() => {
+  const panels = {};
+  const now = () => performance.now();
+  const typing = (node) => !!node.closest?.('input:not([type=radio]):not([type=checkbox]),textarea,select,[contenteditable=true]');
+  const shown = (node) => !!node.getClientRects().length;
+  const harmless = new Set(['back', 'zoom', 'contrast', 'help', 'go']);
+
+  function attach(element, trigger, watch, event) {
+    const panel = element.closest('.block') || element;
+    panels[panel.id] = panel;
+    panel.addEventListener('click', (e) => {
+      const button = e.target.closest('[data-act],[data-local]');
+      if (!button || button.disabled || (panel.dataset.busy && !harmless.has(button.dataset.local))) return;
+      if (button.dataset.local) local[button.dataset.local]?.(button, panel);
+      else send(panel, trigger, event, button);
+    });
+    panel.addEventListener('change', (e) => {
+      const field = e.target.closest('[data-change]');
+      if (field && !panel.dataset.busy) send(panel, trigger, event, field);
+    });
+    panel.addEventListener('mousemove', (e) => aim(e));
+    const fresh = () => renew(panel);
+    watch('value', fresh);
+    fresh();
+  }
+
+  function send(panel, trigger, event, source) {
+    const card = source.closest('[data-card]');
+    const data = { ...(card ? card.dataset : {}), ...source.dataset, act: source.dataset.act || source.dataset.change };
+    for (const field of (card || panel).querySelectorAll('input[name],textarea[name],select[name]')) data[field.name] = field.value;
+    const chosen = card?.querySelector('[aria-checked=true]');
+    if (chosen) data.answer = chosen.dataset.value;
+    data.seconds = Math.min(3600, (now() - (panel.shownAt ?? now())) / 1000);
+    panel.dataset.busy = '1';
+    trigger(event, data);
+  }
+
+  /* Called after every event, failed ones too. */
+  function release(id) {
+    const panel = panels[id];
+    if (panel) setTimeout(() => delete panel.dataset.busy, 20);
+  }
+
+  /* A new card: forget what was typed or opened on the last one, and never show its picture with the new question. */
+  function renew(panel) {
+    const card = panel.querySelector('[data-serial]');
+    if (!card || panel.serial === card.dataset.serial) return;
+    panel.serial = card.dataset.serial;
+    panel.shownAt = now();
+    for (const node of panel.querySelectorAll('[data-card]')) { node.removeAttribute('data-open'); changed(node); }
+    for (const field of panel.querySelectorAll('input,textarea')) field.value = field.defaultValue;
+    const image = panel.querySelector('.image img');
+    if (image) {
+      const box = image.closest('.image');
+      box.classList.remove('zoomed');
+      box.classList.toggle('contrast', !!panel.contrast);
+      for (const name of ['zoom', 'contrast']) {
+        box.querySelector(`[data-local=${name}]`)?.setAttribute('aria-pressed', name === 'contrast' && !!panel.contrast);
+      }
+      image.style.transformOrigin = '';
+      box.classList.toggle('loading', !image.complete);
+      image.onload = image.onerror = () => box.classList.remove('loading');
+    }
+    for (const url of (card.dataset.preload || '').split(' ')) if (url) new Image().src = url;
+  }
+
+  function changed(card) {
+    const chosen = card.querySelector('[aria-checked=true]');
+    card.toggleAttribute('data-changed', !!card.dataset.given && !!chosen && chosen.dataset.value !== card.dataset.given);
+  }
+
+  function open(card, name) {
+    const same = card.dataset.open === name;
+    if (!name || same) card.removeAttribute('data-open'); else card.dataset.open = name;
+    const field = name && !same && card.querySelector(`.panel.${name} input, .panel.${name} textarea`);
+    if (field) { field.focus(); field.select(); }
+  }
+
+  function aim(e) {
+    const box = e.target.closest?.('.image.zoomed');
+    if (!box) return;
+    const r = box.getBoundingClientRect();
+    box.querySelector('img').style.transformOrigin = `${(100 * (e.clientX - r.left)) / r.width}% ${(100 * (e.clientY - r.top)) / r.height}%`;
+  }
+
+  function toggle(button, panel, name) {
+    const on = panel.querySelector('.image').classList.toggle(name);
+    button.setAttribute('aria-pressed', on);
+    if (name === 'contrast') panel.contrast = on;
+  }
+
+  const local = {
+    choose(button) {
+      const card = button.closest('[data-card]');
+      for (const option of card.querySelectorAll('[aria-checked]')) option.setAttribute('aria-checked', option === button);
+      changed(card);
+    },
+    edit: (button) => open(button.closest('[data-card]'), 'edit'),
+    reject: (button) => open(button.closest('[data-card]'), 'reject'),
+    own: (button) => open(button.closest('[data-card]'), 'own'),
+    back(button) { const card = button.closest('[data-card]'); open(card, null); document.activeElement?.blur(); },
+    zoom: (button, panel) => toggle(button, panel, 'zoomed'),
+    contrast: (button, panel) => toggle(button, panel, 'contrast'),
+    help(button, panel) { const d = panel.querySelector('dialog'); if (d.open) d.close(); else d.showModal(); },
+    go: (button) => document.getElementById(`tab-${button.dataset.tab}-button`)?.click(),
+  };
+
+  function visiblePanels() {
+    return Object.values(panels).filter((panel) => panel.isConnected && shown(panel));
+  }
+
+  document.addEventListener('keydown', (e) => {
+    if (e.repeat || e.ctrlKey || e.metaKey || e.altKey || e.isComposing) return;
+    const key = e.key.toLowerCase();
+    const dialog = document.querySelector('dialog[open]');
+    if (dialog) { if (key === '?') dialog.close(); return; }
+    const field = typing(e.target);
+    if (field && !['escape', 'enter'].includes(key)) return;
+    if (field && key === 'enter' && e.target.tagName !== 'INPUT') return;
+    // Enter on a focused button presses that button, as everywhere; an option is chosen already, so Enter saves.
+    if (key === 'enter' && e.target.closest?.('button,a,summary') && !e.target.closest('[role=radio]')) return;
+    for (const panel of visiblePanels()) {
+      const buttons = [...panel.querySelectorAll(`[data-key~="${CSS.escape(key)}"]`)].filter((b) => shown(b) && !b.disabled);
+      // A key inside an open part of the card belongs to that part first.
+      const button = buttons.find((b) => b.closest('.panel')) || buttons[0];
+      if (!button || (field && !button.closest('.panel') )) continue;
+      e.preventDefault();
+      button.click();
+      return;
+    }
+  });
+
+  // A mouse click must not leave the focus on a button, a tab for one, that Enter would then press again.
+  document.addEventListener('click', (e) => { if (e.detail > 0) e.target.closest?.('button')?.blur(); });
+
+  // The look is light only: a browser that prefers dark must not mix the two.
+  const light = () => { if (document.body.classList.contains('dark')) document.body.classList.remove('dark'); };
+  function stayLight() {
+    new MutationObserver(light).observe(document.body, { attributes: true, attributeFilter: ['class'] });
+    light();
+  }
+  if (document.body) stayLight(); else document.addEventListener('DOMContentLoaded', stayLight);
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) for (const panel of Object.values(panels)) panel.shownAt = now();
+  });
+  return { attach, release };
+})();

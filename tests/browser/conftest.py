@@ -1,0 +1,99 @@
+"""The real app in a real browser: starts `app.py` on a workspace and opens Chromium on it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.chromium import find_chromium, playwright_chromium
+
+ROOT = Path(__file__).parents[2]
+START_S = 60
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass
+class App:
+    """A running app."""
+
+    url: str
+    workspace: Path
+    process: subprocess.Popen[str]
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    path = find_chromium() or playwright_chromium()
+    if path is None:
+        pytest.fail("There is no Chromium. Install one with: python -m tests.browser.chromium")
+    return {**browser_type_launch_args, "executable_path": path, "args": list(FLAGS)}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, "viewport": {"width": 1440, "height": 900}}
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., App]]:
+    """Start apps that end with the test; arguments go to app.py."""
+    apps: list[App] = []
+
+    def start(workspace: Path, *arguments: str) -> App:
+        app = start_app(workspace, *arguments, log=tmp_path / f"app{len(apps)}.log")
+        apps.append(app)
+        return app
+
+    yield start
+    for app in apps:
+        stop_app(app)
+
+
+def start_app(workspace: Path, *arguments: str, log: Path) -> App:
+    """Start app.py and wait until it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "app.py", "--workspace", str(workspace), "--port", str(port), *arguments]
+    began = time.monotonic()
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, text=True, env=dict(os.environ))
+    url = f"http://127.0.0.1:{port}"
+    while time.monotonic() - began < START_S:
+        if process.poll() is not None:
+            pytest.fail(f"The app ended with {process.returncode}:\n{log.read_text()}")
+        try:
+            urllib.request.urlopen(url, timeout=5).read()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+        else:
+            return App(url, workspace, process, time.monotonic() - began)
+    process.kill()
+    pytest.fail(f"The app did not answer within {START_S} s:\n{log.read_text()}")
+
+
+def stop_app(app: App) -> None:
+    """End an app that was started here."""
+    app.process.terminate()
+    try:
+        app.process.wait(20)
+    except subprocess.TimeoutExpired:
+        app.process.kill()
+        app.process.wait()

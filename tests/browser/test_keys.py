@@ -1,0 +1,215 @@
+"""Label and Review by keys and buttons, and everything that must not happen by accident."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from leaml.records import Label
+from leaml.store import Store
+from tests.browser.conftest import App, stop_app
+from tests.drawn import fill
+
+Serve = Callable[..., App]
+
+
+@pytest.fixture
+def label_app(tmp_path: Path, serve: Serve, page: Page) -> App:
+    fill(tmp_path / "work")
+    app = serve(tmp_path / "work", "--no-sample")
+    open_tab(page, app, "label")
+    return app
+
+
+@pytest.fixture
+def review_app(tmp_path: Path, serve: Serve, page: Page) -> App:
+    fill(tmp_path / "work", candidates=8)
+    app = serve(tmp_path / "work", "--no-sample")
+    open_tab(page, app, "review")
+    return app
+
+
+def open_tab(page: Page, app: App, tab: str) -> None:
+    page.goto(app.url)
+    expect(page.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    page.locator(f"#tab-{tab}-button").click()
+    expect(page.locator(f"#{tab}-panel .screen")).to_be_visible()
+
+
+def serial(page: Page, tab: str) -> str:
+    return page.locator(f"#{tab}-panel .ask").get_attribute("data-serial") or ""
+
+
+def next_card(page: Page, tab: str, before: str) -> None:
+    expect(page.locator(f"#{tab}-panel .ask")).not_to_have_attribute("data-serial", before)
+    expect(page.locator(f"#{tab}-panel")).not_to_have_attribute("data-busy", "1")
+
+
+def press(page: Page, tab: str, *keys: str) -> None:
+    """Press keys, the last of which brings another card, and wait for it."""
+    before = serial(page, tab)
+    for key in keys:
+        page.keyboard.press(key)
+    next_card(page, tab, before)
+
+
+def labels_of(app: App) -> list[Label]:
+    stop_app(app)
+    with Store.open(app.workspace) as store:
+        return store.labels()
+
+
+def test_labels_by_keys_are_saved_and_undone(label_app: App, page: Page) -> None:
+    questions = []
+    for _ in range(4):
+        questions.append(page.locator("#label-panel .ask h1").inner_text())
+        press(page, "label", "2", "Enter")
+    assert questions[0] != questions[1], "the question types take turns"
+    expect(page.locator("#label-panel .eyebrow").first).to_contain_text("4 of 40")
+    press(page, "label", "u")
+    expect(page.locator("#label-panel [aria-checked=true]")).to_have_attribute("data-key", "2")
+    press(page, "label", "1", "Enter")
+    press(page, "label", "s")
+    labels = labels_of(label_app)
+    assert [label.pair.answer == label.pair.options[1] for label in labels] == [True, True, True, False]
+    assert len({label.pair.image_id for label in labels}) == 4
+    assert all(label.author == "expert" and 0 < label.seconds < 60 for label in labels)
+
+
+def test_enter_without_an_answer_saves_nothing(label_app: App, page: Page) -> None:
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Choose an answer first")).to_be_visible()
+    assert labels_of(label_app) == []
+
+
+def test_a_question_of_ones_own_and_keys_while_typing(label_app: App, page: Page) -> None:
+    page.keyboard.press("o")
+    page.keyboard.type("Is 1 dot visible, surely?")
+    page.locator("[name=own_answer]").fill("yes")
+    before = serial(page, "label")
+    page.keyboard.press("Enter")
+    next_card(page, "label", before)
+    expect(page.locator("#label-panel .saved")).to_have_text("Saved")
+    (label,) = labels_of(label_app)
+    assert (label.pair.question, label.pair.answer, label.pair.type_id) == ("Is 1 dot visible, surely?", "yes", None)
+
+
+def test_another_question_about_the_same_image(label_app: App, page: Page) -> None:
+    image = page.locator("#label-panel img").first.get_attribute("src")
+    before = serial(page, "label")
+    page.locator("#label-panel button.link", has_text="colour").click()
+    next_card(page, "label", before)
+    expect(page.locator("#label-panel .ask h1")).to_have_text("Which colour is the dot?")
+    assert page.locator("#label-panel img").first.get_attribute("src") == image
+
+
+def test_review_by_keys(review_app: App, page: Page) -> None:
+    press(page, "review", "a")  # accept
+    press(page, "review", "2", "a")  # another answer, saved
+    page.keyboard.press("r")
+    expect(page.locator("#review-panel .panel.reject")).to_be_visible()
+    press(page, "review", "2")  # not visible
+    press(page, "review", "s")
+    expect(page.locator("#review-panel .foot")).to_contain_text("Accepted 1")
+    expect(page.locator("#review-panel .foot")).to_contain_text("Edited 1")
+    expect(page.locator("#review-panel .foot")).to_contain_text("Rejected 1")
+    press(page, "review", "u")  # the skip
+    press(page, "review", "u")  # the rejection
+    expect(page.locator("#review-panel .foot")).to_contain_text("Rejected 0")
+    stop_app(review_app)
+    with Store.open(review_app.workspace) as store:
+        counts = store.review_counts()
+        pairs = store.reviewed_pairs()
+    assert (counts.accepted, counts.edited, counts.rejected, counts.open) == (1, 1, 0, 6)
+    assert sorted(pair.options.index(pair.answer) for pair in pairs) == [0, 1]
+
+
+def test_review_by_buttons_and_typed_edit(review_app: App, page: Page) -> None:
+    page.keyboard.press("e")
+    question = page.locator("[name=edit_question]")
+    expect(question).to_be_focused()
+    question.fill("Any dots (a, s, r, u)?")
+    page.locator("[name=edit_options]").fill("none | some")
+    page.locator("[name=edit_answer]").fill("some")
+    before = serial(page, "review")
+    page.locator("#review-panel .panel.edit .go").click()
+    next_card(page, "review", before)
+    before = serial(page, "review")
+    page.locator("#review-panel").get_by_role("button", name="Accept").click()
+    next_card(page, "review", before)
+    stop_app(review_app)
+    with Store.open(review_app.workspace) as store:
+        edited = store.reviewed_pairs()[0]
+    assert (edited.question, edited.options, edited.answer) == ("Any dots (a, s, r, u)?", ("none", "some"), "some")
+    assert edited.type_id is None
+
+
+def test_an_edit_outside_its_options_is_refused_with_a_sentence(review_app: App, page: Page) -> None:
+    page.keyboard.press("e")
+    page.locator("[name=edit_answer]").fill("purple")
+    page.locator("[name=edit_answer]").press("Enter")
+    expect(page.get_by_text("is not one of the options")).to_be_visible()
+    # The card hears keys again.
+    expect(page.locator("#review-panel")).not_to_have_attribute("data-busy", "1")
+    page.keyboard.press("Escape")
+    press(page, "review", "a")
+
+
+def test_a_flood_of_keys_decides_each_card_once(review_app: App, page: Page) -> None:
+    for _ in range(25):
+        page.keyboard.press("a", delay=0)
+    page.wait_for_timeout(1500)
+    stop_app(review_app)
+    with Store.open(review_app.workspace) as store:
+        counts = store.review_counts()
+    assert 1 <= counts.accepted <= 8
+    assert counts.accepted + counts.open == 8
+
+
+def test_a_double_click_decides_once(review_app: App, page: Page) -> None:
+    page.locator("#review-panel").get_by_role("button", name="Accept").dblclick()
+    expect(page.locator("#review-panel .foot")).to_contain_text("Accepted 1")
+    page.wait_for_timeout(700)
+    expect(page.locator("#review-panel .foot")).to_contain_text("Accepted 1")
+
+
+def test_a_second_tab_with_an_old_card_changes_nothing(review_app: App, page: Page) -> None:
+    other = page.context.new_page()
+    open_tab(other, review_app, "review")
+    press(page, "review", "a")
+    other.keyboard.press("r")
+    other.keyboard.press("1")
+    expect(other.locator("#review-panel .foot")).to_contain_text("Accepted 1")
+    expect(other.locator("#review-panel .foot")).to_contain_text("Rejected 0")
+
+
+def test_keys_act_only_on_the_open_tab(review_app: App, page: Page) -> None:
+    page.locator("#tab-project-button").click()
+    page.keyboard.press("a")
+    page.wait_for_timeout(500)
+    page.locator("#tab-review-button").click()
+    expect(page.locator("#review-panel .foot")).to_contain_text("Accepted 0")
+
+
+def test_nothing_jumps_and_the_image_stays(review_app: App, page: Page) -> None:
+    def places() -> list[dict[str, float] | None]:
+        selectors = (".image", ".acts", "kbd >> nth=0", ".bar")
+        return [page.locator(f"#review-panel {selector}").first.bounding_box() for selector in selectors]
+
+    before = places()
+    for _ in range(4):  # question types with two and with three answers alternate
+        press(page, "review", "a")
+        assert places() == before
+
+
+def test_zoom_contrast_and_help(review_app: App, page: Page) -> None:
+    page.keyboard.press("z")
+    expect(page.locator("#review-panel .image")).to_have_class("card image zoomed")
+    page.keyboard.press("z")
+    page.keyboard.press("?")
+    expect(page.locator("#review-panel dialog")).to_be_visible()
+    page.keyboard.press("a")
+    page.keyboard.press("Escape")
+    expect(page.locator("#review-panel dialog")).to_be_hidden()
+    expect(page.locator("#review-panel .foot")).to_contain_text("Accepted 0")
