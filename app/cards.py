@@ -1,9 +1,8 @@
-"""The cards of Project, Label and Review as HTML. Pure functions of plain values."""
+"""The cards of Label and Review as HTML. Pure functions of plain values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Literal
 
 from app import text
 from app.view import (
@@ -19,7 +18,7 @@ from app.view import (
     short_type,
 )
 from app.view import field as text_field
-from leaml.records import REJECT_REASONS, Candidate, Project, QuestionType, ReviewCounts
+from leaml.records import REJECT_REASONS, Candidate, QuestionType, ReviewCounts
 
 OPTION_HEIGHT_PX = 50
 OTHERS_PX = 76
@@ -35,15 +34,6 @@ class Picture:
     id: str
     name: str
     url: str
-
-
-@dataclass(frozen=True)
-class LoopStep:
-    """One step of the loop on the Project screen."""
-
-    id: str
-    state: Literal["done", "next", "later"]
-    detail: str
 
 
 @dataclass(frozen=True)
@@ -90,46 +80,6 @@ class ReviewCard:
     ratio: float = 4 / 3
     message: str = ""
     preload: Sequence[str] = field(default=())
-
-
-def project_screen(
-    project: Project | None,
-    steps: Sequence[LoopStep],
-    tiles: dict[str, int],
-    thumbs: Sequence[Picture],
-    message: str,
-    for_me: int,
-) -> str:
-    """Return the Project screen: the loop with its next step, and what is here.
-
-    Args:
-        project: None in an empty workspace.
-        steps: Of the loop.
-        tiles: Counts, by the keys of `text.TILES`.
-        thumbs: A few of the images.
-        message: What just happened.
-        for_me: How many questions the reference answers could label; 0 hides the offer.
-    """
-    told = note(message) if message else ""
-    if project is None:
-        load = button(text.LOAD_SAMPLE, kind="go", data_act="sample")
-        return (
-            f'<div class="screen">{told}<div class="card empty" data-serial="0"><h1>{text.NO_PROJECT_TITLE}</h1>'
-            f'<p class="soft">{text.NO_PROJECT}</p><div class="acts">{load}</div></div></div>'
-        )
-    numbers = "".join(f'<div class="tile"><b>{tiles[key]}</b><span>{text.TILES[key]}</span></div>' for key in text.TILES)
-    pictures = "".join(
-        f'<img src="{escape(p.url)}" alt="{escape(text.image_alt(p.name))}" loading="lazy">' for p in thumbs
-    )
-    rows = "".join(_loop_step(number, step) for number, step in enumerate(steps, 1))
-    return (
-        f'<div class="screen" data-serial="0">{told}<div class="split"><section class="card">'
-        f"<h1>{text.LOOP_TITLE}</h1><p class='soft'>{text.LOOP_LEAD}</p><ol class='loop'>{rows}</ol>{_offer(for_me)}"
-        "</section>"
-        f'<section class="card column-card">{eyebrow(text.HERE)}<h1>{escape(project.name)}</h1>'
-        f'<p class="soft">{escape(project.description)}</p><div class="tiles">{numbers}</div>'
-        f'<p class="soft small">{text.TEST_WALL}</p><div class="thumbs">{pictures}</div></section></div></div>'
-    )
 
 
 def label_screen(card: LabelCard) -> str:
@@ -188,7 +138,8 @@ def review_screen(card: ReviewCard) -> str:
         f'<div class="plain">{options}<p class="small soft second">{_second_opinion(candidate)}</p></div>'
         f"{_edit_panel(candidate)}"
         f'<div class="cap plain"><b>{text.CAPTION}</b>{caption}</div></div>'
-        f'<div class="stage">{_review_actions()}{_reject_panel()}</div>{bar(decided / max(1, total), label=text.TABS["review"])}'
+        f'<div class="stage">{_review_actions()}{_reject_panel()}</div>'
+        f"{bar(decided / max(1, total), label=text.TABS['review'])}"
         f'<div class="foot">{_counts(counts)}<span class="end saved" role="status">{escape(card.message)}</span></div>'
         f"</section></div>{key_help('review')}</div>"
     )
@@ -217,21 +168,6 @@ def _data(values: dict[str, object]) -> str:
     return attributes({f"data_{name}": value for name, value in values.items()})
 
 
-def _loop_step(number: int, step: LoopStep) -> str:
-    title, sentence = text.STEPS[step.id]
-    tab = "train" if step.id == "finetune" else step.id
-    if step.state == "next":
-        end = go_button(text.STEP_GO[step.id], tab)
-    else:
-        end = f'<span class="soft small">{escape(step.detail)}</span>'
-    mark = "✓" if step.state == "done" else str(number)
-    kind = {"done": "done", "next": "on", "later": "later"}[step.state]
-    return (
-        f'<li class="{kind}"{attributes({"aria_current": "step" if kind == "on" else None})}>'
-        f'<span class="n">{mark}</span><div><b>{title}</b><p>{sentence}</p></div>{end}</li>'
-    )
-
-
 def _own_panel() -> str:
     return (
         f'<div class="panel own">{text_field(text.OWN_QUESTION, "own_question")}'
@@ -254,10 +190,10 @@ def _label_offer(card: LabelCard, done: int) -> str:
     """Return the line at the card's foot: train now, or let the reference answers label."""
     if done >= card.budget:
         return note(text.ENOUGH, action=go_button(text.GO_TRAIN, "train", kind="go compact"))
-    return _offer(card.for_me)
+    return label_offer(card.for_me)
 
 
-def _offer(count: int) -> str:
+def label_offer(count: int) -> str:
     """Return the offer to newcomers to let the reference answers label; nothing where there is none left."""
     if not count:
         return ""
@@ -276,9 +212,14 @@ def _second_opinion(candidate: Candidate) -> str:
 def _review_actions() -> str:
     accept = (
         f'<button type="button" class="go" data-act="accept" data-key="a enter">'
-        f'<span class="only-same">{text.ACCEPT}</span><span class="only-changed">{text.SAVE_EDIT}</span>{kbd("A")}</button>'
+        f'<span class="only-same">{text.ACCEPT}</span><span class="only-changed">{text.SAVE_EDIT}</span>'
+        f"{kbd('A')}</button>"
     )
-    main = accept + button(text.EDIT, key="e", data_local="edit") + button(text.REJECT, kind="no", key="r", data_local="reject")
+    main = (
+        accept
+        + button(text.EDIT, key="e", data_local="edit")
+        + button(text.REJECT, kind="no", key="r", data_local="reject")
+    )
     rest = button(text.SKIP, kind="quiet", key="s", data_act="skip") + button(
         text.UNDO, kind="quiet", key="u", data_act="undo"
     )

@@ -12,16 +12,16 @@ import gradio as gr
 import plotly.graph_objects as go
 
 from app import text
+from app.comparison import OURS, AskView, ask_screen, table_card
 from app.figures import interval_figure
 from app.label import picture
-from app.reports import OURS, AskView, ask_screen, table_card
 from app.screen import Screen, on_act, panel, require_text, typed_options
 from app.services import Services, score
 from app.view import empty_state, go_button
 from leaml import stats
 from leaml.answering import Answer
 from leaml.errors import LeamlError
-from leaml.records import METHODS, ImageRow, Method, Prediction, RunId, Split
+from leaml.records import METHODS, ImageRow, Method, Prediction, Split
 
 BASE = "base"
 RIVALS: tuple[Method, ...] = ("full_finetune", "lora", "zero_shot")
@@ -175,7 +175,7 @@ def results(services: Services) -> tuple[str, go.Figure | None]:
         return empty_state(text.COMPARE_EMPTY_TITLE, text.COMPARE_EMPTY, go_button(text.GO_TRAIN, "train")), None
     latest = services.latest_models()
     rows = {
-        name: score(predictions) if name == "majority" else services.scores(RunId(latest[name].run_id))
+        name: score(predictions) if name == "majority" else services.scores(latest[name].run_id)  # type: ignore[index]
         for name, predictions in evaluations.items()
     }
     some = next(iter(evaluations.values()))

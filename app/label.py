@@ -79,9 +79,7 @@ def next_questions(
         # Sorting is stable: ties keep the project's order of types and the shuffled order of images.
         for kind in sorted(types, key=lambda kind: per_type[kind.id]):
             free = [
-                image.id
-                for image in order
-                if (image.id, kind.id) not in done and (image.id, kind.id) not in skipped
+                image.id for image in order if (image.id, kind.id) not in done and (image.id, kind.id) not in skipped
             ]
             if free:
                 asked = (min(free, key=lambda image_id: per_image[image_id]), kind.id)

@@ -1,15 +1,17 @@
 """The Project screen: what is here, what is next, and bringing images in."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app import text
-from app.cards import LoopStep, Picture, project_screen
-from app.errors import InputError, shown_to_people
+from app.cards import Picture
+from app.errors import InputError
 from app.label import picture
-from app.screen import QUIET, Screen, header_of, on_act, panel, require_text, typed_options
+from app.overview import LoopStep, project_screen
+from app.screen import Screen, header_of, on_act, panel, require_text, typed_options
 from app.services import Services
 from leaml.records import QuestionType
 
@@ -24,29 +26,27 @@ def build(services: Services, header: gr.HTML) -> Screen:
         return draw(services), header_of(services)
 
     def act(event: gr.EventData) -> tuple[str, str]:
-        message = ""
-        if event._data.get("act") == "fill":
-            message = text.labelled_for_you(services.label_for_me())
-        elif event._data.get("act") == "sample" and services.store.project() is None:
-            services.load_sample()
-        return draw(services, message), header_of(services)
-
-    def bring(name: str, folder: str, questions: str) -> tuple[str, str]:
-        message = import_typed(services, name=name, folder=folder, questions=questions)
-        return draw(services, message), header_of(services)
+        return draw(services, decide(services, event._data)), header_of(services)
 
     on_act(screen, act, [], [screen, header])
-    with gr.Accordion(text.IMPORT_TITLE, open=False, elem_classes="card import", elem_id="import"):
-        gr.HTML(f'<p class="soft">{text.IMPORT_LEAD}</p>', apply_default_css=False)
-        with gr.Row():
-            name = gr.Textbox(label=text.IMPORT_NAME, elem_id="import-name")
-            folder = gr.Textbox(label=text.IMPORT_FOLDER, placeholder="/data/colonoscopy", elem_id="import-folder")
-        questions = gr.Textbox(
-            label=text.IMPORT_QUESTIONS, placeholder=text.IMPORT_EXAMPLE, lines=4, elem_id="import-questions"
-        )
-        go = gr.Button(text.IMPORT_BUTTON, variant="primary", elem_id="import-go")
-    go.click(shown_to_people(bring), [name, folder, questions], [screen, header], **QUIET)
     return Screen(redraw, [], [screen, header])
+
+
+def decide(services: Services, data: Mapping[str, Any]) -> str:
+    """Do what a button asked; return what happened as a sentence.
+
+    Raises:
+        LeamlError: If it cannot be done.
+    """
+    act = data.get("act")
+    if act == "fill":
+        return text.labelled_for_you(services.label_for_me())
+    if act == "sample" and services.store.project() is None:
+        services.load_sample()
+    if act == "import":
+        typed = (str(data.get(name, "")) for name in ("import_name", "import_folder", "import_questions"))
+        return import_typed(services, *typed)
+    return ""
 
 
 def draw(services: Services, message: str = "") -> str:
@@ -86,7 +86,7 @@ def loop_steps(services: Services) -> list[LoopStep]:
     return steps
 
 
-def import_typed(services: Services, *, name: str, folder: str, questions: str) -> str:
+def import_typed(services: Services, name: str, folder: str, questions: str) -> str:
     """Bring in the folder that a person typed; return what happened as a sentence.
 
     Raises:

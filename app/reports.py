@@ -1,4 +1,4 @@
-"""Train and Compare as HTML: runs with their steps, models, answers side by side, the table. Pure functions."""
+"""The Train screen as HTML: the generator with its steps, the models, all runs. Pure functions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,9 @@ from html import escape
 from typing import Any
 
 from app import text
-from app.cards import Picture
-from app.view import attributes, bar, button, eyebrow, field, go_button, image_box, note, percent, select, short_type
-from leaml.answering import Answer
+from app.view import bar, button, eyebrow, go_button, note, percent
 from leaml.config import GENERATOR_STAGES
-from leaml.records import Interval, Method, QuestionType
-
-OURS: tuple[str, ...] = ("leaml", "leaml_reviewed")
+from leaml.records import Interval, Method
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,9 @@ class RunView:
             return 1.0
         if self.stage not in self.stages:
             return 0.0
-        return (list(self.stages).index(self.stage) + (self.step / self.total if self.total else 0)) / len(self.stages)
+        return (list(self.stages).index(str(self.stage)) + (self.step / self.total if self.total else 0)) / len(
+            self.stages
+        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,13 @@ class MethodView:
 
 
 def generator_card(
-    run: RunView | None, *, round_number: int, why_not: str | None, waiting: int, report: Mapping[str, Any], message: str
+    run: RunView | None,
+    *,
+    round_number: int,
+    why_not: str | None,
+    waiting: int,
+    report: Mapping[str, Any],
+    message: str,
 ) -> str:
     """Return the card of the question generator: its steps, and what can be done now."""
     clock = text.started(_clock(run.started_at)) if run and run.started_at else ""
@@ -133,140 +137,6 @@ def mask_line(density: float | None) -> str:
     return f'<div class="screen">{eyebrow(left, text.MASK_AXES if density else "")}</div>'
 
 
-@dataclass(frozen=True)
-class AskView:
-    """What the upper half of the Compare screen shows.
-
-    Attributes:
-        serial: Changes whenever another image or question is shown.
-        picture: The image.
-        images: Which images are looked at: `test` or `pool`.
-        position: Such as `3 of 72`.
-        models: (value, name) of every model that can be asked.
-        sides: The two chosen models' values.
-        types: The project's question types.
-        question: Chosen question type's id, or `own`.
-        own: Text of an own question and of its options.
-        answers: Of the two models; empty before they were asked.
-        reference: The reference answer, where there is one.
-        ratio: Width to height of the project's usual image.
-        pending: The models are being asked.
-        trouble: What went wrong.
-    """
-
-    serial: str
-    picture: Picture
-    images: str
-    position: str
-    models: Sequence[tuple[str, str]]
-    sides: tuple[str, str]
-    types: Sequence[QuestionType]
-    question: str
-    own: tuple[str, str]
-    options: Sequence[str]
-    answers: Sequence[Answer]
-    reference: str | None
-    ratio: float
-    pending: bool = False
-    trouble: str = ""
-
-
-def ask_screen(view: AskView) -> str:
-    """Return the image, the question, and both models' answers."""
-    questions = [(kind.id, kind.question) for kind in view.types] + [("own", text.OWN)]
-    walk = "".join(
-        button(label, kind="chip", key=key, shown_key=shown, data_act=act)
-        for label, key, shown, act in (
-            (text.PREVIOUS, "arrowleft", "←", "previous"),
-            (text.NEXT_IMAGE, "arrowright", "→", "next"),
-            (text.RANDOM, "r", "R", "random"),
-        )
-    )
-    zoom = button(text.ZOOM, kind="chip", key="z", data_local="zoom", aria_pressed="false")
-    box = image_box(view.picture.url, f"{view.picture.name} · {view.position}", tools=False)
-    box = box.replace("</section>", f'<div class="tools">{walk}{zoom}</div></section>')
-    own = ""
-    if view.question == "own":
-        own = field(text.OWN_QUESTION, "own_question", view.own[0]) + field(text.OWN_OPTIONS, "own_options", view.own[1])
-    sides = "".join(
-        select(label, name, view.models, side, change="models")
-        for label, name, side in (
-            (text.LEFT_MODEL, "left", view.sides[0]),
-            (text.RIGHT_MODEL, "right", view.sides[1]),
-        )
-    )
-    told = note(view.trouble, kind="bad") if view.trouble else ""
-    reference = f"{text.REFERENCE}: {view.reference}" if view.reference and view.answers else ""
-    ask = button(text.ASKING if view.pending else text.ASK, kind="go", key="enter", data_act="ask", disabled=view.pending)
-    data = attributes({"data_card": True, "data_serial": view.serial})
-    return (
-        f'<div class="screen"{attributes({"data_serial": view.serial})}><div class="split even" style="--ratio:{view.ratio:.3f}">{box}'
-        f'<section class="card ask compare"{data}><div class="fields">'
-        f"{select(text.IMAGES, 'images', list(text.COMPARE_IMAGES.items()), view.images, change='images')}"
-        f"{select(text.QUESTION, 'question', questions, view.question, change='question')}{sides}"
-        f'<div class="wide panel-like">{own}</div></div>'
-        f'<div class="answers">{_answer(view, 0)}{_answer(view, 1)}</div>{told}'
-        f'<div class="foot"><b>{escape(reference)}</b></div><div class="stage">{ask}</div></section></div></div>'
-    )
-
-
-def table_card(
-    rows: Mapping[str, tuple[Mapping[str, Interval], Interval]], types: Sequence[str], *, rests_on: str, finding: str
-) -> str:
-    """Return the table: a row for each model, by type of question, with intervals.
-
-    Args:
-        rows: By method or `majority`: the intervals by question type, and the average's.
-        types: Question types in order.
-        rests_on: How many questions and images there are.
-        finding: The paired difference as a sentence.
-    """
-    head = "".join(f"<th>{escape(short_type(kind))}</th>" for kind in types)
-    best = {kind: max((by_type[kind].value for by_type, _ in rows.values() if kind in by_type), default=0) for kind in types}
-    best_macro = max((macro.value for _, macro in rows.values()), default=0)
-    lines = []
-    for name, (by_type, macro) in rows.items():
-        cells = "".join(_cell(by_type.get(kind), best[kind]) for kind in types) + _cell(macro, best_macro)
-        title, what = text.MAJORITY if name == "majority" else text.METHODS[name]  # type: ignore[index]
-        kind = ' class="ours"' if name in OURS else ""
-        lines.append(f"<tr{kind}><td>{escape(title)}<small>{escape(what)}</small></td>{cells}</tr>")
-    return (
-        f'<div class="screen"><section class="card">{eyebrow(text.TABLE_TITLE, rests_on)}'
-        f'<p class="finding">{escape(finding)}</p><div class="scroll"><table class="results">'
-        f"<tr><th>{text.METHOD_COLUMN}</th>{head}<th>{text.AVERAGE}</th></tr>{''.join(lines)}</table></div>"
-        f'<p class="soft small" style="margin:10px 0 0">{text.TABLE_NOTE}</p></section></div>'
-    )
-
-
-def _cell(interval: Interval | None, best: float) -> str:
-    if interval is None:
-        return "<td>–</td>"
-    value = percent(interval.value)
-    shown = f"<b>{value}</b>" if interval.value >= best else value
-    return f"<td>{shown}<small>{percent(interval.low)}–{percent(interval.high)}</small></td>"
-
-
-def _answer(view: AskView, side: int) -> str:
-    names = dict(view.models)
-    title = eyebrow((text.LEFT_MODEL, text.RIGHT_MODEL)[side], names.get(view.sides[side], ""))
-    if side >= len(view.answers):
-        told = text.ASKING if view.pending else text.NOT_ASKED
-        return f'<div class="answer">{title}<p class="soft" style="margin-top:8px">{told}</p></div>'
-    answer = view.answers[side]
-    top = max(answer.option_probabilities, default=0.0)
-    probabilities = "".join(
-        f'<div class="{"on" if share == top else ""}"><span>{escape(option)}</span><em>{share:.2f}</em>{bar(share)}</div>'
-        for option, share in zip(view.options, answer.option_probabilities, strict=False)
-    )
-    mark = ""
-    if view.reference is not None:
-        mark = " ✓" if answer.text == view.reference else ""
-    return (
-        f'<div class="answer">{title}<div class="ans">{escape(answer.text)}{mark}</div>'
-        f'<div class="probs">{probabilities}</div></div>'
-    )
-
-
 def _stage(stage: str, run: RunView | None) -> str:
     kind, detail = "later", ""
     if run is not None and stage in run.stages:
@@ -309,7 +179,9 @@ def _at_rest(run: RunView | None, why_not: str | None, report: Mapping[str, Any]
         resume = button(text.RESUME, kind="go", data_act="resume", data_run=run.id, id="resume-run")
         parts.append(f'<div class="acts half" style="margin-top:12px">{resume}{again}</div>')
     else:
-        start = button(text.TRAIN_GENERATOR, kind="go", data_act="generator", disabled=bool(why_not), id="train-generator")
+        start = button(
+            text.TRAIN_GENERATOR, kind="go", data_act="generator", disabled=bool(why_not), id="train-generator"
+        )
         parts.append(start)
         parts.append(f'<p class="small soft" style="margin:12px 0 0">{escape(why_not or text.CLOSE_PAGE)}</p>')
     return "".join(parts)
@@ -348,7 +220,7 @@ def _run_row(run: RunView) -> str:
         action = button(text.CANCEL, kind="compact no", data_act="cancel", data_run=run.id)
     elif run.name in ("failed", "cancelled", "crashed"):
         action = button(text.RESUME, kind="compact", data_act="resume", data_run=run.id)
-    detail = f'<small>{escape(run.detail)}</small>' if run.detail and run.name not in ("done", "running") else ""
+    detail = f"<small>{escape(run.detail)}</small>" if run.detail and run.name not in ("done", "running") else ""
     state = f'<span class="state {escape(run.name)}">{text.STATES.get(run.name, run.name)}</span>{detail}'
     cells = (run.id, escape(run.title), state, _clock(run.started_at), text.duration(run.took), action)
     return "<tr>" + "".join(f'<td class="text">{cell}</td>' for cell in cells) + "</tr>"
@@ -356,5 +228,3 @@ def _run_row(run: RunView) -> str:
 
 def _clock(at: float | None) -> str:
     return "" if at is None else datetime.fromtimestamp(at).strftime("%H:%M")
-
-

@@ -99,4 +99,3 @@ def require_option(answer: str, options: Sequence[str]) -> str:
     if options and answer not in options:
         raise InputError(text.not_an_option(answer, options))
     return answer
-

@@ -31,7 +31,9 @@ def bad_port(port: int) -> str:
 
 def port_taken(port: int) -> str:
     """Say that something else listens there."""
-    return f"Port {port} is in use. Stop what runs there, or choose another: --port {port + 1 if port < 65535 else 7861}."
+    return (
+        f"Port {port} is in use. Stop what runs there, or choose another: --port {port + 1 if port < 65535 else 7861}."
+    )
 
 
 def listening(address: str, workspace: str) -> str:
@@ -51,7 +53,10 @@ LOOP_LEAD = (
 )
 STEPS = {
     "label": ("Label a few images", "Answer short questions about images: 40 answers are a good start."),
-    "train": ("Train the question generator", "It learns from your answers and writes questions about the other images."),
+    "train": (
+        "Train the question generator",
+        "It learns from your answers and writes questions about the other images.",
+    ),
     "review": ("Review what it wrote", "Accept, correct or reject each pair with one key. A hundred take ten minutes."),
     "finetune": ("Fine-tune and compare all", "Train the candidates for your model, one after another, and test each."),
     "compare": ("Compare", "See two models side by side on any image, and the table with its uncertainty."),
@@ -88,6 +93,7 @@ IMPORT_LEAD = (
 )
 IMPORT_NAME = "Name of the project"
 IMPORT_FOLDER = "Folder with images"
+IMPORT_FOLDER_EXAMPLE = "/data/colonoscopy"
 IMPORT_QUESTIONS = "Questions, one a line: the question, then its answers, each after a |"
 IMPORT_EXAMPLE = "Is a polyp visible? | yes | no\nHow clean is the bowel? | clean | some stool | not assessable"
 IMPORT_BUTTON = "Import"
@@ -100,12 +106,13 @@ def imported(images: int, name: str) -> str:
 
 def imported_elsewhere(images: int, name: str, workspace: str) -> str:
     """Say how to open a project that was put into a workspace of its own."""
-    return f"{images} images of “{name}” are ready in {workspace}. To open it, stop the app and start: python app.py --workspace {workspace}"
+    start = f"python app.py --workspace {workspace}"
+    return f"{images} images of “{name}” are ready in a workspace of their own. Stop the app and start: {start}"
 
 
 def bad_question_line(number: int, line: str) -> str:
     """Say what a line of typed questions must be like."""
-    return f"Line {number}, “{line}”, has one answer only. Write: question | answer | another answer, or no answers at all."
+    return f"Line {number}, “{line}”, has one answer only. Write: question | answer | another answer, or none at all."
 
 
 NO_QUESTIONS = "Type at least one question, such as: Is a polyp visible? | yes | no"

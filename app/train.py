@@ -168,5 +168,3 @@ def _json(folder: RunDir, name: str) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     return found
-
-

@@ -95,12 +95,13 @@ def key_help(screen: str) -> str:
     return f'<dialog aria-label="{text.HELP}"><h1>{text.HELP}</h1><div class="keys">{rows}</div>{close}</dialog>'
 
 
-def field(label: str, name: str, value: str = "", *, lines: int = 1) -> str:
-    """Return a labelled text field."""
+def field(label: str, name: str, value: str = "", *, lines: int = 1, hint: str = "") -> str:
+    """Return a labelled text field, with a faint example where there is a hint."""
+    common = {"name": name, "placeholder": hint or None, "autocomplete": "off"}
     content = (
-        f'<input type="text" name="{name}" value="{escape(value)}" autocomplete="off">'
+        f"<input{attributes({'type': 'text', 'value': value, **common})}>"
         if lines == 1
-        else f'<textarea name="{name}" rows="{lines}">{escape(value)}</textarea>'
+        else f"<textarea{attributes({'rows': lines, **common})}>{escape(value)}</textarea>"
     )
     return f"<label>{escape(label)}{content}</label>"
 
@@ -117,7 +118,9 @@ def select(label: str, name: str, choices: Sequence[tuple[str, str]], chosen: st
 def header(project: str, counts: Mapping[str, str]) -> str:
     """Return the brand, and the small counts that stand beside the names of the tabs."""
     rules = "".join(
-        f'#tab-{tab}-button::after{{content:"{count}"!important;margin-left:6px}}' for tab, count in counts.items() if count.isdigit()
+        f'#tab-{tab}-button::after{{content:"{count}"!important;margin-left:6px}}'
+        for tab, count in counts.items()
+        if count.isdigit()
     )
     return (
         f'<style>{rules}</style><div class="brand" data-serial="0">{ICON}<b>{text.NAME}</b>'

@@ -146,7 +146,7 @@ class GeneratorConfig(JsonConfig):
 
     model: str = BUNDLED_MODEL
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=150, learning_rate=3e-3))
-    judge: TrainConfig = field(default_factory=lambda: TrainConfig(steps=80, learning_rate=5e-4))
+    judge: TrainConfig = field(default_factory=lambda: TrainConfig(steps=60, learning_rate=5e-4))
     selection: SelectionConfig | None = field(default_factory=SelectionConfig)
     caption_weight: float = 1.0
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -179,19 +179,16 @@ class FinetuneConfig(JsonConfig):
         method: `zero_shot` trains nothing; `full_finetune` and `lora` see the labels only; `leaml` adds every
             valid pseudo pair that nobody rejected; `leaml_reviewed` adds only pairs that a person accepted or edited.
         lora: Used by the method `lora`.
-        label_share: Share of each batch drawn from the labels where pseudo pairs exist.
     """
 
     method: Literal["zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"]
     model: str = BUNDLED_MODEL
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=150, learning_rate=5e-4))
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=100, learning_rate=5e-4))
     lora: LoraConfig = field(default_factory=LoraConfig)
-    label_share: float = 0.5
 
     def __post_init__(self) -> None:
         """Check each value."""
         require(self.method in METHODS, "method", self.method, "one of " + ", ".join(METHODS))
-        require(0 < self.label_share <= 1, "label_share", self.label_share, "above 0 and at most 1")
 
 
 @dataclass(frozen=True)

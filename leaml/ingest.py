@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from leaml.config import RunConfig
+from leaml.errors import LeamlError
 from leaml.jobs import Jobs, RunDir
 from leaml.records import Candidate, Prediction
 from leaml.snapshot import read_snapshot
@@ -11,20 +12,35 @@ from leaml.tables import read_rows
 
 
 def ingest_finished(store: Store, jobs: Jobs) -> int:
-    """Bring the outputs of runs that are done into the store; return how many runs were new.
+    """Bring the outputs of runs that are done into the store; return how many were taken over.
 
     Raises:
-        LeamlError: If a run's files cannot be read.
+        LeamlError: If a run's files cannot be read; the other runs are taken over all the same.
     """
     known = store.ingested()
     fresh = [run for run in reversed(jobs.runs()) if run.id not in known and run.state().name == "done"]
+    taken, failure = 0, None
     for run in fresh:
-        config = RunConfig.from_json(run.config())
-        if config.finetune is not None:
-            _take_model(store, run, config)
-        elif (candidates := run.path / "output" / "candidates.parquet").exists():
-            store.add_generator_run(run.id, read_rows(candidates, Candidate))
-    return len(fresh)
+        try:
+            taken += _take(store, run)
+        except LeamlError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return taken
+
+
+def _take(store: Store, run: RunDir) -> bool:
+    """Take over one run; return False where it stopped, as asked, before there was anything to take."""
+    config = RunConfig.from_json(run.config())
+    candidates = run.path / "output" / "candidates.parquet"
+    if config.finetune is not None:
+        _take_model(store, run, config)
+    elif candidates.exists():
+        store.add_generator_run(run.id, read_rows(candidates, Candidate))
+    else:
+        return False
+    return True
 
 
 def _take_model(store: Store, run: RunDir, config: RunConfig) -> None:
@@ -35,7 +51,7 @@ def _take_model(store: Store, run: RunDir, config: RunConfig) -> None:
     row = ModelRow(
         run_id=run.id,
         method=method,
-        path=str(model.relative_to(store.workspace.resolve())) if model.exists() else "",
+        path=str(model.resolve().relative_to(store.workspace.resolve())) if model.exists() else "",
         round=max(1, store.round() - 1),
         labels=0 if method == "zero_shot" else len(snapshot.labels),
         pairs={"leaml": len(snapshot.pseudo) + len(snapshot.reviewed), "leaml_reviewed": len(snapshot.reviewed)}.get(

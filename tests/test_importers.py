@@ -157,3 +157,39 @@ def test_labels_are_exported_in_each_format(store, project, tmp_path):
     assert conversation[0]["value"] == "<image>\nWhere? Choose one of the following options: left|right|"
     with pytest.raises(ImportDataError, match=r"endings are \.parquet, \.jsonl, \.json"):
         export_pairs(store, tmp_path / "out.xlsx")
+
+
+def test_a_project_with_a_broken_picture_leaves_no_copies(store, project):
+    (project / "images" / "2.png").write_bytes(b"no picture")
+    with pytest.raises(ImportDataError, match=r"2\.png cannot be read"):
+        import_project(store, project)
+    assert list((store.workspace / "images").iterdir()) == []
+
+
+def test_a_file_outside_the_project_is_refused(store, project, tmp_path):
+    draw(tmp_path / "secret.png", 1)
+    for name in ("../../secret.png", str(tmp_path / "secret.png")):
+        (project / "images.jsonl").write_text(lines([{"file": name, "group": "g", "split": "pool"}]))
+        with pytest.raises(ImportDataError, match=r"secret\.png.* outside"):
+            import_project(store, project)
+
+
+def test_images_that_all_lie_in_one_subfolder_are_not_one_group(store, tmp_path):
+    (tmp_path / "study" / "images").mkdir(parents=True)
+    for number in range(30):
+        (tmp_path / "study" / "images" / f"{number}.png").write_bytes(picture(number))
+    import_folder(store, tmp_path / "study", name="x")
+    assert len({image.group for image in store.images()}) == 30
+    assert 1 <= len(store.images("test")) <= 15
+
+
+def test_more_images_leave_the_project_and_earlier_splits_as_they_were(store, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "0.png").write_bytes(picture(0))
+    import_folder(store, folder, name="Mine", question_types=[question_type("Where?", ["a", "b"])])
+    project, first = store.project(), store.images()[0]
+    (folder / "1.png").write_bytes(picture(1))
+    import_folder(store, folder, name="Mine")
+    assert store.project() == project and len(store.images()) == 2
+    assert store.image(first.id) == first

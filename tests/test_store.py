@@ -230,3 +230,42 @@ def test_an_older_schema_is_brought_up_and_a_newer_one_refused(tmp_path, monkeyp
 def test_an_unknown_image_is_said(store):
     with pytest.raises(StoreError, match="no image 'zzz'"):
         store.image(ImageId("zzz"))
+
+
+def test_a_label_of_an_unknown_image_is_refused_rather_than_lost(store):
+    with pytest.raises(StoreError, match="no image 'i77'"):
+        store.add_label(pair(77), author="ann", seconds=1.0)
+
+
+def test_a_closed_store_says_so(store):
+    store.close()
+    for act in (store.labels, lambda: store.add_label(pair(0), author="ann", seconds=1.0)):
+        with pytest.raises(StoreError, match="is closed"):
+            act()
+
+
+def test_a_disk_that_really_takes_no_more_keeps_what_was_confirmed(store):
+    """The limit on the size of a file stands in for a full disk: the write itself fails, inside DuckDB."""
+    store.close()
+    code = (
+        "import resource; from pathlib import Path; from leaml.store import Store; from leaml.errors import StoreError\n"
+        "from leaml.records import AnsweredQuestion\n"
+        f"store = Store.open(Path({str(store.workspace)!r}))\n"
+        "size = (store.workspace / 'leaml.duckdb.wal').stat().st_size if list(store.workspace.glob('*.wal')) else 0\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40_000, resource.RLIM_INFINITY))\n"
+        "pair = AnsweredQuestion('i0', 'Where?' * 200, (), 'left')\n"
+        "saved = 0\n"
+        "try:\n"
+        "    while saved < 1000:\n"
+        "        store.add_label(pair, author='ann', seconds=1.0); saved += 1\n"
+        "except StoreError as error:\n"
+        "    print(saved, error)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+        "store.add_label(pair, author='bob', seconds=1.0); print('goes on')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    told, after = done.stdout.splitlines()
+    assert "is full. Nothing was changed; free some space and try again." in told and after == "goes on"
+    with Store.open(store.workspace) as again:
+        kept = again._database.rows("SELECT count(*) AS n FROM label_events")[0]["n"]
+    assert kept == int(told.split()[0]) + 1 and kept > 5

@@ -157,9 +157,16 @@ class Jobs:
                     stderr=log,
                     start_new_session=True,
                     pass_fds=[lock],
+                    env={**os.environ, "PYTHONPATH": _python_path()},
                 )
         finally:
             os.close(lock)  # the worker's copy keeps the lock
+
+
+def _python_path() -> str:
+    """Return a search path on which the worker finds this library, from whatever folder the app was started."""
+    library = str(Path(__file__).resolve().parents[2])
+    return os.pathsep.join(part for part in (library, os.environ.get("PYTHONPATH")) if part)
 
 
 def wait_for_turn(run: RunDir, *, stop: Callable[[], bool]) -> bool:
@@ -167,17 +174,28 @@ def wait_for_turn(run: RunDir, *, stop: Callable[[], bool]) -> bool:
 
     First in, first out, by the runs' numbers. A resumed run keeps its number, and so its place.
     """
-    while any(_goes_first(other, run.path) for other in run.path.parent.glob("r*")):
-        if stop():
-            return False
+    turn = run.path / "turn"
+    while not stop():
+        if not _others(run, _goes_first):
+            turn.touch()
+            # Two workers may have looked at the same moment. Each shows its turn before it looks again, so at least
+            # one of them sees the other and steps back; the lower number then goes first.
+            if not _others(run, _has_the_turn):
+                return True
+            turn.unlink(missing_ok=True)
         time.sleep(POLL_S)
-    (run.path / "turn").touch()
-    # Two workers may have looked at the same moment: the later number steps back if an earlier one has the turn.
-    return not stop()
+    return False
+
+
+def _others(run: RunDir, stands_in_the_way: Callable[[Path, Path], bool]) -> bool:
+    """Tell whether another live run stands in this one's way."""
+    others = (path for path in run.path.parent.glob("r*") if path != run.path)
+    return any(stands_in_the_way(other, run.path) and lock_is_held(other / "lock") for other in others)
 
 
 def _goes_first(other: Path, mine: Path) -> bool:
-    """Tell whether another run is alive, and is before this one or has begun already."""
-    if other == mine or not lock_is_held(other / "lock"):
-        return False
-    return other.name < mine.name or (other / "turn").exists()
+    return other.name < mine.name or _has_the_turn(other, mine)
+
+
+def _has_the_turn(other: Path, _: Path) -> bool:
+    return (other / "turn").exists()

@@ -81,12 +81,18 @@ class RunDir:
         return value
 
     def progress(self) -> list[dict[str, Any]]:
-        """Return the reports so far; a last line that is still being written is left out."""
+        """Return the reports so far; half a line, still being written or cut by a full disk, is left out."""
         try:
             lines = (self.path / "progress.jsonl").read_text().split("\n")
         except OSError:
             return []
-        return [json.loads(line) for line in lines[:-1] if line.startswith("{") and line.endswith("}")]
+        reports = []
+        for line in lines[:-1]:
+            try:
+                reports.append(json.loads(line))
+            except ValueError:  # what is said next matters more than the cut line
+                continue
+        return reports
 
     def log_tail(self, lines: int = 20) -> str:
         """Return the end of what the worker printed."""

@@ -1,0 +1,1 @@
+"""Tests of the app without a browser."""

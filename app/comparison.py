@@ -1,0 +1,155 @@
+"""The Compare screen as HTML: two models' answers side by side, and the table of all. Pure functions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from app import text
+from app.cards import Picture
+from app.view import attributes, bar, button, eyebrow, field, image_box, note, percent, select, short_type
+from leaml.answering import Answer
+from leaml.records import Interval, QuestionType
+
+OURS: tuple[str, ...] = ("leaml", "leaml_reviewed")
+
+
+@dataclass(frozen=True)
+class AskView:
+    """What the upper half of the Compare screen shows.
+
+    Attributes:
+        serial: Changes whenever another image or question is shown.
+        picture: The image.
+        images: Which images are looked at: `test` or `pool`.
+        position: Such as `3 of 72`.
+        models: (value, name) of every model that can be asked.
+        sides: The two chosen models' values.
+        types: The project's question types.
+        question: Chosen question type's id, or `own`.
+        own: Text of an own question and of its options.
+        answers: Of the two models; empty before they were asked.
+        reference: The reference answer, where there is one.
+        ratio: Width to height of the project's usual image.
+        pending: The models are being asked.
+        trouble: What went wrong.
+    """
+
+    serial: str
+    picture: Picture
+    images: str
+    position: str
+    models: Sequence[tuple[str, str]]
+    sides: tuple[str, str]
+    types: Sequence[QuestionType]
+    question: str
+    own: tuple[str, str]
+    options: Sequence[str]
+    answers: Sequence[Answer]
+    reference: str | None
+    ratio: float
+    pending: bool = False
+    trouble: str = ""
+
+
+def ask_screen(view: AskView) -> str:
+    """Return the image, the question, and both models' answers."""
+    questions = [(kind.id, kind.question) for kind in view.types] + [("own", text.OWN)]
+    walk = "".join(
+        button(label, kind="chip", key=key, shown_key=shown, data_act=act)
+        for label, key, shown, act in (
+            (text.PREVIOUS, "arrowleft", "←", "previous"),
+            (text.NEXT_IMAGE, "arrowright", "→", "next"),
+            (text.RANDOM, "r", "R", "random"),
+        )
+    )
+    zoom = button(text.ZOOM, kind="chip", key="z", data_local="zoom", aria_pressed="false")
+    box = image_box(view.picture.url, f"{view.picture.name} · {view.position}", tools=False)
+    box = box.replace("</section>", f'<div class="tools">{walk}{zoom}</div></section>')
+    own = ""
+    if view.question == "own":
+        own = field(text.OWN_QUESTION, "own_question", view.own[0]) + field(
+            text.OWN_OPTIONS, "own_options", view.own[1]
+        )
+    sides = "".join(
+        select(label, name, view.models, side, change="models")
+        for label, name, side in (
+            (text.LEFT_MODEL, "left", view.sides[0]),
+            (text.RIGHT_MODEL, "right", view.sides[1]),
+        )
+    )
+    told = note(view.trouble, kind="bad") if view.trouble else ""
+    reference = f"{text.REFERENCE}: {view.reference}" if view.reference and view.answers else ""
+    ask = button(
+        text.ASKING if view.pending else text.ASK, kind="go", key="enter", data_act="ask", disabled=view.pending
+    )
+    data = attributes({"data_card": True, "data_serial": view.serial})
+    return (
+        f'<div class="screen"{attributes({"data_serial": view.serial})}>'
+        f'<div class="split even" style="--ratio:{view.ratio:.3f}">{box}'
+        f'<section class="card ask compare"{data}><div class="fields">'
+        f"{select(text.IMAGES, 'images', list(text.COMPARE_IMAGES.items()), view.images, change='images')}"
+        f"{select(text.QUESTION, 'question', questions, view.question, change='question')}{sides}"
+        f'<div class="wide panel-like">{own}</div></div>'
+        f'<div class="answers">{_answer(view, 0)}{_answer(view, 1)}</div>{told}'
+        f'<div class="foot"><b>{escape(reference)}</b></div><div class="stage">{ask}</div></section></div></div>'
+    )
+
+
+def table_card(
+    rows: Mapping[str, tuple[Mapping[str, Interval], Interval]], types: Sequence[str], *, rests_on: str, finding: str
+) -> str:
+    """Return the table: a row for each model, by type of question, with intervals.
+
+    Args:
+        rows: By method or `majority`: the intervals by question type, and the average's.
+        types: Question types in order.
+        rests_on: How many questions and images there are.
+        finding: The paired difference as a sentence.
+    """
+    head = "".join(f"<th>{escape(short_type(kind))}</th>" for kind in types)
+    best = {
+        kind: max((by_type[kind].value for by_type, _ in rows.values() if kind in by_type), default=0) for kind in types
+    }
+    best_macro = max((macro.value for _, macro in rows.values()), default=0)
+    lines = []
+    for name, (by_type, macro) in rows.items():
+        cells = "".join(_cell(by_type.get(kind), best[kind]) for kind in types) + _cell(macro, best_macro)
+        title, what = text.MAJORITY if name == "majority" else text.METHODS[name]  # type: ignore[index]
+        kind = ' class="ours"' if name in OURS else ""
+        lines.append(f"<tr{kind}><td>{escape(title)}<small>{escape(what)}</small></td>{cells}</tr>")
+    return (
+        f'<div class="screen"><section class="card">{eyebrow(text.TABLE_TITLE, rests_on)}'
+        f'<p class="finding">{escape(finding)}</p><div class="scroll"><table class="results">'
+        f"<tr><th>{text.METHOD_COLUMN}</th>{head}<th>{text.AVERAGE}</th></tr>{''.join(lines)}</table></div>"
+        f'<p class="soft small" style="margin:10px 0 0">{text.TABLE_NOTE}</p></section></div>'
+    )
+
+
+def _cell(interval: Interval | None, best: float) -> str:
+    if interval is None:
+        return "<td></td>"
+    value = percent(interval.value)
+    shown = f"<b>{value}</b>" if interval.value >= best else value
+    return f"<td>{shown}<small>{percent(interval.low)}&ndash;{percent(interval.high)}</small></td>"
+
+
+def _answer(view: AskView, side: int) -> str:
+    names = dict(view.models)
+    title = eyebrow((text.LEFT_MODEL, text.RIGHT_MODEL)[side], names.get(view.sides[side], ""))
+    if side >= len(view.answers):
+        told = text.ASKING if view.pending else text.NOT_ASKED
+        return f'<div class="answer">{title}<p class="soft" style="margin-top:8px">{told}</p></div>'
+    answer = view.answers[side]
+    top = max(answer.option_probabilities, default=0.0)
+    probabilities = "".join(
+        f'<div class="{"on" if share == top else ""}"><span>{escape(option)}</span><em>{share:.2f}</em>'
+        f"{bar(share)}</div>"
+        for option, share in zip(view.options, answer.option_probabilities, strict=False)
+    )
+    mark = ""
+    if view.reference is not None:
+        mark = " ✓" if answer.text == view.reference else ""
+    return (
+        f'<div class="answer">{title}<div class="ans">{escape(answer.text)}{mark}</div>'
+        f'<div class="probs">{probabilities}</div></div>'
+    )

@@ -1,0 +1,95 @@
+"""The Project screen as HTML: the loop with its next step, what is here, and the form that brings images in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+from app import text
+from app.cards import Picture, label_offer
+from app.view import attributes, button, eyebrow, go_button, note
+from app.view import field as text_field
+from leaml.records import Project
+
+
+@dataclass(frozen=True)
+class LoopStep:
+    """One step of the loop on the Project screen."""
+
+    id: str
+    state: Literal["done", "next", "later"]
+    detail: str
+
+
+def project_screen(
+    project: Project | None,
+    steps: Sequence[LoopStep],
+    tiles: dict[str, int],
+    thumbs: Sequence[Picture],
+    message: str,
+    for_me: int,
+) -> str:
+    """Return the Project screen: the loop with its next step, and what is here.
+
+    Args:
+        project: None in an empty workspace.
+        steps: Of the loop.
+        tiles: Counts, by the keys of `text.TILES`.
+        thumbs: A few of the images.
+        message: What just happened.
+        for_me: How many questions the reference answers could label; 0 hides the offer.
+    """
+    told = note(message) if message else ""
+    if project is None:
+        load = button(text.LOAD_SAMPLE, kind="go", data_act="sample")
+        return (
+            f'<div class="screen">{told}<div class="card empty" data-serial="0"><h1>{text.NO_PROJECT_TITLE}</h1>'
+            f'<p class="soft">{text.NO_PROJECT}</p><div class="acts">{load}</div></div>'
+            f"{_import_card(opened=True)}</div>"
+        )
+    numbers = "".join(
+        f'<div class="tile"><b>{tiles[key]}</b><span>{text.TILES[key]}</span></div>' for key in text.TILES
+    )
+    pictures = "".join(
+        f'<img src="{escape(p.url)}" alt="{escape(text.image_alt(p.name))}" loading="lazy">' for p in thumbs
+    )
+    rows = "".join(_loop_step(number, step) for number, step in enumerate(steps, 1))
+    return (
+        f'<div class="screen" data-serial="0">{told}<div class="split"><section class="card">'
+        f'<h1>{text.LOOP_TITLE}</h1><p class="soft">{text.LOOP_LEAD}</p><ol class="loop">{rows}</ol>'
+        f"{label_offer(for_me)}</section>"
+        f'<section class="card column-card">{eyebrow(text.HERE)}<h1>{escape(project.name)}</h1>'
+        f'<p class="soft">{escape(project.description)}</p><div class="tiles">{numbers}</div>'
+        f'<p class="soft small">{text.TEST_WALL}</p><div class="thumbs">{pictures}</div></section></div>'
+        f"{_import_card(opened=False)}</div>"
+    )
+
+
+def _loop_step(number: int, step: LoopStep) -> str:
+    title, sentence = text.STEPS[step.id]
+    tab = "train" if step.id == "finetune" else step.id
+    if step.state == "next":
+        end = go_button(text.STEP_GO[step.id], tab)
+    else:
+        end = f'<span class="soft small">{escape(step.detail)}</span>'
+    mark = "✓" if step.state == "done" else str(number)
+    kind = {"done": "done", "next": "on", "later": "later"}[step.state]
+    return (
+        f'<li class="{kind}"{attributes({"aria_current": "step" if kind == "on" else None})}>'
+        f'<span class="n">{mark}</span><div><b>{title}</b><p>{sentence}</p></div>{end}</li>'
+    )
+
+
+def _import_card(*, opened: bool) -> str:
+    """Return the form that brings in a folder of images."""
+    questions = text_field(text.IMPORT_QUESTIONS, "import_questions", lines=4, hint=text.IMPORT_EXAMPLE)
+    fields = (
+        text_field(text.IMPORT_NAME, "import_name")
+        + text_field(text.IMPORT_FOLDER, "import_folder", hint=text.IMPORT_FOLDER_EXAMPLE)
+        + f'<div class="wide">{questions}</div>'
+    )
+    return (
+        f'<details class="card fold import" data-card="import"{" open" if opened else ""}><summary>{text.IMPORT_TITLE}'
+        f'</summary><p class="soft">{text.IMPORT_LEAD}</p><div class="fields">{fields}</div>'
+        f'<div style="margin-top:14px">{button(text.IMPORT_BUTTON, kind="go", data_act="import")}</div></details>'
+    )
