@@ -55,7 +55,7 @@ class Database:
         """
         open_cursor = getattr(self._own, "cursor", None)
         try:
-            cursor = open_cursor or self._connection.cursor()
+            cursor = open_cursor or self._cursor()
             result = cursor.execute(query, list(values))
             names = [column[0] for column in result.description or ()]
             found = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
@@ -78,7 +78,7 @@ class Database:
         if (outer := getattr(self._own, "cursor", None)) is not None:
             yield outer
             return
-        with self._writing, self._connection.cursor() as cursor:
+        with self._writing, self._cursor() as cursor:
             self._own.cursor = cursor
             try:
                 cursor.begin()
@@ -126,6 +126,12 @@ class Database:
         with self.transaction("save the decision") as cursor:
             return int(cursor.execute(query, [now(), *values.values()]).fetchall()[0][0])
 
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.cursor()
+        except duckdb.ConnectionException as error:
+            raise StoreError(f"The workspace {self._file.parent} is closed. Open it again.") from error
+
     def _migrate(self) -> None:
         with self.transaction("bring the workspace up to date") as cursor:
             cursor.execute('CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, "at" TIMESTAMPTZ)')
@@ -169,7 +175,7 @@ def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
 
 
 def _failure(doing: str, workspace: Path, error: Exception) -> str:
-    full = getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC).lower() in str(error).lower()
-    if full:
+    # DuckDB tells the cause in words only. A quota and a limit on the size of files are full disks too.
+    if any(os.strerror(code).lower() in str(error).lower() for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
         return f"Cannot {doing}: the disk of {workspace} is full. Nothing was changed; free some space and try again."
     return f"Cannot {doing} in {workspace}: {error}. Nothing was changed."

@@ -180,7 +180,12 @@ class Store:
     # Labels
 
     def add_label(self, pair: AnsweredQuestion, *, author: str, seconds: float) -> int:
-        """Record an expert's answer; answering the same question again is an edit. Returns the event's number."""
+        """Record an expert's answer; answering the same question again is an edit. Returns the event's number.
+
+        Raises:
+            StoreError: If there is no such image, or the label cannot be saved; nothing was changed.
+        """
+        self.image(pair.image_id)
         values = {**_pair_values(pair), "author": author, "seconds": seconds}
         return self._database.append("label_events", values)
 

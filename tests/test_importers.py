@@ -80,6 +80,7 @@ def test_parts_that_do_not_fit_are_named_and_nothing_comes_in(store, project, fi
     with pytest.raises(ImportDataError, match=sentence):
         import_project(store, project)
     assert store.project() is None and store.images() == []
+    assert list((store.workspace / "images").iterdir()) == []
 
 
 def test_one_group_on_both_sides_is_refused(store, project):
@@ -193,3 +194,11 @@ def test_more_images_leave_the_project_and_earlier_splits_as_they_were(store, tm
     import_folder(store, folder, name="Mine")
     assert store.project() == project and len(store.images()) == 2
     assert store.image(first.id) == first
+
+
+def test_another_project_wants_another_workspace(store, project):
+    import_project(store, project)
+    (project / "project.json").write_text(json.dumps({"name": "Stars", "question_types": TYPES}))
+    with pytest.raises(ImportDataError, match="holds the project 'Discs' already.*Import 'Stars' into another one"):
+        import_project(store, project)
+    assert store.project().name == "Discs"

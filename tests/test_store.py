@@ -248,7 +248,8 @@ def test_a_disk_that_really_takes_no_more_keeps_what_was_confirmed(store):
     """The limit on the size of a file stands in for a full disk: the write itself fails, inside DuckDB."""
     store.close()
     code = (
-        "import resource; from pathlib import Path; from leaml.store import Store; from leaml.errors import StoreError\n"
+        "import resource; from pathlib import Path\n"
+        "from leaml.errors import StoreError; from leaml.store import Store\n"
         "from leaml.records import AnsweredQuestion\n"
         f"store = Store.open(Path({str(store.workspace)!r}))\n"
         "size = (store.workspace / 'leaml.duckdb.wal').stat().st_size if list(store.workspace.glob('*.wal')) else 0\n"

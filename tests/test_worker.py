@@ -228,9 +228,7 @@ def test_no_labels_is_a_sentence(tmp_path):
     from leaml import pipeline
 
     with Store.open(tmp_path / "workspace") as store:
-        store.import_project(
-            Project("x", ""), [ImageRow(ImageId("i0"), "0.jpg", "images/i0.jpg", "g", "pool", 9, 9)]
-        )
+        store.import_project(Project("x", ""), [ImageRow(ImageId("i0"), "0.jpg", "images/i0.jpg", "g", "pool", 9, 9)])
         run = make_run(store.workspace / "runs")
         freeze(store, run.path / "data")
     context = None

@@ -1,8 +1,10 @@
 """Imports a plain folder of images. The split is made here, once, by group."""
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from leaml.data.images import FILE_ENDINGS, copy_picture, read_picture
@@ -20,9 +22,10 @@ def import_folder(
 ) -> list[str]:
     """Bring the images of a folder and its subfolders into the workspace; return what was left out.
 
-    A subfolder is a group (a patient, a procedure) and stays on one side of the split; an image that lies directly in
-    the folder is a group of its own. About a fifth of the groups are the test, chosen by the hash of their names, so
-    that importing again gives the same split.
+    A subfolder is a group (a patient, a procedure) and stays on one side of the split; an image that lies in none is a
+    group of its own, and a subfolder that holds everything is no group. About a fifth of the groups are the test,
+    chosen by the hash of their names, so that importing again gives the same split. A project that is there keeps its
+    name and its question types.
 
     Args:
         store: The workspace's store.
@@ -48,14 +51,22 @@ def import_folder(
         raise ImportDataError("Nothing was imported. " + " ".join(faults[:NAMED_FAULTS]) + rest)
     if not pictures:
         raise ImportDataError(f"The folder {folder} holds no image (JPEG, PNG, WebP, BMP or TIFF).")
+    base = os.path.commonpath([path.parent for path, _ in pictures])
     rows: dict[str, ImageRow] = {}
     for path, picture in pictures:
-        relative = path.relative_to(folder)
-        group = relative.parts[0] if len(relative.parts) > 1 else picture.id
-        split = split_of(group)
-        rows[picture.id] = copy_picture(picture, store.workspace, name=str(relative), group=group, split=split)
-    store.import_project(Project(name, "", tuple(question_types)), list(rows.values()))
+        inside = path.relative_to(base).parts
+        group = inside[0] if len(inside) > 1 else picture.id
+        shown = str(path.relative_to(folder))
+        rows[picture.id] = copy_picture(picture, store.workspace, name=shown, group=group, split=split_of(group))
+    store.import_project(_with_types(store.project() or Project(name, ""), question_types), list(rows.values()))
     return faults
+
+
+def _with_types(project: Project, question_types: Sequence[QuestionType]) -> Project:
+    """Return the project with the question types that it lacks."""
+    known = {kind.id for kind in project.question_types}
+    new = tuple(kind for kind in question_types if kind.id not in known)
+    return replace(project, question_types=(*project.question_types, *new))
 
 
 def split_of(group: str) -> Split:

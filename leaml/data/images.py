@@ -21,10 +21,10 @@ LARGEST_MEGAPIXELS = 200
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that was read and can be copied: its bytes, and what they hold."""
+    """A picture that was read once and can be copied. The bytes stay in the file: a folder may hold many."""
 
     id: ImageId
-    content: bytes
+    source: Path
     suffix: str
     width: int
     height: int
@@ -53,21 +53,24 @@ def read_picture(path: Path) -> Picture:
         raise ImportDataError(f"The image {path.name} is {kind}; JPEG, PNG, WebP, BMP and TIFF are read. Convert it.")
     if min(width, height) < SMALLEST_PX:
         raise ImportDataError(f"The image {path.name} has {width} x {height} pixels; {SMALLEST_PX} are the least.")
-    return Picture(ImageId(hashlib.sha256(content).hexdigest()), content, SUFFIXES[kind], width, height)
+    return Picture(ImageId(hashlib.sha256(content).hexdigest()), path, SUFFIXES[kind], width, height)
 
 
 def copy_picture(picture: Picture, workspace: Path, *, name: str, group: str, split: Split) -> ImageRow:
     """Copy a picture into the workspace and return its row. Copying it again changes nothing.
 
     Raises:
-        ImportDataError: If the disk does not take it.
+        ImportDataError: If the disk does not take it, or the file is another one than was read.
     """
     relative = Path("images") / f"{picture.id}{picture.suffix}"
     target = workspace / relative
     if not target.exists():
         aside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            aside.write_bytes(picture.content)
+            content = picture.source.read_bytes()
+            if hashlib.sha256(content).hexdigest() != picture.id:
+                raise ImportDataError(f"The image {name} changed while it was imported. Import it again.")
+            aside.write_bytes(content)
             aside.replace(target)
         except OSError as error:
             aside.unlink(missing_ok=True)

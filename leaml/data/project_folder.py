@@ -9,10 +9,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from leaml.data.images import copy_picture, read_picture
+from leaml.data.images import Picture, copy_picture, read_picture
 from leaml.errors import ImportDataError
 from leaml.prompts import CAPTION_PROMPT, match_option
-from leaml.records import AnsweredQuestion, Caption, ImageRow, Project, QuestionType
+from leaml.records import AnsweredQuestion, Caption, Project, QuestionType
 from leaml.store import Store
 
 SAMPLES = {"blood_smears": Path(__file__).resolve().parents[2] / "data" / "samples" / "blood_smears"}
@@ -27,23 +27,39 @@ def import_project(store: Store, folder: Path) -> None:
     """
     settings = _read_json(folder / "project.json")
     types = {kind.id: kind for kind in _types(settings)}
-    images: dict[str, ImageRow] = {}
-    for line in _read_lines(folder / "images.jsonl", ("file", "group", "split")):
-        if line["split"] not in ("pool", "test"):
-            raise ImportDataError(f"{line['file']} has the split {line['split']!r}; `pool` and `test` are known.")
-        picture = read_picture(folder / "images" / line["file"])
-        images[line["file"]] = copy_picture(
-            picture, store.workspace, name=line["file"], group=line["group"], split=line["split"]
+    present = store.project()
+    if present is not None and present.name != settings["name"]:
+        raise ImportDataError(
+            f"This workspace holds the project {present.name!r} already, and one workspace is one project. "
+            f"Import {settings['name']!r} into another one."
         )
-    _check_groups(images)
-    references = [_reference(line, images, types) for line in _read_optional(folder / "reference.jsonl", "answer")]
+    rows = _read_lines(folder / "images.jsonl", ("file", "group", "split"))
+    _check_groups(rows)
+    pictures = {line["file"]: _read_listed(folder / "images", line) for line in rows}
+    references = [_reference(line, pictures, types) for line in _read_optional(folder / "reference.jsonl", "answer")]
     teacher = settings.get("teacher", "unknown teacher")
     captions = [
-        Caption(_image(line, images).id, line["caption"], teacher, CAPTION_PROMPT)
+        Caption(_picture(line, pictures).id, line["caption"], teacher, CAPTION_PROMPT)
         for line in _read_optional(folder / "captions.jsonl", "caption")
     ]
+    images = [  # nothing is copied before everything has been checked
+        copy_picture(
+            pictures[line["file"]], store.workspace, name=line["file"], group=line["group"], split=line["split"]
+        )
+        for line in rows
+    ]
     project = Project(settings["name"], settings.get("description", ""), tuple(types.values()))
-    store.import_project(project, list(images.values()), references=references, captions=captions)
+    store.import_project(project, images, references=references, captions=captions)
+
+
+def _read_listed(folder: Path, line: dict[str, Any]) -> Picture:
+    """Read the picture that a line of images.jsonl names."""
+    if line["split"] not in ("pool", "test"):
+        raise ImportDataError(f"{line['file']} has the split {line['split']!r}; `pool` and `test` are known.")
+    path = folder / line["file"]
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ImportDataError(f"The image {line['file']} lies outside the project's folder. Put it into {folder}.")
+    return read_picture(path)
 
 
 def _types(settings: dict[str, Any]) -> list[QuestionType]:
@@ -57,27 +73,27 @@ def _types(settings: dict[str, Any]) -> list[QuestionType]:
         raise ImportDataError(f"project.json lacks {error}: each question type has id, question, options.") from error
 
 
-def _reference(line: dict[str, str], images: dict[str, ImageRow], types: dict[str, QuestionType]) -> AnsweredQuestion:
+def _reference(line: dict[str, str], pictures: dict[str, Picture], types: dict[str, QuestionType]) -> AnsweredQuestion:
     kind = types.get(line.get("question_type", ""))
     if kind is None:
         raise ImportDataError(f"reference.jsonl asks {line.get('question_type')!r}; project.json does not define it.")
     if kind.options and match_option(line["answer"], kind.options) is None:
         raise ImportDataError(f"{line['answer']!r} is no answer to {kind.id}, which has {', '.join(kind.options)}.")
-    return AnsweredQuestion(_image(line, images).id, kind.question, kind.options, line["answer"], kind.id)
+    return AnsweredQuestion(_picture(line, pictures).id, kind.question, kind.options, line["answer"], kind.id)
 
 
-def _image(line: dict[str, str], images: dict[str, ImageRow]) -> ImageRow:
-    if line["file"] not in images:
+def _picture(line: dict[str, str], pictures: dict[str, Picture]) -> Picture:
+    if line["file"] not in pictures:
         raise ImportDataError(f"The image {line['file']!r} is not listed in images.jsonl.")
-    return images[line["file"]]
+    return pictures[line["file"]]
 
 
-def _check_groups(images: dict[str, ImageRow]) -> None:
-    if not images:
+def _check_groups(rows: list[dict[str, Any]]) -> None:
+    if not rows:
         raise ImportDataError("images.jsonl lists no image.")
     splits: dict[str, set[str]] = defaultdict(set)
-    for image in images.values():
-        splits[image.group].add(image.split)
+    for line in rows:
+        splits[line["group"]].add(line["split"])
     for group, found in splits.items():
         if len(found) > 1:
             raise ImportDataError(f"The group {group!r} is in the pool and in the test. Keep it on one side.")

@@ -1,0 +1,108 @@
+"""The whole loop on the sample project, as a newcomer walks it: label, train, review, fine-tune, compare."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from leaml.store import Store
+from tests.browser.conftest import App, stop_app
+from tests.browser.test_keys import open_tab, press
+
+SHORT = ("--generator-steps", "30", "--finetune-steps", "10")
+TRAINING_MS = 300_000
+
+
+@pytest.mark.timeout(1500)
+def test_the_whole_loop_on_the_sample(tmp_path: Path, serve: Callable[..., App], page: Page) -> None:
+    app = serve(tmp_path / "work", *SHORT)
+    assert app.seconds < 30, "the sample is imported at the first start, and that must stay quick"
+    label_some_then_forty(page, app)
+    train_and_reload(page, app)
+    review_some(page)
+    finetune_all(page)
+    compare(page)
+    stop_app(app)
+    with Store.open(app.workspace) as store:
+        assert len(store.labels("pool")) == 40
+        assert not store.labels("test"), "no test image is ever labelled"
+        assert {model.method for model in store.models()} == {
+            "zero_shot",
+            "full_finetune",
+            "lora",
+            "leaml",
+            "leaml_reviewed",
+        }
+        counts = store.review_counts()
+    assert (counts.accepted, counts.edited, counts.rejected) == (3, 1, 1)
+
+
+def label_some_then_forty(page: Page, app: App) -> None:
+    """Label three by keys, then let the reference answers do the rest."""
+    open_tab(page, app, "label")
+    for _ in range(3):
+        press(page, "label", "1", "Enter")
+    page.get_by_role("button", name="Label 37 for me from the reference answers").first.click()
+    expect(page.locator("#label-panel .eyebrow").first).to_contain_text("40 of 40", timeout=20_000)
+    page.get_by_role("button", name="Go to Train").first.click()
+
+
+def train_and_reload(page: Page, app: App) -> None:
+    """Start the generator, reload the page in the middle, cancel, resume, and see it end."""
+    leaml_row = page.locator("[data-method-row=leaml]")
+    expect(leaml_row.get_by_role("button")).to_be_disabled()
+    expect(leaml_row).to_contain_text("train the generator first")
+    page.locator("#train-generator").click()
+    expect(page.locator("#generator-panel .steps li.on")).to_be_visible(timeout=60_000)
+    page.reload()
+    page.locator("#tab-train-button").click()
+    expect(page.locator("#cancel-run")).to_be_visible(timeout=30_000)
+    expect(page.locator("#generator-panel .steps li.on")).to_contain_text("Question generator", timeout=120_000)
+    expect(page.locator("#loss-plot .scatterlayer .trace").first).to_be_attached(timeout=60_000)
+    page.locator("#cancel-run").click()
+    expect(page.locator("#resume-run")).to_be_visible(timeout=120_000)
+    page.locator("#resume-run").click()
+    expect(page.locator("#generator-panel")).to_contain_text("usable pairs", timeout=TRAINING_MS)
+    expect(page.locator("#mask-plot .heatmaplayer image").first).to_be_attached()
+
+
+def review_some(page: Page) -> None:
+    """Accept, correct, reject, skip and undo by keys."""
+    page.locator("#generator-panel").get_by_role("button", name="Go to Review").click()
+    expect(page.locator("#review-panel .cap")).to_be_visible()
+    for _ in range(3):
+        press(page, "review", "a")
+    given = page.locator("#review-panel [aria-checked=true]").get_attribute("data-key")
+    press(page, "review", "2" if given == "1" else "1", "Enter")
+    press(page, "review", "r", "1")
+    press(page, "review", "r", "5")
+    press(page, "review", "u")
+    for said in ("Accepted 3", "Edited 1", "Rejected 1"):
+        expect(page.locator("#review-panel .foot")).to_contain_text(said)
+
+
+def finetune_all(page: Page) -> None:
+    """Queue every method and wait until each has its result."""
+    page.locator("#tab-train-button").click()
+    page.locator("#train-all").click()
+    for method in ("zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"):
+        expect(page.locator(f"[data-method-row={method}]")).to_contain_text("right on the test", timeout=TRAINING_MS)
+
+
+def compare(page: Page) -> None:
+    """Ask two models about an image, go on to the next, and read the table."""
+    page.locator("#tab-compare-button").click()
+    table = page.locator("#compare-table")
+    for name in ("Majority answer", "Base model", "Full fine-tuning", "LoRA", "LEAML, reviewed"):
+        expect(table).to_contain_text(name)
+    expect(table.locator(".finding")).to_contain_text(re.compile("95% interval"))
+    expect(page.locator("#interval-plot .scatterlayer .trace").first).to_be_attached()
+    page.keyboard.press("Enter")
+    expect(page.locator(".answer .ans")).to_have_count(2, timeout=120_000)
+    name = page.locator("#compare-panel .where").inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#compare-panel .where")).not_to_have_text(name)
+    expect(page.locator(".answer .ans")).to_have_count(2, timeout=60_000)
+    expect(page.locator("#compare-panel .foot")).to_contain_text("Reference answer")
