@@ -55,15 +55,17 @@ class RunView:
         return text.GENERATOR_TITLE if self.kind == "generator" else text.METHODS[self.kind][0]  # type: ignore[index]
 
     @property
+    def current(self) -> str | None:
+        """The stage that it is in, or about to begin: the first that is not finished."""
+        return next((stage for stage in self.stages if stage not in self.seconds), None)
+
+    @property
     def share(self) -> float:
         """How much of it is done, every stage counting the same."""
         if self.name == "done":
             return 1.0
-        if self.stage not in self.stages:
-            return 0.0
-        return (list(self.stages).index(str(self.stage)) + (self.step / self.total if self.total else 0)) / len(
-            self.stages
-        )
+        inside = self.step / self.total if self.total and self.stage == self.current else 0.0
+        return (len(self.seconds) + inside) / len(self.stages)
 
 
 @dataclass(frozen=True)
@@ -140,28 +142,27 @@ def mask_line(density: float | None) -> str:
 def _stage(stage: str, run: RunView | None) -> str:
     kind, detail = "later", ""
     if run is not None and stage in run.stages:
-        order = list(run.stages)
-        at = order.index(run.stage) if run.stage in order else -1
-        if run.name == "done" or stage in run.seconds or order.index(stage) < at:
+        if run.name == "done" or stage in run.seconds:
             kind, detail = "done", text.duration(run.seconds.get(stage))
-        elif order.index(stage) == at:
-            kind = "on" if run.active else "bad" if run.name != "cancelled" else "later"
-            detail = text.step_of(run.step, run.total)
-        elif order.index(stage) == at + 1 and run.active:
-            detail = text.NEXT.lower()
+        elif stage == run.current:
+            kind = "on" if run.active else "later" if run.name == "cancelled" else "bad"
+            detail = text.step_of(run.step, run.total) if stage == run.stage else text.STARTING
+            detail = "" if run.name == "queued" else detail
     mark = {"done": "✓", "bad": "!"}.get(kind, "")
     return f'<li class="{kind}"><span class="tick">{mark}</span>{text.STAGES[stage]}<i>{escape(detail)}</i></li>'
 
 
 def _running(run: RunView, waiting: int) -> str:
-    left = text.STATES["queued"] if run.name == "queued" else text.time_left(run.seconds_left)
-    if run.name == "stalled":
-        left = run.detail or text.STATES["stalled"]
+    known = run.seconds_left if run.stage == run.current else None
+    stopping = run.name == "running" and bool(run.detail)
+    left = text.STATES["queued"].capitalize() if run.name == "queued" else text.time_left(known)
+    if run.detail and run.name != "queued":
+        left = run.detail
     return (
         f"{bar(run.share, label=run.title)}"
         f'<div class="foot"><span>{escape(left)}</span><span>{text.waiting(waiting)}</span></div>'
         f'<p class="small soft" style="margin:10px 0 12px">{text.CLOSE_PAGE}</p>'
-        f"{button(text.CANCEL, kind='no', data_act='cancel', data_run=run.id, id='cancel-run')}"
+        f"{button(text.CANCEL, kind='no', data_act='cancel', data_run=run.id, id='cancel-run', disabled=stopping)}"
     )
 
 

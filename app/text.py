@@ -68,7 +68,6 @@ STEP_GO = {
     "finetune": "Go to Train",
     "compare": "Compare models",
 }
-NEXT = "Next"
 
 
 def count_of(what: str, count: int) -> str:
@@ -273,7 +272,7 @@ GENERATOR_LEAD = (
 )
 TRAIN_GENERATOR = "Train the generator"
 TRAIN_AGAIN = "Train again"
-CANCEL, RESUME, CANCELLING = "Cancel", "Resume", "Stopping…"
+CANCEL, RESUME, STARTING = "Cancel", "Resume", "starting"
 CLOSE_PAGE = "You can close this page: training goes on."
 LOSS = "Loss, lower is better"
 NO_LOSS = "The loss appears here as soon as training starts."
@@ -318,10 +317,10 @@ def step_of(step: int, total: int) -> str:
 def time_left(seconds: float | None) -> str:
     """Say how long a run still takes."""
     if seconds is None:
-        return "estimating the time left"
+        return "Estimating the time left"
     if seconds < 90:
-        return f"about {max(1, round(seconds))} s left"
-    return f"about {round(seconds / 60)} min left"
+        return f"About {max(1, round(seconds))} s left in this step"
+    return f"About {round(seconds / 60)} min left in this step"
 
 
 def waiting(count: int) -> str:

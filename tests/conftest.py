@@ -1,17 +1,31 @@
 """Fixtures that several test modules use: pictures, and the bundled model. The network is closed to all tests."""
 
 import os
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
 
-os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"  # for the processes that tests start, too
 
 from leaml.backbone import Backbone, load
 from leaml.config import BUNDLED_MODEL
 from leaml.features import ImageFeatures
 from leaml.records import AnsweredQuestion, ImageId
+
+_connect = socket.socket.connect
+
+
+def _connect_to_this_machine(self: socket.socket, address: Any) -> None:
+    """Connect, unless the address is somewhere else."""
+    if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        raise OSError(f"A test tried to reach {address[0]}. Tests run without the network.")
+    _connect(self, address)
+
+
+socket.socket.connect = _connect_to_this_machine  # type: ignore[method-assign]
 
 COLOURS = ("crimson", "teal", "gold", "navy")
 

@@ -199,6 +199,6 @@ def test_more_images_leave_the_project_and_earlier_splits_as_they_were(store, tm
 def test_another_project_wants_another_workspace(store, project):
     import_project(store, project)
     (project / "project.json").write_text(json.dumps({"name": "Stars", "question_types": TYPES}))
-    with pytest.raises(ImportDataError, match="holds the project 'Discs' already.*Import 'Stars' into another one"):
+    with pytest.raises(ImportDataError, match=r"holds the project 'Discs' already.*Import 'Stars' into another one"):
         import_project(store, project)
     assert store.project().name == "Discs"

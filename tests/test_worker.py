@@ -109,8 +109,7 @@ def test_a_killed_worker_frees_its_lock_although_a_forked_child_lives_on(tmp_pat
     code = (
         "import os, sys, time; from pathlib import Path; from leaml import worker; from leaml.jobs import RunDir\n"
         "worker.hold_lock(RunDir(Path(sys.argv[1])), None)\n"
-        "child = os.fork()\n"
-        "if child: print(child, flush=True)\n"
+        "if not os.fork(): print(os.getpid(), flush=True)\n"
         "time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, run.path], stdout=subprocess.PIPE, text=True) as process:
