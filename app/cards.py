@@ -89,16 +89,7 @@ def label_screen(card: LabelCard) -> str:
     title = current.question if current else text.OWN_QUESTION
     options = option_list(current.options if current else (), chosen=card.chosen)
     height = OPTION_HEIGHT_PX * max((len(kind.options) for kind in card.types), default=0)
-    others = "".join(
-        button(
-            short_type(kind.id),
-            kind="link",
-            data_act="switch",
-            data_to=kind.id,
-            aria_current="true" if current and kind.id == current.id else None,
-        )
-        for kind in card.types
-    )
+    others = "".join(_type_link(kind, card.counts.get(kind.id, 0), kind == current) for kind in card.types)
     own = button(text.WRITE_OWN, kind="link", key="o", data_local="own")
     data = {"card": True, "serial": card.serial, "image": card.picture.id, "type": current.id if current else ""}
     actions = (
@@ -108,7 +99,7 @@ def label_screen(card: LabelCard) -> str:
     return (
         f'<div class="screen" data-serial="{card.serial}" data-preload="{escape(" ".join(card.preload))}">'
         f'<div class="split" style="--ratio:{card.ratio:.3f}">{image_box(card.picture.url, card.picture.name)}'
-        f'<section class="card ask"{_data(data)}>{eyebrow(text.YOUR_LABEL, text.of(done, card.budget))}'
+        f'<section class="card ask labelling"{_data(data)}>{eyebrow(text.YOUR_LABEL, text.of(done, card.budget))}'
         f'<h1 class="plain">{escape(title)}</h1><div class="middle" style="--middle:{height + OTHERS_PX}px">'
         f'<div class="plain" style="min-height:{height}px">{options}</div>'
         f'<div class="others plain"><span>{text.OTHER_QUESTION}</span>{others}{own}</div>{_own_panel()}</div>'
@@ -177,12 +168,25 @@ def _own_panel() -> str:
     )
 
 
+def _type_link(kind: QuestionType, count: int, current: bool) -> str:
+    """Return the link to another question about the same image, with how often that is answered."""
+    values = {
+        "type": "button",
+        "class": "link",
+        "data_act": "switch",
+        "data_to": kind.id,
+        "aria_current": "true" if current else None,
+    }
+    return f"<button{attributes(values)}><span>{escape(short_type(kind.id))}</span><small>{count}</small></button>"
+
+
 def _label_foot(card: LabelCard) -> str:
-    counts = "".join(f"<span>{escape(short_type(kind))} {count}</span>" for kind, count in card.counts.items())
+    own = card.counts.get(None, 0)
     undo = button(text.UNDO, kind="link", key="u", data_act="undo")
     return (
-        f'<div class="foot">{counts}<span class="end"><span class="saved" role="status">{escape(card.message)}</span>'
-        f"{undo}</span></div>"
+        f'<div class="foot"><span class="saved" role="status">{escape(card.message)}</span>'
+        f"<span>{text.own_questions(own)}</span>"
+        f'<span class="end">{undo}</span></div>'
     )
 
 

@@ -106,7 +106,9 @@ def generator_card(
 
 def methods_card(rows: Sequence[MethodView], *, ready: int) -> str:
     """Return the list of models to train and test, each with a button or the reason why it has none."""
-    every = button(text.TRAIN_ALL, kind="go", data_act="all", disabled=ready == 0, id="train-all")
+    # The one thing to press next is coloured: this, once every model can be trained.
+    kind = "go" if ready == len(rows) else ""
+    every = button(text.TRAIN_ALL, kind=kind, data_act="all", disabled=ready == 0, id="train-all")
     lines = "".join(_method(row) for row in rows)
     return (
         f'<section class="card"><div class="top"><div><h1>{text.MODELS_TITLE}</h1>'

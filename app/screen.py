@@ -69,7 +69,7 @@ def on_act(
 def header_of(services: Services) -> str:
     """Return the header with the project's name and the counts beside the tabs."""
     project = services.store.project()
-    counts = {"label": str(services.label_count()), "review": str(services.open_count())}
+    counts = {"label": str(services.label_count() or ""), "review": str(services.open_count() or "")}
     return header(project.name if project else "", counts if project else {})
 
 

@@ -144,7 +144,7 @@ GO_TRAIN = "Go to Train"
 GO_REVIEW = "Go to Review"
 GO_LABEL = "Go to Label"
 GO_COMPARE = "Go to Compare"
-NEW_HERE = "Only looking? The sample comes with an expert's answers."
+NEW_HERE = "Only looking around?"
 
 
 def label_for_me(count: int) -> str:
@@ -160,6 +160,11 @@ def of(done: int, total: int) -> str:
 def labelled_for_you(count: int) -> str:
     """Say what the simulated expert did."""
     return f"{count} questions were answered from the reference answers. Next: train the question generator."
+
+
+def own_questions(count: int) -> str:
+    """Say how many questions a person wrote."""
+    return f"{count} of your own question{'' if count == 1 else 's'}" if count else ""
 
 
 def taken_back(answer: str) -> str:

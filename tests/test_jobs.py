@@ -15,9 +15,16 @@ from leaml.jobs import Jobs, RunDir
 
 STAGES = ("captions", "importance", "generator")
 WORKER = """
-import sys, time
+import sys, time, types
 from pathlib import Path
-from leaml import pipeline, worker
+import leaml
+# In place of the real stages, which load torch for seconds: these tests are about the protocol.
+pipeline = types.ModuleType("leaml.pipeline")
+pipeline.Cancelled = type("Cancelled", (Exception,), {})
+pipeline.StageContext = types.SimpleNamespace
+pipeline.run_stage = None
+leaml.pipeline = sys.modules["leaml.pipeline"] = pipeline
+from leaml import worker
 from leaml.errors import TrainingError
 from leaml.jobs import RunDir
 

@@ -270,3 +270,12 @@ def test_a_disk_that_really_takes_no_more_keeps_what_was_confirmed(store):
     with Store.open(store.workspace) as again:
         kept = again._database.rows("SELECT count(*) AS n FROM label_events")[0]["n"]
     assert kept == int(told.split()[0]) + 1 and kept > 5
+
+
+def test_types_go_on_taking_turns_as_decisions_come_in(store):
+    store.add_generator_run(RunId("r1"), [candidate(n, 0.9, kind) for n in range(3) for kind in (PLACE, SIZE)])
+    shown = []
+    while queue := store.review_queue(1):
+        shown.append(queue[0].type_id)
+        store.add_review(review(queue[0], "accept"))
+    assert shown == ["place", "size"] * 3

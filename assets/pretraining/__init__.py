@@ -1,5 +1,6 @@
-"""How the bundled model `assets/models/leaml-mini` is made. Not needed to use it.
+"""How the bundled model `assets/models/leaml-mini` is made. Not needed to use it; README.md says how to run it.
 
-`scenes.py` draws pictures and knows what is in them, `language.py` turns that into questions, answers and
-captions, `tower.py` supplies the pretrained vision tower, `pretrain.py` trains the decoder.
+Facts first: `scenes.py` plans a picture and `drawing.py` draws it. `captions.py`, `questions.py`, `ask_place.py`,
+`ask_look.py` and `skills.py` put the facts into words (`wording.py`). `wide_tower.py` supplies the frozen vision
+tower, `features.py` stores its output, `align.py` and `pretrain.py` train projector and decoder.
 """

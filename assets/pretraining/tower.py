@@ -78,9 +78,7 @@ _BLOCK = {
 def _transformers_name(name: str) -> str:
     """Return the name in transformers' EfficientNetModel of a weight named as in the package."""
     block = re.match(r"_blocks\.(\d+)\.(.*)", name)
-    table, rest, prefix = (
-        (_BLOCK, block[2], f"encoder.blocks.{block[1]}.") if block else (_STEM | _HEAD, name, "")
-    )
+    table, rest, prefix = (_BLOCK, block[2], f"encoder.blocks.{block[1]}.") if block else (_STEM | _HEAD, name, "")
     for old, new in table.items():
         if rest.startswith(old):
             return prefix + new + rest.removeprefix(old)

@@ -1,7 +1,5 @@
 """The drawn scenes, what is said about them, how it is packed, and the vision tower's bypass."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -185,7 +183,7 @@ def test_pixels_are_scaled_as_the_tower_was_trained():
     assert torch.equal(preprocess([gray], 64), torch.zeros(1, 3, 64, 64))
 
 
-def test_a_tint_stays_near_its_color(tmp_path: Path):
+def test_a_pale_tint_is_lighter_than_a_dark_one():
     rng = np.random.default_rng(0)
     pale, dark = make_tint(rng, "blue", "pale"), make_tint(rng, "blue", "dark")
     assert sum(pale.rgb) > sum(dark.rgb)

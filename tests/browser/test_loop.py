@@ -11,11 +11,12 @@ from leaml.store import Store
 from tests.browser.conftest import App, stop_app
 from tests.browser.test_keys import open_tab, press
 
-SHORT = ("--generator-steps", "30", "--finetune-steps", "10")
-TRAINING_MS = 300_000
+SHORT = ("--generator-steps", "20", "--finetune-steps", "10")
+TRAINING_MS = 1_200_000
+"""Patience, not expectation: each stage takes seconds on an idle machine."""
 
 
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3600)
 def test_the_whole_loop_on_the_sample(tmp_path: Path, serve: Callable[..., App], page: Page) -> None:
     app = serve(tmp_path / "work", *SHORT)
     assert app.seconds < 30, "the sample is imported at the first start, and that must stay quick"
@@ -55,14 +56,14 @@ def train_and_reload(page: Page, app: App) -> None:
     expect(leaml_row.get_by_role("button")).to_be_disabled()
     expect(leaml_row).to_contain_text("train the generator first")
     page.locator("#train-generator").click()
-    expect(page.locator("#generator-panel .steps li.on")).to_be_visible(timeout=60_000)
+    expect(page.locator("#generator-panel .steps li.on")).to_be_visible(timeout=TRAINING_MS)
     page.reload()
     page.locator("#tab-train-button").click()
     expect(page.locator("#cancel-run")).to_be_visible(timeout=30_000)
-    expect(page.locator("#generator-panel .steps li.on")).to_contain_text("Question generator", timeout=120_000)
-    expect(page.locator("#loss-plot .scatterlayer .trace").first).to_be_attached(timeout=60_000)
+    expect(page.locator("#generator-panel .steps li.on")).to_contain_text("Question generator", timeout=TRAINING_MS)
+    expect(page.locator("#loss-plot .scatterlayer .trace").first).to_be_attached(timeout=TRAINING_MS)
     page.locator("#cancel-run").click()
-    expect(page.locator("#resume-run")).to_be_visible(timeout=120_000)
+    expect(page.locator("#resume-run")).to_be_visible(timeout=TRAINING_MS)
     page.locator("#resume-run").click()
     expect(page.locator("#generator-panel")).to_contain_text("usable pairs", timeout=TRAINING_MS)
     expect(page.locator("#mask-plot .heatmaplayer image").first).to_be_attached()

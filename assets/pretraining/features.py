@@ -1,0 +1,91 @@
+"""Draws scenes and stores the frozen tower's features, shard by shard, so that training can start at once.
+
+`python -m assets.pretraining.features --work DIR` writes `DIR/<split>_<number>.npy`, float16
+`[images, tokens, channels]`; the row is the scene's seed or the easy-vqa image's index. About 30 ms an
+image on one core.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from transformers import EfficientNetModel
+
+from assets.pretraining.drawing import draw_scene
+from assets.pretraining.scenes import plan_scene
+from assets.pretraining.tower import preprocess
+from assets.pretraining.wide_tower import load_wide_tower
+
+IMAGE_SIZE = 256
+SHARD = 500
+HELD_OUT_SEED = 10_000_000
+"""Held-out scenes are numbered from here; training scenes from 0."""
+HELD_OUT = 300
+
+
+def shard_path(work: Path, split: str, number: int) -> Path:
+    """Return the file of one shard."""
+    return work / f"{split}_{number:04d}.npy"
+
+
+def easy_vqa_paths(split: str) -> list[Path]:
+    """Return easy-vqa's images of "train" or "test", by image number."""
+    import easy_vqa
+
+    paths = easy_vqa.get_train_image_paths() if split == "train" else easy_vqa.get_test_image_paths()
+    return [Path(paths[index]) for index in sorted(paths)]
+
+
+def encode(images: list[Image.Image], tower: EfficientNetModel) -> NDArray[np.float16]:
+    """Return the tower's features `[images, tokens, channels]` in row-major cell order."""
+    pixels = preprocess(images, IMAGE_SIZE).to(tower.dtype, memory_format=torch.channels_last)
+    with torch.inference_mode():
+        hidden = tower(pixels).last_hidden_state
+    return hidden.flatten(2).transpose(1, 2).to(torch.float16).numpy()
+
+
+def _jobs(scenes: int) -> Iterator[tuple[str, int, range]]:
+    """Yield (split, shard number, rows): held-out scenes first, easy-vqa after the first training shards."""
+    yield "heldout", 0, range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT)
+    easy = [("easyvqa", n, range(n * SHARD, (n + 1) * SHARD)) for n in range(4000 // SHARD)]
+    for number in range(scenes // SHARD):
+        yield "scenes", number, range(number * SHARD, (number + 1) * SHARD)
+        if number >= 3 and easy:
+            yield easy.pop(0)
+
+
+def main() -> None:
+    """Write every shard that is not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder for the feature shards")
+    parser.add_argument("--scenes", type=int, default=30_000)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    # Channels last in bfloat16 is four times faster here than the default layout in float32.
+    tower = load_wide_tower().to(torch.bfloat16).to(memory_format=torch.channels_last)
+    easy = easy_vqa_paths("train")
+    for split, number, rows in _jobs(arguments.scenes):
+        path = shard_path(arguments.work, split, number)
+        if path.exists():
+            continue
+        parts = []
+        for start in range(rows.start, rows.stop, 20):
+            chunk = range(start, min(start + 20, rows.stop))
+            if split == "easyvqa":
+                images = [Image.open(easy[row]) for row in chunk]
+            else:
+                images = [draw_scene(plan_scene(row), IMAGE_SIZE) for row in chunk]
+            parts.append(encode(images, tower))
+        partial = path.with_suffix(".part")
+        with partial.open("wb") as file:
+            np.save(file, np.concatenate(parts))
+        partial.rename(path)
+
+
+if __name__ == "__main__":
+    main()

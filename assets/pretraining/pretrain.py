@@ -1,0 +1,162 @@
+"""Pretrains the bundled model: `python -m assets.pretraining.pretrain --work DIR --out assets/models/leaml-mini`.
+
+Start `features.py` on the same `--work` folder first; training begins when the first shards are there and takes in
+new ones as they come. The tower is frozen. The learning rate is warm-up, stable, then a linear fall over the last
+fifth of `--steps`, so a stopped run can be resumed with another `--steps`. Not covered: the tower, fine-tuning.
+"""
+
+import argparse
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import FastVlmForConditionalGeneration, PreTrainedTokenizerFast
+
+from assets.pretraining.align import align
+from assets.pretraining.bundle import Whitening, build_model, export, fit_whitening
+from assets.pretraining.corpus import LENGTH, EasyVqa, FeatureStore, lesson, tokenizer_texts
+from assets.pretraining.english import read_glosses
+from assets.pretraining.evaluate import examine, predict
+from assets.pretraining.packing import Encoder
+from assets.pretraining.scenes import plan_scene
+from assets.pretraining.tokenizer import train_tokenizer
+
+BATCH = 8
+PEAK_LEARNING_RATE = 1.2e-3
+WARM_UP = 150
+FALL = 0.2
+"""Share of the steps over which the learning rate falls to zero."""
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Return the learning rate of a step."""
+    left = (steps - step) / (FALL * steps)
+    return PEAK_LEARNING_RATE * min(1.0, (step + 1) / WARM_UP, max(left, 0.0))
+
+
+def parameter_groups(model: FastVlmForConditionalGeneration) -> list[dict[str, Any]]:
+    """Return the trained parameters: matrices with weight decay, norms and biases without."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": 0.05},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def wait_for_features(work: Path, *, shards: int) -> FeatureStore:
+    """Return the store once it has a few shards."""
+    store = FeatureStore(work)
+    while len(store.shards) < shards:
+        time.sleep(5)
+        store.refresh()
+    return store
+
+
+def prepare_tokenizer(work: Path, glosses: list[tuple[str, str]]) -> PreTrainedTokenizerFast:
+    """Return the tokenizer kept in the work folder, trained there on the first call."""
+    folder = work / "tokenizer"
+    if not folder.exists():
+        train_tokenizer(tokenizer_texts(glosses)).save_pretrained(folder)
+    return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def append_log(path: Path, line: dict[str, float]) -> None:
+    """Add one line to the CSV log (columns: step, measure, value)."""
+    fresh = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if fresh:
+            writer.writerow(["step", "minutes", "measure", "value"])
+        step, minutes = int(line.pop("step")), line.pop("minutes")
+        writer.writerows([step, round(minutes, 2), name, round(value, 4)] for name, value in line.items())
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder of the feature shards and checkpoints")
+    parser.add_argument("--out", type=Path, required=True, help="folder that the finished model is written to")
+    parser.add_argument("--log", type=Path, required=True, help="CSV of every figure")
+    parser.add_argument("--english", type=Path, help="folder with WordNet's data.* files (Debian wordnet-base)")
+    parser.add_argument("--align-steps", type=int, default=2_000, help="of the projector alone, before the decoder")
+    parser.add_argument("--steps", type=int, default=1_500)
+    parser.add_argument("--evaluate-every", type=int, default=300)
+    parser.add_argument("--shrink", type=float, default=0.02, help="of the whitening; 1e6 switches it off")
+    parser.add_argument("--name", default="state", help="of the checkpoint in the work folder")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train, resuming from the work folder's checkpoint if there is one."""
+    options = parse_arguments()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    glosses = read_glosses(options.english) if options.english else []
+    tokenizer = prepare_tokenizer(options.work, glosses)
+    encoder, easy = Encoder(tokenizer), EasyVqa()
+    store = wait_for_features(options.work, shards=2)
+
+    model = build_model(tokenizer)
+    model.model.language_model.train()
+    optimizer = torch.optim.AdamW(parameter_groups(model), betas=(0.9, 0.97), eps=1e-8)
+    state_path = options.work / f"{options.name}.pt"
+    step, minutes = 0, 0.0
+    if state_path.exists():
+        state = torch.load(state_path)
+        whitening = Whitening(mean=state["mean"], matrix=state["matrix"])
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, minutes = state["step"], state["minutes"]
+    else:
+        sample = np.concatenate([features[::4] for _, _, features in store.shards[:2]])
+        whitening = fit_whitening(torch.from_numpy(sample.astype(np.float32)).flatten(0, 1), shrink=options.shrink)
+        aligned = align(model.model.multi_modal_projector, whitening, store, steps=options.align_steps)
+        append_log(
+            options.log, {"step": 0, "minutes": 0.0, **{f"cells: {name}": value for name, value in aligned.items()}}
+        )
+
+    started, loss_sum, loss_count = time.monotonic() - 60 * minutes, 0.0, 0
+    while step < options.steps:
+        rng = np.random.default_rng([step, 3])  # by step, so that a resumed run draws what an unbroken one would
+        drawn = [store.draw(rng) for _ in range(BATCH)]
+        sources = [(easy, row) if split == "easyvqa" else plan_scene(row) for split, row, _ in drawn]
+        batch = encoder.pack([lesson(rng, encoder, source, glosses) for source in sources], length=LENGTH)
+        features = torch.from_numpy(np.stack([f for _, _, f in drawn])).float()
+
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, options.steps)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = predict(model, whitening, features, batch)
+        losses = functional.cross_entropy(logits.float(), batch.targets, reduction="none")
+        loss = (losses * batch.weights).sum() / batch.weights.sum()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        step, loss_sum, loss_count = step + 1, loss_sum + loss.item(), loss_count + 1
+
+        if step % 50 == 0:
+            store.refresh()
+            minutes = (time.monotonic() - started) / 60
+            print(f"step {step} loss {loss_sum / loss_count:.3f} minutes {minutes:.1f} images {len(store)}", flush=True)
+        if step % options.evaluate_every == 0 or step == options.steps:
+            minutes = (time.monotonic() - started) / 60
+            report = examine(model, whitening, encoder, store.held_out(), count=300 if step == options.steps else 80)
+            figures = {"step": step, "minutes": round(minutes, 2), "loss": round(loss_sum / loss_count, 4)}
+            figures |= {"images": len(store), **report.line()}
+            print(figures, flush=True)
+            append_log(options.log, figures)
+            loss_sum, loss_count = 0.0, 0
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            state |= {"minutes": minutes, "mean": whitening.mean, "matrix": whitening.matrix}
+            torch.save(state, state_path.with_suffix(".part"))
+            state_path.with_suffix(".part").rename(state_path)
+            export(model, whitening, tokenizer, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""All skills that are asked for, how often, and random training questions."""
+
+from collections.abc import Callable
+
+from assets.pretraining.ask_look import (
+    ask_background,
+    ask_color,
+    ask_count,
+    ask_crowd_color,
+    ask_crowding,
+    ask_dots,
+    ask_elongated,
+    ask_exists,
+    ask_shape,
+    ask_texture,
+)
+from assets.pretraining.ask_place import ask_across, ask_border, ask_compare, ask_down, ask_quadrant, ask_size
+from assets.pretraining.questions import Question, reworded
+from assets.pretraining.scenes import Rng, Scene
+
+Asker = Callable[[Rng, Scene, bool], Question | None]
+
+SKILLS: tuple[Asker, ...] = (
+    ask_across,
+    ask_down,
+    ask_quadrant,
+    ask_size,
+    ask_border,
+    ask_count,
+    ask_dots,
+    ask_color,
+    ask_background,
+    ask_crowd_color,
+    ask_shape,
+    ask_texture,
+    ask_crowding,
+    ask_elongated,
+    ask_exists,
+    ask_compare,
+)
+WEIGHTS = (3, 3, 2, 3, 2, 2, 1, 4, 2, 1, 2, 2, 1, 1, 2, 2)
+"""How often each skill is tried, in the order of SKILLS."""
+_SHARES = [weight / sum(WEIGHTS) for weight in WEIGHTS]
+UNSEEN: tuple[Asker, ...] = (ask_across, ask_down, ask_size, ask_border)
+"""Skills that have option families kept out of training."""
+
+
+def draw_question(rng: Rng, scene: Scene) -> Question:
+    """Return one random training question: mostly closed, sometimes open or under an invented rule."""
+    question = None
+    while question is None:
+        question = SKILLS[int(rng.choice(len(SKILLS), p=_SHARES))](rng, scene, False)
+    style = rng.random()
+    if style < 0.08 and len(question.options) <= 4:
+        return reworded(rng, question)
+    if style < 0.18 and question.skill not in ("size", "crowding"):
+        return Question(question.skill, question.text, (), question.answer)
+    return question

@@ -1,0 +1,106 @@
+"""The page as a whole: it asks nobody outside, fits 900 pixels, stays light, and says what to do when it is empty."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import App
+from tests.browser.test_keys import open_tab
+from tests.drawn import fill
+
+Serve = Callable[..., App]
+TABS = ("project", "label", "train", "review", "compare")
+
+
+def visit_all(page: Page, app: App) -> None:
+    page.goto(app.url)
+    expect(page.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    for tab in TABS:
+        page.locator(f"#tab-{tab}-button").click()
+        expect(page.locator(f"#tab-{tab} .screen").first).to_be_visible()
+
+
+def test_it_answers_soon_and_asks_nobody_outside(tmp_path: Path, serve: Serve, page: Page) -> None:
+    app = serve(tmp_path / "work")
+    asked: list[str] = []
+    wrong: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    visit_all(page, app)
+    page.wait_for_timeout(1500)
+    outside = [url for url in asked if not url.startswith((app.url, "data:", "blob:"))]
+    assert (outside, wrong) == ([], [])
+    assert app.seconds < 30, "on an idle machine it is under 10 seconds, the sample's import included"
+
+
+@pytest.mark.parametrize("width", [900, 1440])
+def test_nothing_is_wider_than_the_window(tmp_path: Path, serve: Serve, page: Page, width: int) -> None:
+    fill(tmp_path / "work", candidates=4)
+    app = serve(tmp_path / "work", "--no-sample")
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.goto(app.url)
+    expect(page.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    for tab in TABS:
+        page.locator(f"#tab-{tab}-button").click()
+        expect(page.locator(f"#tab-{tab} .screen").first).to_be_visible()
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
+    page.locator("#tab-review-button").click()
+    image = page.locator("#review-panel .image").bounding_box()
+    card = page.locator("#review-panel .ask").bounding_box()
+    assert image is not None and card is not None
+    if width < 1000:
+        assert card["y"] >= image["y"] + image["height"], "stacked"
+    else:
+        assert card["x"] >= image["x"] + image["width"], "side by side"
+    assert page.locator("#review-panel [data-act=accept]").bounding_box()["y"] < 1000, "decided without scrolling"
+
+
+def test_it_stays_light_where_the_browser_prefers_dark(tmp_path: Path, serve: Serve, browser: Browser) -> None:
+    fill(tmp_path / "work")
+    app = serve(tmp_path / "work", "--no-sample")
+    page = browser.new_page(color_scheme="dark")
+    open_tab(page, app, "label")
+    expect(page.locator("body")).not_to_have_class(re.compile(r"\bdark\b"))
+    colour = page.locator("#label-panel .ask h1").evaluate("node => getComputedStyle(node).color")
+    assert colour == "rgb(20, 33, 43)"
+    page.close()
+
+
+def test_an_empty_workspace_says_what_to_do_and_can_start_the_sample(tmp_path: Path, serve: Serve, page: Page) -> None:
+    app = serve(tmp_path / "work", "--no-sample")
+    page.goto(app.url)
+    expect(page.locator("#project-panel")).to_contain_text("This workspace is empty", timeout=20_000)
+    page.locator("#tab-label-button").click()
+    expect(page.locator("#label-panel")).to_contain_text("Bring images and questions")
+    page.get_by_role("button", name="Go to Project").first.click()
+    page.get_by_role("button", name="Start with the sample project").click()
+    expect(page.locator("#project-panel .loop li.on")).to_contain_text("Label a few images", timeout=60_000)
+    expect(page.locator("#header")).to_contain_text("Blood smears")
+
+
+def test_own_images_are_imported(tmp_path: Path, serve: Serve, page: Page) -> None:
+    fill(tmp_path / "other")
+    app = serve(tmp_path / "work", "--no-sample")
+    page.goto(app.url)
+    expect(page.locator("#project-panel")).to_contain_text("This workspace is empty", timeout=20_000)
+    page.locator("[name=import_name]").fill("My dots")
+    page.locator("[name=import_folder]").fill(str(tmp_path / "other" / "images"))
+    page.locator("[name=import_questions]").fill("Is a dot there? | yes")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text("one answer only")).to_be_visible()
+    expect(page.locator("[name=import_name]")).to_have_value("My dots")
+    page.locator("[name=import_questions]").fill("Is a dot there? | yes | no")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.locator("#project-panel")).to_contain_text("16 images imported", timeout=20_000)
+
+
+def test_a_second_app_leaves_the_first_alone(tmp_path: Path, serve: Serve, page: Page) -> None:
+    fill(tmp_path / "work")
+    app = serve(tmp_path / "work", "--no-sample")
+    with pytest.raises(pytest.fail.Exception, match="ended with 2"):
+        serve(tmp_path / "work", "--no-sample")
+    open_tab(page, app, "label")
