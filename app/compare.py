@@ -67,7 +67,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
         now = answered(services, now)
         return now, draw(services, now)
 
-    on_act(ask, act, [place], [place, ask], after=answer)
+    on_act("compare", ask, act, [place], [place, ask], after=answer)
     return Screen(redraw, [place], [place, ask, table, figure, box])
 
 

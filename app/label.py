@@ -54,7 +54,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
     def act(now: Place, event: gr.EventData) -> tuple[Place, str, str]:
         return redraw(decide(services, now, event._data))
 
-    on_act(card, act, [place], [place, card, header])
+    on_act("label", card, act, [place], [place, card, header])
     return Screen(redraw, [place], [place, card, header])
 
 

@@ -7,7 +7,7 @@ import gradio as gr
 
 from app import compare, label, project, review, text, train
 from app.errors import InputError, shown_to_people
-from app.screen import QUIET, Screen, header_of
+from app.screen import Screen, header_of, in_turn
 from app.services import Services
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -30,8 +30,8 @@ def build_app(services: Services) -> gr.Blocks:
                 with gr.Tab(text.TABS[name], id=name, elem_id=f"tab-{name}", render_children=True) as tab:
                     screen: Screen = module.build(services, header)
                 redraw = shown_to_people(screen.redraw)
-                tab.select(redraw, list(screen.inputs), list(screen.outputs), **QUIET)
-                page.load(redraw, list(screen.inputs), list(screen.outputs), **QUIET)
+                tab.select(redraw, list(screen.inputs), list(screen.outputs), **in_turn(name))
+                page.load(redraw, list(screen.inputs), list(screen.outputs), **in_turn(name))
     return page
 
 

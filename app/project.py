@@ -28,7 +28,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
     def act(event: gr.EventData) -> tuple[str, str]:
         return draw(services, decide(services, event._data)), header_of(services)
 
-    on_act(screen, act, [], [screen, header])
+    on_act("project", screen, act, [], [screen, header])
     return Screen(redraw, [], [screen, header])
 
 

@@ -130,9 +130,11 @@ def runs_card(runs: Sequence[RunView]) -> str:
 
 def loss_line(run: RunView | None, last: Mapping[str, float]) -> str:
     """Return the line above the loss: whose it is, and its last values."""
-    values = " · ".join(f"{text.SERIES[name]} {value:.2f}" for name, value in last.items())
+    values = "".join(
+        f'<span class="series {name}">{text.SERIES[name]} {value:.2f}</span>' for name, value in last.items()
+    )
     left = f"{text.LOSS} · {run.title}, {run.id}" if run else text.LOSS
-    return f'<div class="screen">{eyebrow(left, values)}</div>'
+    return f'<div class="screen"><div class="eyebrow"><span>{escape(left)}</span><span>{values}</span></div></div>'
 
 
 def mask_line(density: float | None) -> str:

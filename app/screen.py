@@ -36,11 +36,22 @@ def panel(elem_id: str) -> gr.HTML:
     )
 
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-"""For every event: no veil over the outputs while it runs, and no part in the public API."""
+def in_turn(screen: str) -> dict[str, Any]:
+    """Return the settings of every event of a screen.
+
+    They take turns: a redraw that began before a decision must not end after it and bring the old card back. No veil
+    lies over the outputs meanwhile, and none is part of the public API.
+    """
+    return {
+        "concurrency_id": screen,
+        "concurrency_limit": 1,
+        "show_progress": "hidden",
+        "api_visibility": "private",
+    }
 
 
 def on_act(
+    screen: str,
     source: gr.HTML,
     handler: Callable[..., Any],
     inputs: Sequence[Any],
@@ -51,6 +62,7 @@ def on_act(
     """Call the handler with `inputs` and what the pressed button carries; then the panel hears keys again.
 
     Args:
+        screen: Name of the screen whose events take turns.
         source: The panel.
         handler: Its last parameter is a `gr.EventData`.
         inputs: What it is called with.
@@ -58,10 +70,10 @@ def on_act(
         after: Called next with `inputs`, for what takes longer; it fills the same outputs.
     """
     release = f"() => leaml.release('{source.elem_id}')"
-    event = source.act(shown_to_people(handler), list(inputs), list(outputs), **QUIET)
+    event = source.act(shown_to_people(handler), list(inputs), list(outputs), **in_turn(screen))
     event.failure(None, js=release)
     if after is not None:
-        event = event.then(shown_to_people(after), list(inputs), list(outputs), **QUIET)
+        event = event.then(shown_to_people(after), list(inputs), list(outputs), **in_turn(screen))
         event.failure(None, js=release)
     event.then(None, js=release)
 

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from app import text
 from app.figures import loss_figure, loss_series, mask_figure
 from app.reports import MethodView, RunView, generator_card, loss_line, mask_line, methods_card, runs_card
-from app.screen import QUIET, Screen, header_of, on_act, panel
+from app.screen import Screen, header_of, in_turn, on_act, panel
 from app.services import Services, run_kind
 from leaml.errors import LeamlError
 from leaml.jobs import RunDir
@@ -46,9 +46,9 @@ def build(services: Services, header: gr.HTML) -> Screen:
         decide(services, event._data)
         return draw(services, {})
 
-    on_act(generator, act, [], outputs)
-    on_act(models, act, [], outputs)
-    gr.Timer(TICK_S).tick(tick, [seen], outputs, **QUIET)
+    on_act("train", generator, act, [], outputs)
+    on_act("train", models, act, [], outputs)
+    gr.Timer(TICK_S).tick(tick, [seen], outputs, **in_turn("train"))
     return Screen(redraw, [], outputs)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import App
+from tests.browser.conftest import ROOT, App
 from tests.browser.test_keys import open_tab
 from tests.drawn import fill
 
@@ -57,6 +57,15 @@ def test_nothing_is_wider_than_the_window(tmp_path: Path, serve: Serve, page: Pa
     else:
         assert card["x"] >= image["x"] + image["width"], "side by side"
     assert page.locator("#review-panel [data-act=accept]").bounding_box()["y"] < 1000, "decided without scrolling"
+
+
+def test_only_images_can_be_fetched(tmp_path: Path, serve: Serve, page: Page) -> None:
+    fill(tmp_path / "work")
+    app = serve(tmp_path / "work", "--no-sample")
+    image = next((tmp_path / "work" / "images").iterdir())
+    assert page.request.get(f"{app.url}/gradio_api/file={image}").status == 200
+    for private in (tmp_path / "work" / "leaml.duckdb", ROOT / "app.py", Path("/etc/passwd")):
+        assert page.request.get(f"{app.url}/gradio_api/file={private}").status in (403, 404), private
 
 
 def test_it_stays_light_where_the_browser_prefers_dark(tmp_path: Path, serve: Serve, browser: Browser) -> None:
