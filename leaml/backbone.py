@@ -76,13 +76,16 @@ class Backbone:
         """SHA-256 over the weights and settings that turn a picture into features; names their cache."""
         settings = self.processor.image_processor.to_dict()
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-        decoder = {id(parameter) for parameter in self.decoder.parameters()}
-        head = id(self.model.get_output_embeddings().weight)
-        for name, parameter in self.model.named_parameters():
-            if id(parameter) not in decoder and id(parameter) != head:
-                digest.update(name.encode())
-                digest.update(parameter.detach().float().cpu().numpy().tobytes())
+        for name, value in self.frozen_state().items():
+            digest.update(name.encode())
+            digest.update(value.float().cpu().numpy().tobytes())
         return digest.hexdigest()
+
+    def frozen_state(self) -> dict[str, Tensor]:
+        """Return the weights and buffers of everything but the decoder and its head, by name."""
+        trained = {value.data_ptr() for value in self.decoder.state_dict().values()}
+        trained.add(self.model.get_output_embeddings().weight.data_ptr())
+        return {name: value for name, value in self.model.state_dict().items() if value.data_ptr() not in trained}
 
     @torch.no_grad()
     def image_features(self, pictures: list[Any]) -> Tensor:
@@ -156,15 +159,25 @@ class Backbone:
         return scores.float()
 
     def save(self, directory: Path) -> None:
-        """Write an ordinary Hugging Face directory, bfloat16, aside and then renamed over an earlier one."""
+        """Write an ordinary Hugging Face directory, aside and then renamed over an earlier one.
+
+        It is written in the 16-bit type that holds the frozen weights exactly, else in float32: the
+        saved model sees precisely what it saw in training, and shares the cache of features.
+        """
         aside = directory.with_name(f".{directory.name}.partial")
         shutil.rmtree(aside, ignore_errors=True)
         dtype = self.model.dtype
-        self.model.to(torch.bfloat16).save_pretrained(aside)
+        frozen = [value for value in self.frozen_state().values() if value.is_floating_point()]
+        exact = (kind for kind in (torch.bfloat16, torch.float16) if all(_holds(kind, value) for value in frozen))
+        self.model.to(next(exact, torch.float32)).save_pretrained(aside)
         self.model.to(dtype)
         self.processor.save_pretrained(aside)
         shutil.rmtree(directory, ignore_errors=True)
         aside.rename(directory)
+
+
+def _holds(dtype: torch.dtype, value: Tensor) -> bool:
+    return bool(torch.equal(value.to(dtype).to(value.dtype), value))
 
 
 def autocast(device: torch.device) -> AbstractContextManager[None]:

@@ -145,10 +145,10 @@ class GeneratorConfig(JsonConfig):
     """
 
     model: str = BUNDLED_MODEL
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=150, learning_rate=3e-3))
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=150, learning_rate=1e-2))
     judge: TrainConfig = field(default_factory=lambda: TrainConfig(steps=60, learning_rate=5e-4))
     selection: SelectionConfig | None = field(default_factory=SelectionConfig)
-    caption_weight: float = 1.0
+    caption_weight: float = 0.3
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     round: int = 1
 
