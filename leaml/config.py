@@ -145,8 +145,8 @@ class GeneratorConfig(JsonConfig):
     """
 
     model: str = BUNDLED_MODEL
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=150, learning_rate=1e-2))
-    judge: TrainConfig = field(default_factory=lambda: TrainConfig(steps=60, learning_rate=5e-4))
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=100, learning_rate=1e-2))
+    judge: TrainConfig = field(default_factory=lambda: TrainConfig(steps=50, learning_rate=5e-4))
     selection: SelectionConfig | None = field(default_factory=SelectionConfig)
     caption_weight: float = 0.3
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -183,7 +183,7 @@ class FinetuneConfig(JsonConfig):
 
     method: Literal["zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"]
     model: str = BUNDLED_MODEL
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=100, learning_rate=5e-4))
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=60, learning_rate=5e-4))
     lora: LoraConfig = field(default_factory=LoraConfig)
 
     def __post_init__(self) -> None:
