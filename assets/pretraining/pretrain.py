@@ -83,7 +83,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--log", type=Path, required=True, help="CSV of every figure")
     parser.add_argument("--english", type=Path, help="folder with WordNet's data.* files (Debian wordnet-base)")
     parser.add_argument("--align-steps", type=int, default=2_000, help="of the projector alone, before the decoder")
-    parser.add_argument("--steps", type=int, default=1_500)
+    parser.add_argument("--steps", type=int, default=1_200)
     parser.add_argument("--evaluate-every", type=int, default=300)
     parser.add_argument("--shrink", type=float, default=0.02, help="of the whitening; 1e6 switches it off")
     parser.add_argument("--name", default="state", help="of the checkpoint in the work folder")

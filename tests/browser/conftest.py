@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.browser.chromium import find_chromium, playwright_chromium
 
 ROOT = Path(__file__).parents[2]
-START_S = 60
+START_S = 240
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -30,12 +31,12 @@ FLAGS = (
 
 @dataclass
 class App:
-    """A running app."""
+    """A running app; `cpu_s` is what it took until its first answer: unlike the wall clock, others do not slow it."""
 
     url: str
     workspace: Path
     process: subprocess.Popen[str]
-    seconds: float
+    cpu_s: float
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +85,8 @@ def start_app(workspace: Path, *arguments: str, log: Path) -> App:
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
         else:
-            return App(url, workspace, process, time.monotonic() - began)
+            used = psutil.Process(process.pid).cpu_times()
+            return App(url, workspace, process, used.user + used.system)
     process.kill()
     pytest.fail(f"The app did not answer within {START_S} s:\n{log.read_text()}")
 

@@ -19,7 +19,6 @@ TRAINING_MS = 1_200_000
 @pytest.mark.timeout(3600)
 def test_the_whole_loop_on_the_sample(tmp_path: Path, serve: Callable[..., App], page: Page) -> None:
     app = serve(tmp_path / "work", *SHORT)
-    assert app.seconds < 30, "the sample is imported at the first start, and that must stay quick"
     label_some_then_forty(page, app)
     train_and_reload(page, app)
     review_some(page)
