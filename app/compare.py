@@ -113,6 +113,7 @@ def draw(services: Services, now: Place) -> str:
             sides=now.sides,
             types=project.question_types,
             question=now.question,
+            asked=question,
             own=now.own,
             options=options,
             answers=now.answers,

@@ -26,6 +26,7 @@ class AskView:
         sides: The two chosen models' values.
         types: The project's question types.
         question: Chosen question type's id, or `own`.
+        asked: The question in words.
         own: Text of an own question and of its options.
         answers: Of the two models; empty before they were asked.
         reference: The reference answer, where there is one.
@@ -42,6 +43,7 @@ class AskView:
     sides: tuple[str, str]
     types: Sequence[QuestionType]
     question: str
+    asked: str
     own: tuple[str, str]
     options: Sequence[str]
     answers: Sequence[Answer]
@@ -80,7 +82,12 @@ def ask_screen(view: AskView) -> str:
     told = note(view.trouble, kind="bad") if view.trouble else ""
     reference = f"{text.REFERENCE}: {view.reference}" if view.reference and view.answers else ""
     ask = button(
-        text.ASKING if view.pending else text.ASK, kind="go", key="enter", data_act="ask", disabled=view.pending
+        text.ASKING if view.pending else text.ASK,
+        kind="go",
+        key="enter",
+        data_act="ask",
+        data_typed=True,
+        disabled=view.pending,
     )
     data = attributes({"data_card": True, "data_serial": view.serial})
     return (
@@ -89,7 +96,7 @@ def ask_screen(view: AskView) -> str:
         f'<section class="card ask compare"{data}><div class="fields">'
         f"{select(text.IMAGES, 'images', list(text.COMPARE_IMAGES.items()), view.images, change='images')}"
         f"{select(text.QUESTION, 'question', questions, view.question, change='question')}{sides}"
-        f'<div class="wide panel-like">{own}</div></div>'
+        f'<div class="wide panel-like">{own}</div></div><h1>{escape(view.asked)}</h1>'
         f'<div class="answers">{_answer(view, 0)}{_answer(view, 1)}</div>{told}'
         f'<div class="foot"><b>{escape(reference)}</b></div><div class="stage">{ask}</div></section></div></div>'
     )

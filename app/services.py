@@ -137,7 +137,7 @@ class Services:
             InputError: If there is nothing to train on, or one runs already.
         """
         with self._starting:
-            if reason := self.why_no_generator():
+            if reason := self.obstacles().get("generator"):
                 raise InputError(reason)
             config = GeneratorConfig(round=self.store.round())
             if (steps := self.settings.generator_steps) is not None:
@@ -152,10 +152,10 @@ class Services:
             InputError: If none of them can run; the message is the first one's reason.
         """
         with self._starting:
-            reasons = {method: self.why_not(method) for method in methods}
-            ready = [method for method in methods if not reasons[method]]
+            obstacles = self.obstacles()
+            ready = [method for method in methods if method not in obstacles]
             if not ready:
-                raise InputError(next(iter(reasons.values()), None) or text.NOTHING_TO_TRAIN)
+                raise InputError(next((obstacles[method] for method in methods), text.NOTHING_TO_TRAIN))
             for method in ready:
                 config = FinetuneConfig(method)
                 if (steps := self.settings.finetune_steps) is not None:
@@ -163,27 +163,22 @@ class Services:
                 self._submit(model_run(config))
             return len(ready)
 
-    def why_no_generator(self) -> str | None:
-        """Return why the generator cannot be trained now, or None."""
-        if not self.store.images("pool"):
-            return text.NEEDS_IMAGES
-        if not self.label_count():
-            return text.NEEDS_LABELS
-        return text.IS_RUNNING if self._active("generator") else None
-
-    def why_not(self, method: Method) -> str | None:
-        """Return why a method cannot be trained and tested now, or None."""
-        if not self.store.references("test"):
-            return text.NEEDS_TEST
-        if self._active(method):
-            return text.IS_RUNNING
-        if method != "zero_shot" and not self.label_count():
-            return text.NEEDS_LABELS
-        if method in ("leaml", "leaml_reviewed") and not self.store.candidates():
-            return text.NEEDS_GENERATOR
-        if method == "leaml_reviewed" and not self.store.reviewed_pairs():
-            return text.NEEDS_REVIEW
-        return None
+    def obstacles(self) -> dict[str, str]:
+        """Return what cannot be trained now, and why: by method, or `generator`."""
+        labels, candidates = self.label_count(), self.store.review_counts()
+        pairs = candidates.open + candidates.accepted + candidates.edited + candidates.rejected
+        test, reviewed = self.store.references("test"), self.store.reviewed_pairs()
+        checks: dict[str, list[tuple[bool, str]]] = {
+            "generator": [(not self.store.images("pool"), text.NEEDS_IMAGES), (not labels, text.NEEDS_LABELS)]
+        }
+        for method in METHODS:
+            checks[method] = [(not test, text.NEEDS_TEST), (method != "zero_shot" and not labels, text.NEEDS_LABELS)]
+        for method in ("leaml", "leaml_reviewed"):
+            checks[method].append((not pairs, text.NEEDS_GENERATOR))
+        checks["leaml_reviewed"].append((not reviewed, text.NEEDS_REVIEW))
+        found = {kind: next((reason for holds, reason in rules if holds), "") for kind, rules in checks.items()}
+        found.update(dict.fromkeys(self._active_kinds(), text.IS_RUNNING))
+        return {kind: reason for kind, reason in found.items() if reason}
 
     def take_over_finished(self) -> None:
         """Bring what finished runs left into the store; nothing happens twice."""
@@ -193,8 +188,8 @@ class Services:
                 ingest_finished(self.store, self.jobs)
                 self._taken_over = done
 
-    def _active(self, kind: str) -> bool:
-        return any(run_kind(run) == kind and run.state().name in ACTIVE for run in self.runs())
+    def _active_kinds(self) -> set[str]:
+        return {run_kind(run) for run in self.runs() if run.state().name in ACTIVE}
 
     def _submit(self, config: RunConfig) -> RunId:
         return self.jobs.submit(config.to_json(), lambda directory: freeze(self.store, directory))

@@ -84,14 +84,14 @@ def draw(services: Services, before: Mapping[str, Any]) -> tuple[Any, ...]:
     generator = next((run for run in runs if run.kind == "generator"), None)
     focus = next((run for run in runs if run.active and run.name != "queued"), runs[0] if runs else None)
     series, total = loss_series(by_id[focus.id].progress()) if focus else ([], 0)
-    summary = _mask_summary(by_id, runs)
+    summary, obstacles = _mask_summary(by_id, runs), services.obstacles()
     now = {
-        "generator": _generator_html(services, generator, runs, by_id, trouble),
+        "generator": _generator_html(services, generator, runs, by_id, obstacles.get("generator"), trouble),
         "loss_head": loss_line(focus, {row.name: row.values[-1] for row in series}),
         "loss": [focus.id if focus else "", total, [len(row.steps) for row in series]],
         "mask_head": mask_line(summary.get("density")),
         "mask": summary.get("run", ""),
-        "models": _models_html(services, runs),
+        "models": _models_html(services, runs, obstacles),
         "header": header_of(services),
     }
     make = {"loss": lambda: loss_figure(series, total=total), "mask": lambda: mask_figure(summary.get("modules", []))}
@@ -124,20 +124,25 @@ def observe(folder: RunDir) -> RunView:
 
 
 def _generator_html(
-    services: Services, run: RunView | None, runs: Sequence[RunView], by_id: Mapping[str, RunDir], trouble: str
+    services: Services,
+    run: RunView | None,
+    runs: Sequence[RunView],
+    by_id: Mapping[str, RunDir],
+    why_not: str | None,
+    trouble: str,
 ) -> str:
     report = _json(by_id[run.id], "sample_report.json") if run and run.name == "done" else {}
     return generator_card(
         run,
         round_number=services.store.round(),
-        why_not=services.why_no_generator(),
+        why_not=why_not,
         waiting=sum(other.name == "queued" for other in runs),
         report=report,
         message=trouble,
     )
 
 
-def _models_html(services: Services, runs: Sequence[RunView]) -> str:
+def _models_html(services: Services, runs: Sequence[RunView], obstacles: Mapping[str, str]) -> str:
     rows, latest = [], services.latest_models()
     for method in METHODS:
         model = latest.get(method)
@@ -145,7 +150,7 @@ def _models_html(services: Services, runs: Sequence[RunView]) -> str:
             MethodView(
                 method=method,
                 run=next((run for run in runs if run.kind == method), None),
-                why_not=services.why_not(method),
+                why_not=obstacles.get(method),
                 accuracy=services.scores(RunId(model.run_id))[1] if model else None,
                 learnt_from=text.trained_on(model.labels, model.pairs) if model and method != "zero_shot" else "",
             )

@@ -1,6 +1,7 @@
 /* Keys and clicks of the screens. Loaded in <head>; each gr.HTML panel calls leaml.attach when it appears.
  *
- * A button with data-act asks the server; one with data-local changes the page only. Both may have data-key.
+ * A button with data-act asks the server; one with data-local changes the page only. Both may have data-key, which
+ * counts while typing only inside an open .panel, or with data-typed.
  * While a decision is being saved its panel is busy and hears nothing, so no key can hit the card that follows.
  */
 window.leaml = (() => {
@@ -21,7 +22,11 @@ window.leaml = (() => {
     });
     panel.addEventListener('change', (e) => {
       const field = e.target.closest('[data-change]');
-      if (field && !panel.dataset.busy) send(panel, trigger, event, field);
+      if (!field) return;
+      // A choice in a list decides nothing about a card: while the panel is busy it waits instead of being lost.
+      const value = field.value;
+      panel.waiting = () => { field.value = value; send(panel, trigger, event, field); };
+      if (!panel.dataset.busy) panel.waiting();
     });
     panel.addEventListener('mousemove', (e) => aim(e));
     const fresh = () => renew(panel);
@@ -37,13 +42,15 @@ window.leaml = (() => {
     if (chosen) data.answer = chosen.dataset.value;
     data.seconds = Math.min(3600, (now() - (panel.shownAt ?? now())) / 1000);
     panel.dataset.busy = '1';
+    panel.waiting = null;
     trigger(event, data);
   }
 
   /* Called after every event, failed ones too. */
   function release(id) {
     const panel = panels[id];
-    if (panel) setTimeout(() => delete panel.dataset.busy, 20);
+    if (!panel) return;
+    setTimeout(() => { delete panel.dataset.busy; panel.waiting?.(); }, 20);
   }
 
   /* A new card: forget what was typed or opened on the last one, and never show its picture with the new question. */
@@ -128,7 +135,7 @@ window.leaml = (() => {
       const buttons = [...panel.querySelectorAll(`[data-key~="${CSS.escape(key)}"]`)].filter((b) => shown(b) && !b.disabled);
       // A key inside an open part of the card belongs to that part first.
       const button = buttons.find((b) => b.closest('.panel')) || buttons[0];
-      if (!button || (field && !button.closest('.panel') )) continue;
+      if (!button || (field && !button.closest('.panel') && !('typed' in button.dataset))) continue;
       e.preventDefault();
       button.click();
       return;

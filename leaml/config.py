@@ -145,8 +145,8 @@ class GeneratorConfig(JsonConfig):
     """
 
     model: str = BUNDLED_MODEL
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=100, learning_rate=1e-2))
-    judge: TrainConfig = field(default_factory=lambda: TrainConfig(steps=50, learning_rate=5e-4))
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=90, learning_rate=1e-2))
+    judge: TrainConfig = field(default_factory=lambda: TrainConfig(steps=40, learning_rate=5e-4))
     selection: SelectionConfig | None = field(default_factory=SelectionConfig)
     caption_weight: float = 0.3
     sampling: SamplingConfig = field(default_factory=SamplingConfig)

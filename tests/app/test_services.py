@@ -32,19 +32,15 @@ def submitted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def test_buttons_say_why_they_are_not_available(make_services: Make) -> None:
     services = make_services()
-    assert services.why_no_generator() == text.NEEDS_LABELS
-    assert services.why_not("zero_shot") is None
-    assert services.why_not("lora") == text.NEEDS_LABELS
+    needs_labels = dict.fromkeys(("generator", "full_finetune", "lora", "leaml", "leaml_reviewed"), text.NEEDS_LABELS)
+    assert services.obstacles() == needs_labels
     services.label_for_me()
-    assert services.why_no_generator() is None
-    assert services.why_not("lora") is None
-    assert services.why_not("leaml") == text.NEEDS_GENERATOR
+    assert services.obstacles() == dict.fromkeys(("leaml", "leaml_reviewed"), text.NEEDS_GENERATOR)
     reviewing = make_services(candidates=2)
     reviewing.label_for_me()
-    assert reviewing.why_not("leaml") is None
-    assert reviewing.why_not("leaml_reviewed") == text.NEEDS_REVIEW
-    assert make_services(references=False).why_not("zero_shot") == text.NEEDS_TEST
-    assert make_services(filled=False).why_no_generator() == text.NEEDS_IMAGES
+    assert reviewing.obstacles() == {"leaml_reviewed": text.NEEDS_REVIEW}
+    assert make_services(references=False).obstacles()["zero_shot"] == text.NEEDS_TEST
+    assert make_services(filled=False).obstacles()["generator"] == text.NEEDS_IMAGES
 
 
 def test_all_queues_what_can_run(make_services: Make, submitted: list[dict[str, Any]]) -> None:
