@@ -163,7 +163,7 @@ def answered(services: Services, now: Place) -> Place:
     images = services.store.images(now.images)
     question, options = _question(services, now)
     try:
-        answers = services.ask(list(now.sides), images[now.index % len(images)], question, options)
+        answers = services.ask(list(now.sides), images[now.index % len(images)], question, options, off=frozenset())
     except LeamlError as error:
         return replace(now, pending=False, trouble=str(error))
     return replace(now, pending=False, answers=tuple(answers))

@@ -14,7 +14,7 @@ from app import text
 from app.errors import InputError
 from app.settings import Settings
 from leaml import stats
-from leaml.answering import Answer, Answerer
+from leaml.answering import Answer, Answerer, Asked
 from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, TrainConfig, generator_run, model_run
 from leaml.data.folder import import_folder
 from leaml.data.project_folder import SAMPLES, import_project
@@ -221,7 +221,7 @@ class Services:
         return self._scores[run_id]
 
     def model_path(self, name: str) -> str:
-        """Return the name or directory of a model: `base`, or the id of the run that made it."""
+        """Return a model's name or its delta's file, from `base` or the id of the run that made it."""
         rows = {str(row.run_id): row for row in self.store.models()}
         row = rows.get(name)
         if row is None or row.method == "zero_shot" or not row.path:
@@ -229,13 +229,22 @@ class Services:
         path = Path(row.path)
         return str(path if path.is_absolute() else self.settings.workspace / path)
 
-    def ask(self, names: list[str], image: ImageRow, question: str, options: tuple[str, ...]) -> list[Answer]:
+    def ask(
+        self, names: list[str], image: ImageRow, question: str, options: tuple[str, ...], *, off: frozenset[int]
+    ) -> list[Answer]:
         """Return each named model's answer.
+
+        Args:
+            names: Of the models: `base`, or the id of the run that made it.
+            image: What the question is about.
+            question: Without its options.
+            options: Empty for an open question.
+            off: Places in `names` whose model answers with the pretrained model's own values.
 
         Raises:
             ModelError: If a model cannot answer.
         """
-        models = [self.model_path(name) for name in names]
+        models = [Asked(self.model_path(name), adapter=place not in off) for place, name in enumerate(names)]
         path = self.image_path(image)
         return self.answerer.ask(models, image_id=image.id, image=path, question=question, options=options)
 

@@ -16,11 +16,34 @@ from leaml.features import ImageFeatures
 from leaml.generate import softmax
 from leaml.prompts import question_prompt
 from leaml.records import ImageId
+from leaml.selective import Delta
+
+DELTA_SUFFIX = ".safetensors"
 
 
-@lru_cache(maxsize=3)
-def _model(name: str) -> Backbone:
+@lru_cache(maxsize=1)
+def _base(name: str) -> Backbone:
     return load(name)
+
+
+@lru_cache(maxsize=8)
+def _delta(path: str) -> Delta:
+    return Delta.load(Path(path))
+
+
+def _model(name: str, adapter: bool) -> tuple[Backbone, float]:
+    """Return the one resident model with the values that were asked for, and the seconds that the swap took."""
+    delta = _delta(name) if name.endswith(DELTA_SUFFIX) else None
+    backbone = _base(name if delta is None else delta.about["model"])
+    resident, wanted = backbone.resident, delta if adapter else None
+    if wanted is resident.active:
+        return backbone, 0.0
+    began = time.perf_counter()
+    if wanted is None:
+        resident.restore()
+    else:
+        resident.apply(wanted)
+    return backbone, time.perf_counter() - began
 
 
 def answer(request: dict[str, Any], cache: Path) -> dict[str, Any]:
@@ -29,7 +52,7 @@ def answer(request: dict[str, Any], cache: Path) -> dict[str, Any]:
     Raises:
         LeamlError: If the model or the picture cannot be read.
     """
-    backbone = _model(request["model"])
+    backbone, swap_seconds = _model(request["model"], request["adapter"])
     began = time.perf_counter()
     features = ImageFeatures(backbone, cache)
     image_id = ImageId(request["image_id"])
@@ -38,7 +61,8 @@ def answer(request: dict[str, Any], cache: Path) -> dict[str, Any]:
     prefix = prefill(backbone, [question_prompt(request["question"], options)], features.batch([image_id]))
     scores = softmax(option_log_probabilities(backbone, prefix, [options])[0]) if options else ()
     text = greedy(backbone, prefix, max_new_tokens=ANSWER_TOKENS)[0]
-    return {"text": text, "option_probabilities": scores, "seconds": time.perf_counter() - began}
+    seconds = time.perf_counter() - began
+    return {"text": text, "option_probabilities": scores, "seconds": seconds, "swap_seconds": swap_seconds}
 
 
 def main() -> None:

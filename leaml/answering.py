@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,33 @@ TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A model to be asked.
+
+    Attributes:
+        model: Name or directory of a pretrained model, or the file of a delta.
+        adapter: False asks the delta's pretrained model with its own values; the weights are swapped in place.
+    """
+
+    model: str
+    adapter: bool = True
+
+
+@dataclass(frozen=True)
 class Answer:
     """What one model answered.
 
     Attributes:
         text: The greedy answer, as written.
         option_probabilities: Of each option, in their order; empty for an open question.
-        seconds: Time taken without loading the model.
+        seconds: Time taken to answer, without loading and swapping.
+        swap_seconds: Time taken to swap the resident model's values; 0 where it had them already.
     """
 
     text: str
     option_probabilities: tuple[float, ...]
     seconds: float
+    swap_seconds: float
 
 
 class Answerer:
@@ -45,12 +60,12 @@ class Answerer:
         self._process: subprocess.Popen[str] | None = None
 
     def ask(
-        self, models: Sequence[str], *, image_id: str, image: Path, question: str, options: Sequence[str]
+        self, models: Sequence[Asked], *, image_id: str, image: Path, question: str, options: Sequence[str]
     ) -> list[Answer]:
         """Return each model's answer to one question.
 
         Args:
-            models: Names or directories of models.
+            models: In the order of the answers.
             image_id: Names the image in the cache of features.
             image: The picture's file.
             question: Without its options.
@@ -61,7 +76,7 @@ class Answerer:
         """
         request = {"image_id": image_id, "image": str(image), "question": question, "options": list(options)}
         with self._lock:
-            return [Answer(**self._exchange({"model": model, **request})) for model in models]
+            return [Answer(**self._exchange(asdict(model) | request)) for model in models]
 
     def close(self) -> None:
         """End the process, if it runs."""

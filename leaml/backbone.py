@@ -1,4 +1,4 @@
-"""Any image-text-to-text model of transformers: load, ask, and save, with one image a prompt.
+"""Any image-text-to-text model of transformers: load, ask, and merge, with one image a prompt.
 
 The image comes first and is encoded once (`features.py`); everything after it runs on those features. Not covered
 yet: several images a prompt, video, and families whose positions depend on the image's shape.
@@ -6,7 +6,6 @@ yet: several images a prompt, video, and families whose positions depend on the 
 
 import hashlib
 import json
-import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -21,6 +20,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from leaml.config import BUNDLED_MODEL
 from leaml.errors import ModelError
+from leaml.selective import Delta, ResidentModel
 
 BUNDLED_PATH = Path(__file__).resolve().parent.parent / "assets" / "models" / BUNDLED_MODEL
 
@@ -67,9 +67,20 @@ class Backbone:
         decoder: nn.Module = self.model.get_decoder()
         return decoder
 
-    def decoder_linears(self) -> dict[str, nn.Linear]:
-        """Return the decoder's linear layers by their name in the decoder; the tied head is not among them."""
-        return {name: layer for name, layer in self.decoder.named_modules() if isinstance(layer, nn.Linear)}
+    def decoder_weights(self) -> dict[str, nn.Parameter]:
+        """Return the decoder's parameters by their name in the model."""
+        own = {id(parameter) for parameter in self.decoder.parameters()}
+        return {name: parameter for name, parameter in self.model.named_parameters() if id(parameter) in own}
+
+    @cached_property
+    def resident(self) -> ResidentModel:
+        """The model as one that wears deltas. Ask for it before any training: it knows the model by its weights."""
+        return ResidentModel(self.model)
+
+    def checkpoint_activations(self) -> None:
+        """Compute the decoder's activations again in the backward pass, instead of keeping them."""
+        self.decoder.train()  # transformers recomputes in training mode only
+        self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
     @cached_property
     def vision_hash(self) -> str:
@@ -158,27 +169,6 @@ class Backbone:
         scores: Tensor = self.model.get_output_embeddings()(hidden)
         return scores.float()
 
-    def save(self, directory: Path) -> None:
-        """Write an ordinary Hugging Face directory, aside and then renamed over an earlier one.
-
-        It is written in the 16-bit type that holds the frozen weights exactly, else in float32: the
-        saved model sees precisely what it saw in training, and shares the cache of features.
-        """
-        aside = directory.with_name(f".{directory.name}.partial")
-        shutil.rmtree(aside, ignore_errors=True)
-        dtype = self.model.dtype
-        frozen = [value for value in self.frozen_state().values() if value.is_floating_point()]
-        exact = (kind for kind in (torch.bfloat16, torch.float16) if all(_holds(kind, value) for value in frozen))
-        self.model.to(next(exact, torch.float32)).save_pretrained(aside)
-        self.model.to(dtype)
-        self.processor.save_pretrained(aside)
-        shutil.rmtree(directory, ignore_errors=True)
-        aside.rename(directory)
-
-
-def _holds(dtype: torch.dtype, value: Tensor) -> bool:
-    return bool(torch.equal(value.to(dtype).to(value.dtype), value))
-
 
 def autocast(device: torch.device) -> AbstractContextManager[None]:
     """Return the context of a forward pass: float32 weights, bfloat16 products."""
@@ -204,3 +194,26 @@ def load(name: str, *, device: str | None = None) -> Backbone:
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(f"Cannot load the model {name!r}: {error}. Check the name or path.") from error
     return Backbone(model.to(chosen), processor)
+
+
+def load_adapted(path: Path, *, device: str | None = None) -> Backbone:
+    """Load the pretrained model that a delta names, and give it the delta's values.
+
+    Raises:
+        ModelError: If either cannot be read, or they do not belong together.
+    """
+    delta = Delta.load(path)
+    backbone = load(delta.about["model"], device=device)
+    backbone.resident.apply(delta)
+    return backbone
+
+
+def merge(path: Path, directory: Path) -> None:
+    """Write the pretrained model with a delta's values as an ordinary Hugging Face directory, processor included.
+
+    Raises:
+        ModelError: If the delta or its model cannot be read, or the directory cannot be written.
+    """
+    delta = Delta.load(path)
+    backbone = load(delta.about["model"], device="cpu")
+    backbone.resident.merge(delta, directory, backbone.processor)

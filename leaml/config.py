@@ -71,6 +71,8 @@ class TrainConfig(JsonConfig):
         clip_norm: Largest L2 norm of the gradient over the trained entries.
         checkpoint_every: Updates between checkpoints.
         seed: Of the data order and of everything random in training.
+        accumulation: Parts that a batch is computed in, one after the other: less memory, the same update.
+        checkpoint_activations: Compute activations again in the backward pass: less memory, about a third more time.
     """
 
     steps: int
@@ -81,6 +83,8 @@ class TrainConfig(JsonConfig):
     clip_norm: float = 1.0
     checkpoint_every: int = 50
     seed: int = 0
+    accumulation: int = 1
+    checkpoint_activations: bool = False
 
     def __post_init__(self) -> None:
         """Check each value."""
@@ -91,6 +95,8 @@ class TrainConfig(JsonConfig):
         require(0 <= self.warmup_steps <= self.steps, "warmup_steps", self.warmup_steps, f"0 to {self.steps} (steps)")
         require(self.clip_norm > 0, "clip_norm", self.clip_norm, "above 0")
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
+        parts = f"1 to {self.batch_size} (batch_size)"
+        require(1 <= self.accumulation <= self.batch_size, "accumulation", self.accumulation, parts)
 
 
 @dataclass(frozen=True)
@@ -99,12 +105,22 @@ class SelectionConfig(JsonConfig):
 
     Attributes:
         row_budget: Entries a row (int >= 1) or share of a row (float in (0, 1]).
+        rule: How gradients become scores: `mean_gradient` is Eq. 5; `mean_absolute` and `fisher` do not let samples
+            cancel, and read them one by one.
+        score_memory_mb: Largest memory of the scores at once; the labels are read once for each such part of the
+            model. None takes 4 bytes a weight.
     """
 
     row_budget: int | float = 0.1
+    rule: Literal["mean_gradient", "mean_absolute", "fisher"] = "mean_gradient"
+    score_memory_mb: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the budget."""
+        """Check each value."""
+        rules = ("mean_gradient", "mean_absolute", "fisher")
+        require(self.rule in rules, "rule", self.rule, "one of " + ", ".join(rules))
+        memory = self.score_memory_mb
+        require(memory is None or memory >= 1, "score_memory_mb", memory, "at least 1, or nothing")
         whole = isinstance(self.row_budget, int) and self.row_budget >= 1
         share = isinstance(self.row_budget, float) and 0 < self.row_budget <= 1
         require(whole or share, "row_budget", self.row_budget, "a whole number from 1, or a share above 0 up to 1.0")
@@ -172,23 +188,52 @@ class LoraConfig(JsonConfig):
 
 
 @dataclass(frozen=True)
+class ShiraConfig(JsonConfig):
+    """The SHiRA baseline (Bhardwaj et al. 2024): a random sparse mask of rank * (in + out) entries a linear layer."""
+
+    rank: int = 32
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        require(self.rank >= 1, "rank", self.rank, "at least 1")
+
+
+UPDATES = ("full", "selective", "lora", "shira")
+"""Which weights of the decoder move: all, the selected neurons, or those of an adapter."""
+
+
+@dataclass(frozen=True)
 class FinetuneConfig(JsonConfig):
     """Stage 2: the VQA model, trained from the pretrained checkpoint and evaluated on the test questions.
 
     Attributes:
         method: `zero_shot` trains nothing; `full_finetune` and `lora` see the labels only; `leaml` adds every
             valid pseudo pair that nobody rejected; `leaml_reviewed` adds only pairs that a person accepted or edited.
-        lora: Used by the method `lora`.
+        update: Which weights move; None is what the method is named for.
+        selection: Used by the update `selective`.
+        lora: Used by the update `lora`.
+        shira: Used by the update `shira`.
     """
 
     method: Literal["zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"]
     model: str = BUNDLED_MODEL
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=60, learning_rate=5e-4))
+    update: Literal["full", "selective", "lora", "shira"] | None = None
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
     lora: LoraConfig = field(default_factory=LoraConfig)
+    shira: ShiraConfig = field(default_factory=ShiraConfig)
 
     def __post_init__(self) -> None:
         """Check each value."""
         require(self.method in METHODS, "method", self.method, "one of " + ", ".join(METHODS))
+        require(self.update in (None, *UPDATES), "update", self.update, "one of " + ", ".join(UPDATES))
+        fixed = {"full_finetune": "full", "lora": "lora"}.get(self.method, self.update)
+        require(self.update in (None, fixed), "update", self.update, f"{fixed}, which {self.method} is named for")
+
+    @property
+    def moves(self) -> str:
+        """The weights that move, one of UPDATES."""
+        return self.update or ("lora" if self.method == "lora" else "full")
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def _take(store: Store, run: RunDir) -> bool:
 def _take_model(store: Store, run: RunDir, config: RunConfig) -> None:
     assert config.finetune is not None
     output = run.path / "output"
-    predictions_file, model = output / "predictions.parquet", output / "model"
+    predictions_file, model = output / "predictions.parquet", output / "model.safetensors"
     snapshot, method = read_snapshot(run.path / "data"), config.finetune.method
     row = ModelRow(
         run_id=run.id,

@@ -1,7 +1,9 @@
 """What is minimised: the negative log-likelihood of targets given an image and a prompt (LEAML, Eqs. 2 to 4)."""
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -72,6 +74,16 @@ def sequence_losses(backbone: Backbone, batch: Batch) -> tuple[Tensor, Tensor]:
     token_losses = functional.cross_entropy(logits, batch.labels[:, 1:][predicted], reduction="none")
     losses = hidden.new_zeros(predicted.shape, dtype=torch.float32).masked_scatter(predicted, token_losses)
     return losses.sum(1), predicted.sum(1)
+
+
+def data_hash(pairs: Sequence[AnsweredQuestion]) -> str:
+    """Return the SHA-256 of labelled pairs, in their order; it is kept with what was learnt from them."""
+    return hashlib.sha256(json.dumps([asdict(pair) for pair in pairs], sort_keys=True).encode()).hexdigest()
+
+
+def split(samples: Sequence[Sample], parts: int) -> list[Sequence[Sample]]:
+    """Return the samples in so many parts, as even as they can be; some may be empty."""
+    return [samples[part::parts] for part in range(parts)]
 
 
 def cycle_indices(count: int, batch_size: int, *, seed: int, step: int) -> list[int]:

@@ -6,21 +6,17 @@ on from its checkpoint; a finished stage is not run again (the worker sees to th
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig as PeftLoraConfig
-from peft import get_peft_model
-from safetensors.torch import load_file, save_file
-from torch import nn
 
 from leaml import stats
-from leaml.backbone import Backbone, autocast, load
-from leaml.config import FinetuneConfig, GeneratorConfig, LoraConfig, RunConfig, TrainConfig
+from leaml.backbone import Backbone, load, load_adapted
+from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, TrainConfig
 from leaml.errors import RunError, TrainingError
 from leaml.evaluate import predict
 from leaml.features import ImageFeatures
@@ -31,20 +27,24 @@ from leaml.objectives import (
     caption_sample,
     collate,
     cycle_indices,
+    data_hash,
     generation_sample,
     sequence_losses,
+    split,
 )
 from leaml.quality import PairChecker, choose_pairs
 from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, Prediction, RunId
-from leaml.selective import SelectedAdamW, mask_summary, mean_gradient_scores, realised_density, select_rows
+from leaml.selective import Delta, Selection, linear_weights
 from leaml.snapshot import Snapshot, read_snapshot
 from leaml.tables import read_rows, write_rows
 from leaml.teacher import recorded_captions
-from leaml.training import Cancelled, DenseAdamW, Loss, Optimizer, Report, train
+from leaml.training import Cancelled, Loss, Report, train
+from leaml.updates import Update, choose_entries, full_update, lora_update, selective_update, shira_update
 
 __all__ = ["Cancelled", "Report", "StageContext", "run_stage"]
 
-SCORE_BATCH = 16
+MODEL_FILE = "model.safetensors"
+"""What fine-tuning changed, in a run's output."""
 
 
 @dataclass(frozen=True)
@@ -121,71 +121,71 @@ def collect_captions(context: StageContext) -> None:
 
 
 def choose_neurons(context: StageContext) -> None:
-    """Score the decoder's weights on the labels and keep the top of each row: `importance.safetensors` (Eqs. 5, 6)."""
+    """Score the decoder's weights on the labels and keep the top of each row: `selection.safetensors` (Eqs. 5, 6)."""
     if context.generator.selection is None:
         return
     labels = _labels(context)
     backbone, features = _open(context, context.generator.model, {label.image_id for label in labels})
-    samples = [generation_sample(label) for label in labels]
-    weights = {name: layer.weight for name, layer in backbone.decoder_linears().items()}
-    tell = context.progress("importance")
-
-    def batches() -> Any:
-        for start in range(0, len(samples), SCORE_BATCH):
-            part = samples[start : start + SCORE_BATCH]
-            yield part, len(part)
-            tell(start + len(part), len(samples))
-
-    def loss(part: Sequence[Sample]) -> torch.Tensor:
-        with autocast(backbone.device):
-            return sequence_losses(backbone, collate(backbone, features, part))[0].mean()
-
-    scores = mean_gradient_scores(weights, batches(), loss)
-    masks = {name: select_rows(score, context.generator.selection.row_budget) for name, score in scores.items()}
-    save_file(masks, context.output / "importance.safetensors")
-    summary = {"density": realised_density(masks), "modules": mask_summary(scores, masks)}
+    targets = linear_weights(backbone.model, within=backbone.decoder)
+    selection = choose_entries(
+        backbone,
+        features,
+        [generation_sample(label) for label in labels],
+        context.generator.selection,
+        weights=targets.weights,
+        data_hash=data_hash(labels),
+        tell=context.progress("importance"),
+    )
+    selection.save(context.output / "selection.safetensors")
+    modules = [asdict(row) for row in selection.summary]
+    summary = {"density": selection.density, "modules": modules, "skipped": targets.skipped}
     _write_json(context.output / "mask_summary.json", summary)
 
 
 def train_generator(context: StageContext) -> None:
-    """Train the question generator by L_G = L_QA + lambda L_C on the chosen neurons (Eq. 4): `generator/`."""
+    """Train the chosen neurons to ask questions, by L_G = L_QA + lambda L_C (Eq. 4): `generator.safetensors`."""
     config = context.generator
     questions = [generation_sample(label) for label in _labels(context)]
     captions = [caption_sample(row) for row in read_rows(context.output / "captions.parquet", Caption)]
     if config.caption_weight == 0:
         captions = []
     backbone, features = _open(context, config.model, {s.image_id for s in questions + captions})
-    optimizer = _generator_optimizer(context, backbone)
     half = config.train.batch_size // 2 if captions else config.train.batch_size
 
-    def loss_of_step(step: int) -> Loss:
+    def losses_of_step(step: int) -> Iterator[Loss]:
         asked = [questions[i] for i in cycle_indices(len(questions), half, seed=config.train.seed, step=step)]
-        told = []
+        told: list[Sample] = []
         if captions:
             chosen = cycle_indices(len(captions), config.train.batch_size - half, seed=config.train.seed + 1, step=step)
             told = [captions[i] for i in chosen]
-        losses, tokens = sequence_losses(backbone, collate(backbone, features, asked + told))
-        question_loss = losses[: len(asked)].mean()
-        figures = {"question_loss": _per_token(losses[: len(asked)], tokens[: len(asked)])}
-        if not told:
-            return question_loss, figures
-        figures["caption_loss"] = _per_token(losses[len(asked) :], tokens[len(asked) :])
-        return question_loss + config.caption_weight * losses[len(asked) :].mean(), figures
+        parts = zip(split(asked, config.train.accumulation), split(told, config.train.accumulation), strict=True)
+        for ask, tell in parts:
+            losses, tokens = sequence_losses(backbone, collate(backbone, features, [*ask, *tell]))
+            loss = losses[: len(ask)].sum() / len(asked)
+            figures = {"question_loss": _per_token(losses[: len(ask)], tokens[: len(ask)])} if ask else {}
+            if tell:
+                loss = loss + config.caption_weight * losses[len(ask) :].sum() / len(told)
+                figures["caption_loss"] = _per_token(losses[len(ask) :], tokens[len(ask) :])
+            yield loss, figures
 
-    figures = _train(context, "generator", optimizer, loss_of_step, config.train, backbone)
-    backbone.save(context.output / "generator")
-    _write_json(context.output / "generator.json", {"trained_entries": optimizer.selected, **figures})
+    if config.selection is None:
+        update = full_update(backbone, weight_decay=config.train.weight_decay)
+    else:
+        selection = Selection.load(context.output / "selection.safetensors")
+        update = selective_update(backbone, selection, weight_decay=config.train.weight_decay)
+    figures = _train(context, "generator", update, losses_of_step, config.train, backbone)
+    update.save(backbone, context.output / "generator.safetensors", model=config.model, **figures)
 
 
 def train_judge(context: StageContext) -> None:
-    """Train a VQA model on the labels alone; it scores the agreement of pseudo pairs: `judge/`."""
+    """Train a VQA model on the labels alone; it scores the agreement of pseudo pairs: `judge.safetensors`."""
     config = context.generator
     labels = _labels(context)
     backbone, features = _open(context, config.model, {label.image_id for label in labels})
-    optimizer = DenseAdamW(backbone.decoder.parameters(), weight_decay=config.judge.weight_decay)
-    loss = partial(_answer_loss, backbone, features, [answer_sample(label) for label in labels], config.judge)
-    _train(context, "judge", optimizer, loss, config.judge, backbone)
-    backbone.save(context.output / "judge")
+    update = full_update(backbone, weight_decay=config.judge.weight_decay)
+    losses = partial(_answer_losses, backbone, features, [answer_sample(label) for label in labels], config.judge)
+    _train(context, "judge", update, losses, config.judge, backbone)
+    update.save(backbone, context.output / "judge.safetensors", model=config.model)
 
 
 def sample_pairs(context: StageContext) -> None:
@@ -193,13 +193,14 @@ def sample_pairs(context: StageContext) -> None:
     images = context.unlabelled
     if not images:
         raise RunError("Every pool image is labelled already: there is nothing left to write questions for.")
-    generator, features = _open(context, str(context.output / "generator"), images)
+    generator = load_adapted(context.output / "generator.safetensors")
+    features = _features(context, generator, images)
     texts = sample_texts(generator, features, list(images), context.generator.sampling, context.progress("sample"))
     checker = PairChecker(context.snapshot.question_types, context.snapshot.labels)
     pairs, refused = choose_pairs(checker, texts)
-    judge = load(str(context.output / "judge"))
+    generator.resident.apply(Delta.load(context.output / "judge.safetensors"))
     questions = [as_question(pair) for pair in pairs]
-    probabilities = option_probabilities(judge, features, questions, context.progress("sample"))
+    probabilities = option_probabilities(generator, features, questions, context.progress("sample"))
     run_id = RunId(context.output.parent.name)
     rows = candidates(pairs, probabilities, run_id=run_id, round_number=context.generator.round)
     write_rows(context.output / "candidates.parquet", rows, Candidate)
@@ -208,28 +209,18 @@ def sample_pairs(context: StageContext) -> None:
 
 
 def finetune(context: StageContext) -> None:
-    """Train one VQA model from the pretrained checkpoint: `model/` (nothing for the zero-shot method)."""
+    """Train one VQA model from the pretrained checkpoint: `model.safetensors` (nothing for the zero-shot method)."""
     config = context.finetune
     if config.method == "zero_shot":
         context.progress("finetune")(1, 1)
         return
     samples = [answer_sample(pair) for pair in _training_pairs(context)]
     backbone, features = _open(context, config.model, {sample.image_id for sample in samples})
-    if config.method == "lora":
-        adapted = _add_lora(backbone, config.lora, seed=config.train.seed)
-        trained: list[nn.Parameter] = [p for name, p in adapted.named_parameters() if "lora_" in name]
-    else:
-        adapted, trained = None, list(backbone.decoder.parameters())
-    optimizer = DenseAdamW(trained, weight_decay=config.train.weight_decay)
-    loss = partial(_answer_loss, backbone, features, samples, config.train)
-    figures = _train(context, "finetune", optimizer, loss, config.train, backbone)
-    if adapted is not None:
-        adapted.merge_and_unload()
-    backbone.save(context.output / "model")
-    _write_json(
-        context.output / "training.json",
-        {"samples": len(samples), "trained_entries": optimizer.selected, **figures},
-    )
+    update = _finetune_update(context, backbone, features)
+    losses = partial(_answer_losses, backbone, features, samples, config.train)
+    figures = _train(context, "finetune", update, losses, config.train, backbone)
+    about = {"method": config.method, "moves": config.moves, "samples": len(samples), **figures}
+    update.save(backbone, context.output / MODEL_FILE, model=config.model, **about)
 
 
 def evaluate(context: StageContext) -> None:
@@ -237,9 +228,8 @@ def evaluate(context: StageContext) -> None:
     questions = context.snapshot.evaluation
     if not questions:
         raise RunError("There are no test questions with reference answers. Add reference answers to test images.")
-    trained = context.output / "model"
-    name = str(trained) if trained.exists() else context.finetune.model
-    backbone = load(name)
+    trained = context.output / MODEL_FILE
+    backbone = load_adapted(trained) if trained.exists() else load(context.finetune.model)
     features = ImageFeatures(backbone, context.cache)
     wanted = {question.image_id for question in questions}
     features.add({image_id: path for image_id, path in context.snapshot.test_images.items() if image_id in wanted})
@@ -285,53 +275,64 @@ def _training_pairs(context: StageContext) -> list[AnsweredQuestion | Candidate]
     return list(labels)
 
 
-def _open(context: StageContext, model: str, image_ids: Any) -> tuple[Backbone, ImageFeatures]:
-    """Return a model and the features of these pool images."""
+def _open(context: StageContext, model: str, image_ids: Iterable[ImageId]) -> tuple[Backbone, ImageFeatures]:
+    """Return a pretrained model, known by its weights before any training, and the features of these pool images."""
     backbone = load(model)
+    backbone.resident  # noqa: B018
+    return backbone, _features(context, backbone, image_ids)
+
+
+def _features(context: StageContext, backbone: Backbone, image_ids: Iterable[ImageId]) -> ImageFeatures:
     features = ImageFeatures(backbone, context.cache)
     features.add({image_id: context.snapshot.images[image_id] for image_id in sorted(image_ids)})
-    return backbone, features
+    return features
 
 
-def _generator_optimizer(context: StageContext, backbone: Backbone) -> SelectedAdamW | DenseAdamW:
-    decay = context.generator.train.weight_decay
-    if context.generator.selection is None:
-        return DenseAdamW(backbone.decoder.parameters(), weight_decay=decay)
-    masks = load_file(context.output / "importance.safetensors")
-    weights = {name: layer.weight for name, layer in backbone.decoder_linears().items()}
-    return SelectedAdamW(weights, masks, weight_decay=decay)
-
-
-def _add_lora(backbone: Backbone, config: LoraConfig, *, seed: int) -> Any:
-    """Put LoRA adapters on every linear layer of the decoder, in place; return PEFT's wrapper of the decoder."""
-    torch.manual_seed(seed)
-    settings = PeftLoraConfig(
-        r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules=list(backbone.decoder_linears())
+def _finetune_update(context: StageContext, backbone: Backbone, features: ImageFeatures) -> Update:
+    """Return what moves in the fine-tuning; neurons are selected for answering the labelled questions."""
+    config = context.finetune
+    decay, seed = config.train.weight_decay, config.train.seed
+    if config.moves == "lora":
+        return lora_update(backbone, config.lora, weight_decay=decay, seed=seed)
+    if config.moves == "shira":
+        return shira_update(backbone, config.shira, weight_decay=decay, seed=seed)
+    if config.moves == "full":
+        return full_update(backbone, weight_decay=decay)
+    labels = _labels(context)
+    features.add({label.image_id: context.snapshot.images[label.image_id] for label in labels})
+    weights = linear_weights(backbone.model, within=backbone.decoder).weights
+    samples = [answer_sample(label) for label in labels]
+    selection = choose_entries(
+        backbone, features, samples, config.selection, weights=weights, data_hash=data_hash(labels)
     )
-    return get_peft_model(backbone.decoder, settings)
+    selection.save(context.output / "selection.safetensors")
+    return selective_update(backbone, selection, weight_decay=decay)
 
 
-def _answer_loss(
+def _answer_losses(
     backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], config: TrainConfig, step: int
-) -> Loss:
-    """Return L_VQA of one step's batch: the mean over samples of the answers' negative log-likelihood (Eq. 3)."""
+) -> Iterator[Loss]:
+    """Yield L_VQA of one step's batch: the mean over samples of the answers' negative log-likelihood (Eq. 3)."""
     chosen = cycle_indices(len(samples), config.batch_size, seed=config.seed, step=step)
-    losses, tokens = sequence_losses(backbone, collate(backbone, features, [samples[i] for i in chosen]))
-    return losses.mean(), {"answer_loss": _per_token(losses, tokens)}
+    for part in split([samples[i] for i in chosen], config.accumulation):
+        losses, tokens = sequence_losses(backbone, collate(backbone, features, part))
+        yield losses.sum() / len(chosen), {"answer_loss": _per_token(losses, tokens)}
 
 
 def _train(
     context: StageContext,
     stage: str,
-    optimizer: Optimizer,
-    loss_of_step: Callable[[int], Loss],
+    update: Update,
+    losses_of_step: Callable[[int], Iterator[Loss]],
     config: TrainConfig,
     backbone: Backbone,
 ) -> dict[str, float]:
+    if config.checkpoint_activations:
+        backbone.checkpoint_activations()
     return train(
         stage,
-        optimizer,
-        loss_of_step,
+        update.optimizer,
+        losses_of_step,
         config,
         checkpoints=context.checkpoints,
         report=context.report,

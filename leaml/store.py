@@ -55,7 +55,7 @@ class ModelRow:
     Attributes:
         run_id: The run that made it.
         method: One of `leaml.records.METHODS`.
-        path: Its directory, relative to the workspace; empty for the base model.
+        path: Its delta, relative to the workspace; empty for the base model.
         round: The loop's round.
         labels: How many labels it saw.
         pairs: How many pseudo pairs it saw.

@@ -6,8 +6,9 @@ entries the optimizer owns and which samples the batches hold.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +20,7 @@ from leaml.config import TrainConfig
 from leaml.errors import TrainingError
 
 Loss = tuple[Tensor, dict[str, float]]
-"""The value to minimise, and figures to report."""
+"""A part of the value to minimise, and figures to report. The parts of a step add up."""
 
 
 class Cancelled(Exception):
@@ -42,8 +43,15 @@ class Optimizer(Protocol):
     def clip(self, max_norm: float) -> float:
         """Scale the gradient to at most this norm; return the norm before."""
 
+    def broken_weights(self) -> list[str]:
+        """Return the names of the weights whose gradient is not finite."""
+
     def step(self, learning_rate: float) -> None:
         """Update, and forget the gradient."""
+
+    @property
+    def selected(self) -> int:
+        """Number of entries that are trained."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that a resumed run needs, the trained values included."""
@@ -58,9 +66,10 @@ class Optimizer(Protocol):
 class DenseAdamW:
     """AdamW over whole weights: full fine-tuning, and the adapters of LoRA."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], *, weight_decay: float = 0.0) -> None:
+    def __init__(self, parameters: Mapping[str, nn.Parameter], *, weight_decay: float = 0.0) -> None:
         """Own these weights and let them require gradients."""
-        self._parameters = [parameter.requires_grad_(True) for parameter in parameters]
+        self._names = list(parameters)
+        self._parameters = [parameter.requires_grad_(True) for parameter in parameters.values()]
         self._adam = torch.optim.AdamW(self._parameters, weight_decay=weight_decay, fused=True)
 
     @property
@@ -71,6 +80,11 @@ class DenseAdamW:
     def clip(self, max_norm: float) -> float:
         """Scale the gradient to at most this L2 norm; return the norm before."""
         return float(nn.utils.clip_grad_norm_(self._parameters, max_norm))
+
+    def broken_weights(self) -> list[str]:
+        """Return the names of the weights whose gradient is not finite."""
+        named = zip(self._names, self._parameters, strict=True)
+        return [name for name, p in named if p.grad is not None and not bool(p.grad.isfinite().all())]
 
     def step(self, learning_rate: float) -> None:
         """Update the weights and drop their gradients."""
@@ -106,7 +120,7 @@ class DenseAdamW:
 def train(
     stage: str,
     optimizer: Optimizer,
-    loss_of_step: Callable[[int], Loss],
+    losses_of_step: Callable[[int], Iterator[Loss]],
     config: TrainConfig,
     *,
     checkpoints: Path,
@@ -118,7 +132,8 @@ def train(
     Args:
         stage: Its name in the reports, and of its folder of checkpoints.
         optimizer: Owns the entries that move.
-        loss_of_step: From a step's number, counted from 0, the loss of that step's batch.
+        losses_of_step: From a step's number, counted from 0, the losses of that step's batch, part by part: each
+            part's graph is gone before the next is built.
         config: Steps, learning rate, clipping, checkpoints.
         checkpoints: Folder of the run's checkpoints.
         report: Hears each step.
@@ -134,27 +149,49 @@ def train(
     if (saved := load_checkpoint(folder)) is not None:
         start, figures = saved[0], saved[1]["figures"]
         optimizer.load_state_dict(saved[1]["optimizer"])
+    kept = start
     for step in range(start, config.steps):
         began = time.perf_counter()
-        with autocast(device):
-            loss, figures = loss_of_step(step)
-        loss.backward()
+        loss, figures = _backward(losses_of_step(step), device)
         norm = optimizer.clip(config.clip_norm)
-        if not (math.isfinite(loss.item()) and math.isfinite(norm)):
-            raise TrainingError(
-                f"The {stage} training broke at step {step + 1}: loss {loss.item():.3g}, gradient norm {norm:.3g}. "
-                "Lower the learning rate and start a new run."
-            )
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise TrainingError(_broken(stage, step + 1, loss, norm, optimizer.broken_weights(), kept))
         optimizer.step(learning_rate(config, step))
         done = step + 1
         report.progress(stage, done, config.steps, **figures, norm=norm, step_s=time.perf_counter() - began)
         cancelled = report.cancelled()
         if cancelled or done % config.checkpoint_every == 0 or done == config.steps:
             save_checkpoint(folder, done, {"optimizer": optimizer.state_dict(), "figures": figures})
+            kept = done
         if cancelled:
             raise Cancelled
     optimizer.close()
     return figures
+
+
+def _backward(losses: Iterator[Loss], device: torch.device) -> tuple[float, dict[str, float]]:
+    """Add up the gradients of a step's parts; return the whole loss and the mean of their figures."""
+    total, seen = 0.0, []
+    while True:
+        with autocast(device):
+            part = next(losses, None)
+        if part is None:
+            break
+        part[0].backward()
+        total += part[0].item()
+        seen.append(part[1])
+    names = dict.fromkeys(name for figures in seen for name in figures)
+    return total, {name: fmean(figures[name] for figures in seen if name in figures) for name in names}
+
+
+def _broken(stage: str, step: int, loss: float, norm: float, weights: list[str], kept: int) -> str:
+    """Return the sentence for a training that cannot go on."""
+    where = f" in {weights[0]}" + f" and {len(weights) - 1} more" * (len(weights) > 1) if weights else ""
+    state = f"The checkpoint of step {kept} is kept. " if kept else ""
+    return (
+        f"The {stage} training broke at step {step}: loss {loss:.3g}, gradient norm {norm:.3g}{where}. "
+        f"{state}Lower the learning rate and start a new run."
+    )
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

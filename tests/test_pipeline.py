@@ -7,10 +7,10 @@ import time
 from dataclasses import replace
 
 import pytest
-from safetensors.torch import load_file
 
-from leaml.backbone import BUNDLED_PATH
+from leaml.backbone import load, load_adapted
 from leaml.config import (
+    BUNDLED_MODEL,
     FinetuneConfig,
     GeneratorConfig,
     SamplingConfig,
@@ -25,6 +25,7 @@ from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs
 from leaml.loop import run_round
 from leaml.records import Candidate
+from leaml.selective import Delta, Selection
 from leaml.store import Store
 from leaml.tables import write_rows
 from tests.conftest import draw, place_question
@@ -98,28 +99,44 @@ def test_a_killed_worker_resumes_to_the_same_losses_and_weights(store, jobs):
     jobs.resume(killed.id)
     assert jobs.wait(killed.id, timeout_s=300).name == "done"
     assert before < 8 and dict(losses(killed)) == dict(losses(whole))
-    first, second = (load_file(run.path / "output/generator/model.safetensors") for run in (whole, killed))
-    assert all(first[name].equal(second[name]) for name in first)
+    first, second = (Delta.load(run.path / "output/generator.safetensors") for run in (whole, killed))
+    assert all(first.values[name].equal(second.values[name]) for name in first.entries)
+    assert first.about["question_loss"] == second.about["question_loss"]
 
 
-def test_the_generator_changes_only_selected_entries_on_disk(store, jobs):
+def test_the_generator_leaves_a_small_delta_of_the_selected_entries(store, jobs):
     label_from_references(store, count=3, seed=0)
     config = replace(GENERATOR, selection=SelectionConfig(row_budget=0.05))
     run = finish(store, jobs, generator_run(config, until="generator"))
-    masks = load_file(run.path / "output/importance.safetensors")
-    base, trained = (
-        load_file(BUNDLED_PATH / "model.safetensors"),
-        load_file(run.path / "output/generator/model.safetensors"),
+    output = run.path / "output"
+    selection, delta = Selection.load(output / "selection.safetensors"), Delta.load(output / "generator.safetensors")
+    base = load(BUNDLED_MODEL)
+    assert selection.base_hash == delta.base_hash == base.resident.base_hash
+    assert selection.config["rule"] == "mean_gradient" and len(selection.data_hash) == 64
+    assert all(delta.entries[name].columns.equal(own.columns) for name, own in selection.entries.items())
+    assert (delta.count, delta.about["trained_entries"]) == (selection.count, selection.count)
+    assert (output / "generator.safetensors").stat().st_size < 7 * selection.count
+    trained = load_adapted(output / "generator.safetensors")
+    moved = sum(
+        int((trained.model.state_dict()[name] != value).sum()) for name, value in base.model.state_dict().items()
     )
-    changed = 0
-    for name, value in trained.items():
-        different = value != base[name]
-        mask = next((m for key, m in masks.items() if name.endswith(f"language_model.{key}.weight")), None)
-        assert not (different if mask is None else different & ~mask).any(), name
-        changed += int(different.sum())
-    summary = json.loads((run.path / "output/mask_summary.json").read_text())
-    assert 0 < changed and summary["density"] == pytest.approx(0.05, abs=0.01)
-    assert len(summary["modules"]) == len(masks)
+    assert 0.9 * selection.count < moved <= selection.count
+    summary = json.loads((output / "mask_summary.json").read_text())
+    assert summary["density"] == pytest.approx(0.05, abs=0.01)
+    assert len(summary["modules"]) == len(selection.entries)
+    assert all("embedding" in reason for reason in summary["skipped"].values())
+
+
+@pytest.mark.parametrize("update", ["selective", "shira"])
+def test_a_model_is_made_by_other_updates_too(store, jobs, update):
+    label_from_references(store, count=3, seed=0)
+    config = FinetuneConfig("leaml_reviewed", train=replace(TRAIN, steps=2), update=update)
+    store.add_generator_run("r0000", [_candidate(store, "r0000", number) for number in range(3)])
+    review_with_policy(store, "reference")
+    made = finish(store, jobs, model_run(config))
+    assert len(store.predictions(made.id)) == 3
+    about = Delta.load(made.path / "output/model.safetensors").about
+    assert (about["moves"], about["method"]) == (update, "leaml_reviewed") and about["trained_entries"] > 0
 
 
 def test_a_whole_round_by_hand(store, jobs):
@@ -137,7 +154,7 @@ def test_a_whole_round_by_hand(store, jobs):
         config = FinetuneConfig(method, train=TRAIN)
         made = finish(store, jobs, model_run(config))
         assert len(store.predictions(made.id)) == 3
-        assert (made.path / "output/model").exists() == (method != "zero_shot")
+        assert (made.path / "output/model.safetensors").exists() == (method != "zero_shot")
     assert [model.method for model in store.models()] == ["zero_shot", "lora", "leaml_reviewed"]
     assert store.models()[2].pairs == len(store.reviewed_pairs()) > 0
     assert ingest_finished(store, jobs) == 0

@@ -10,8 +10,8 @@ from leaml.backbone import load
 from leaml.checkpoint import load_checkpoint, save_checkpoint
 from leaml.config import BUNDLED_MODEL, TrainConfig
 from leaml.errors import TrainingError
-from leaml.objectives import IGNORED, answer_sample, collate, cycle_indices, generation_sample, sequence_losses
-from leaml.selective import SelectedAdamW, mean_gradient_scores, select_rows
+from leaml.objectives import IGNORED, answer_sample, collate, cycle_indices, generation_sample, sequence_losses, split
+from leaml.selective import Entries, SelectedAdamW, linear_weights, score_weights, select
 from leaml.training import Cancelled, DenseAdamW, learning_rate, train
 from tests.conftest import place_question
 
@@ -37,25 +37,25 @@ def labels():
 
 
 def selected(backbone, features, budget=0.1):
-    weights = {name: layer.weight for name, layer in backbone.decoder_linears().items()}
+    weights = linear_weights(backbone.model, within=backbone.decoder).weights
     batch = [generation_sample(label) for label in labels()]
-    scores = mean_gradient_scores(
-        weights, [(batch, 6)], lambda b: sequence_losses(backbone, collate(backbone, features, b))[0].mean()
+    scores = score_weights(
+        weights, lambda: [(batch, 6)], lambda b: sequence_losses(backbone, collate(backbone, features, b))[0].mean()
     )
-    masks = {name: select_rows(score, budget) for name, score in scores.items()}
-    return weights, masks
+    return weights, select(scores, budget).entries
 
 
 def run(backbone, features, optimizer, folder, listener, config=CONFIG):
     samples = [generation_sample(label) for label in labels()]
 
-    def loss_of_step(step):
+    def losses_of_step(step):
         chosen = [samples[i] for i in cycle_indices(6, config.batch_size, seed=config.seed, step=step)]
-        loss = sequence_losses(backbone, collate(backbone, features, chosen))[0].mean()
-        return loss, {"loss": loss.item()}
+        for part in split(chosen, config.accumulation):
+            loss = sequence_losses(backbone, collate(backbone, features, part))[0].sum() / len(chosen)
+            yield loss, {"loss": loss.item() * config.accumulation}
 
     return train(
-        "test", optimizer, loss_of_step, config, checkpoints=folder, report=listener, device=torch.device("cpu")
+        "test", optimizer, losses_of_step, config, checkpoints=folder, report=listener, device=torch.device("cpu")
     )
 
 
@@ -63,7 +63,7 @@ def run(backbone, features, optimizer, folder, listener, config=CONFIG):
 def test_cancelled_and_resumed_ends_like_an_uninterrupted_run(kind, features, backbone, tmp_path):
     def optimizer_for(model):
         if kind == "dense":
-            return DenseAdamW(model.decoder.parameters())
+            return DenseAdamW(model.decoder_weights())
         return SelectedAdamW(*selected(model, features))
 
     whole = Listener()
@@ -82,38 +82,56 @@ def test_cancelled_and_resumed_ends_like_an_uninterrupted_run(kind, features, ba
 
 def test_only_selected_entries_of_decoder_linears_move(backbone, features, tmp_path):
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
-    weights, masks = selected(backbone, features)
-    run(backbone, features, SelectedAdamW(weights, masks, weight_decay=0.1), tmp_path, Listener())
+    weights, entries = selected(backbone, features)
+    run(backbone, features, SelectedAdamW(weights, entries, weight_decay=0.1), tmp_path, Listener())
     moved = 0
-    prefix = next(n for n, m in backbone.model.named_modules() if m is backbone.decoder)
-    masked = {f"{prefix}.{name}.weight": mask for name, mask in masks.items()}
     for name, value in backbone.model.state_dict().items():
-        frozen = ~masked[name] if name in masked else torch.ones_like(value, dtype=torch.bool)
+        frozen = ~entries[name].mask() if name in entries else torch.ones_like(value, dtype=torch.bool)
         assert torch.equal(value[frozen], before[name][frozen]), name
         moved += int((value != before[name]).sum())
-    assert moved > 0.9 * sum(int(mask.sum()) for mask in masks.values())
+    assert moved > 0.9 * sum(own.count for own in entries.values())
+
+
+@pytest.mark.parametrize("change", [{"accumulation": 3}, {"checkpoint_activations": True}])
+def test_less_memory_gives_the_same_training(backbone, features, tmp_path, change):
+    plain, thrifty = Listener(), Listener()
+    run(backbone, features, SelectedAdamW(*selected(backbone, features)), tmp_path / "plain", plain)
+    other = load(BUNDLED_MODEL, device="cpu")
+    config = replace(CONFIG, **change)
+    if config.checkpoint_activations:
+        other.checkpoint_activations()
+    run(other, features, SelectedAdamW(*selected(other, features)), tmp_path / "thrifty", thrifty, config)
+    assert thrifty.losses == pytest.approx(plain.losses, rel=2e-3)
 
 
 def test_training_lowers_the_loss(backbone, features, tmp_path):
     listener = Listener()
     config = replace(CONFIG, steps=12, batch_size=6)
-    run(backbone, features, DenseAdamW(backbone.decoder.parameters()), tmp_path, listener, config)
+    run(backbone, features, DenseAdamW(backbone.decoder_weights()), tmp_path, listener, config)
     assert listener.losses[-1] < 0.7 * listener.losses[0]
 
 
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(backbone, tmp_path):
-    parameter = torch.nn.Parameter(torch.ones(3))
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("kind", ["selected", "dense"])
+def test_a_gradient_that_is_not_finite_stops_and_keeps_the_last_checkpoint(kind, bad, tmp_path):
+    weight = torch.nn.Parameter(torch.ones(3, 4))
+    if kind == "dense":
+        optimizer = DenseAdamW({"head.weight": weight})
+    else:
+        optimizer = SelectedAdamW({"head.weight": weight}, {"head.weight": Entries((3, 4))})
 
-    def loss_of_step(step):
-        return (parameter * (float("nan") if step == 3 else 1.0)).sum(), {}
+    def losses_of_step(step):
+        yield (weight * (bad if step == 3 else 1.0)).sum(), {}
 
-    with pytest.raises(TrainingError, match=r"broke at step 4: loss nan.*Lower the learning rate"):
+    with pytest.raises(TrainingError, match=r"step 4: loss (nan|inf).*in head\.weight.*step 2 is kept.*Lower the"):
         train(
-            "test", DenseAdamW([parameter]), loss_of_step, CONFIG, checkpoints=tmp_path, report=Listener(),
+            "test", optimizer, losses_of_step, CONFIG, checkpoints=tmp_path, report=Listener(),
             device=torch.device("cpu"),
         )  # fmt: skip
     step, state = load_checkpoint(tmp_path / "test")
-    assert step == 2 and torch.isfinite(state["optimizer"]["weights"][0]).all()
+    kept = state["optimizer"]["weights"][0] if kind == "dense" else state["optimizer"]["master"]
+    assert step == 2 and torch.isfinite(kept).all()
+    assert torch.isfinite(weight).all()
 
 
 def test_a_full_disk_is_said_and_leaves_the_previous_checkpoint(tmp_path, monkeypatch):

@@ -4,15 +4,20 @@ Masking the gradient of a dense optimizer would be wrong: weight decay and stale
 Here a hook gathers the selected gradient entries into one flat float32 buffer and drops the dense gradient; Adam's
 state exists for the selected entries alone; the result is written back to just these places. Unselected entries are
 never written, so their bits cannot change.
+
+Gradients of several backward passes add up until `step`. With several processes, each on its own share of a batch,
+only the flat buffer is exchanged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from leaml.errors import TrainingError
+from leaml.selective.entries import Entries
 
 
 class SelectedAdamW:
@@ -22,52 +27,83 @@ class SelectedAdamW:
     """
 
     def __init__(
-        self, parameters: Mapping[str, Tensor], masks: Mapping[str, Tensor], *, weight_decay: float = 0.0
+        self,
+        weights: Mapping[str, Tensor],
+        entries: Mapping[str, Entries],
+        *,
+        weight_decay: float = 0.0,
+        processes: dist.ProcessGroup | None = None,
     ) -> None:
-        """Prepare to train the entries where `masks[name]` is True of `parameters[name]`, of the same shape.
+        """Prepare to train the chosen entries of these weights, until `close`.
+
+        Args:
+            weights: By name; each is made to require gradients.
+            entries: By the same names.
+            weight_decay: Decoupled; acts on the selected entries.
+            processes: Average the gradient over this group; None trains alone.
 
         Raises:
-            TrainingError: If a mask has another shape than its weight, or nothing is selected.
+            TrainingError: If entries are of another shape than their weight, or nothing is selected.
         """
-        self._parameters = dict(parameters)
-        self._places: dict[str, Tensor] = {}
+        self._weights = dict(weights)
+        self._entries: dict[str, Entries] = {}
         self._spans: dict[str, slice] = {}
         end = 0
-        for name, parameter in self._parameters.items():
-            mask = masks[name]
-            if mask.shape != parameter.shape:
-                raise TrainingError(f"The mask of {name} is {tuple(mask.shape)}, its weight {tuple(parameter.shape)}.")
-            self._places[name] = mask.reshape(-1).nonzero().squeeze(1).to(parameter.device)
-            self._spans[name] = slice(end, end + len(self._places[name]))
-            end = self._spans[name].stop
+        for name, weight in self._weights.items():
+            chosen = entries[name]
+            if chosen.shape != tuple(weight.shape):
+                raise TrainingError(
+                    f"The selection of {name} is for the shape {chosen.shape}, but its weight has "
+                    f"{tuple(weight.shape)}. Select again on this model."
+                )
+            self._entries[name] = chosen.to(weight.device)
+            self._spans[name] = slice(end, end + chosen.count)
+            end += chosen.count
         if end == 0:
             raise TrainingError("No weight is selected for training. Raise the row budget.")
-        self._master = nn.Parameter(self._gather({n: p.detach() for n, p in self._parameters.items()}))
+        values = [self._entries[name].gather(weight.detach()).float() for name, weight in self._weights.items()]
+        self._master = nn.Parameter(torch.cat(values))
         self._gradient = torch.zeros_like(self._master)
         self._adam = torch.optim.AdamW([self._master], weight_decay=weight_decay, fused=True)
+        self._processes = processes
+        self._averaged = processes is None
         self._hooks = []
-        for name, parameter in self._parameters.items():
-            parameter.requires_grad_(True)
-            self._hooks.append(parameter.register_post_accumulate_grad_hook(self._collector(name)))
+        for name, weight in self._weights.items():
+            weight.requires_grad_(True)
+            self._hooks.append(weight.register_post_accumulate_grad_hook(self._collector(name)))
 
     @property
     def selected(self) -> int:
         """Number of entries that are trained."""
         return self._master.numel()
 
+    @property
+    def state_bytes(self) -> int:
+        """Memory of the master copy and of Adam's two moments: 12 bytes a selected entry."""
+        state = self._adam.state[self._master].values()
+        moments = sum(value.nbytes for value in state if isinstance(value, Tensor) and value.numel() > 1)
+        return self._master.nbytes + moments
+
     def clip(self, max_norm: float) -> float:
         """Scale the gathered gradient to at most this L2 norm; return the norm before."""
+        self._average()
         norm = float(self._gradient.norm())
         if norm > max_norm:
             self._gradient.mul_(max_norm / norm)
         return norm
 
+    def broken_weights(self) -> list[str]:
+        """Return the names of the weights whose gathered gradient is not finite."""
+        return [name for name, span in self._spans.items() if not bool(self._gradient[span].isfinite().all())]
+
     def step(self, learning_rate: float) -> None:
         """Update the selected entries from the gathered gradient, which is then zero again."""
+        self._average()
         self._adam.param_groups[0]["lr"] = learning_rate
         self._master.grad = self._gradient
         self._adam.step()
         self._gradient.zero_()
+        self._averaged = self._processes is None
         self._scatter()
 
     def state_dict(self) -> dict[str, Any]:
@@ -93,25 +129,27 @@ class SelectedAdamW:
         """Stop watching the weights; they keep their trained values."""
         for hook in self._hooks:
             hook.remove()
-        for parameter in self._parameters.values():
-            parameter.requires_grad_(False)
-            parameter.grad = None
+        for weight in self._weights.values():
+            weight.requires_grad_(False)
+            weight.grad = None
 
-    def _collector(self, name: str) -> Any:
-        places, span = self._places[name], self._spans[name]
+    def _collector(self, name: str) -> Callable[[Tensor], None]:
+        entries, buffer = self._entries[name], self._gradient[self._spans[name]]
 
-        def collect(parameter: Tensor) -> None:
-            assert parameter.grad is not None
-            self._gradient[span] += parameter.grad.reshape(-1)[places].float()
-            parameter.grad = None  # at most one layer's dense gradient is alive
+        def collect(weight: Tensor) -> None:
+            assert weight.grad is not None
+            buffer.add_(entries.gather(weight.grad))
+            weight.grad = None  # at most one layer's dense gradient is alive
 
         return collect
 
-    def _gather(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        return torch.cat([tensors[name].reshape(-1)[self._places[name]].float() for name in self._parameters])
+    def _average(self) -> None:
+        """Average the gradient over all processes, once a step; each of them then makes the same update."""
+        if not self._averaged:
+            dist.all_reduce(self._gradient, group=self._processes)
+            self._gradient.div_(dist.get_world_size(self._processes))
+            self._averaged = True
 
-    @torch.no_grad()
     def _scatter(self) -> None:
-        for name, parameter in self._parameters.items():
-            values = self._master[self._spans[name]].to(parameter.dtype)
-            parameter.view(-1).index_copy_(0, self._places[name], values)
+        for name, weight in self._weights.items():
+            self._entries[name].scatter_(weight, self._master.detach()[self._spans[name]])

@@ -1,0 +1,137 @@
+"""The chosen entries of one weight: where they are, how to read and write them, how to keep them on disk.
+
+Every row has the same number K of chosen entries, so that their values form a rectangle `[out, K]`. In memory they
+are int16 columns: reading by column is as fast as copying, while unpacking a bit mask at each step is ten times
+slower (docs/performance.md). On disk they are whatever is smaller: a bit a weight, or 16 bits a chosen entry.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leaml.errors import ModelError
+
+Layout = Literal["dense", "bitmask", "columns"]
+
+BITMASK_FROM = 1 / 16
+"""Density above which a bit a weight is smaller than 16 bits an entry."""
+CHUNK_CPU, CHUNK_ACCELERATOR = 2**19, 2**26
+"""Entries read or written at once: their 64-bit places are made for the moment only, and should stay in the cache."""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The chosen entries of one weight.
+
+    Attributes:
+        shape: Of the weight.
+        columns: `[out, K]` int16 (int32 beyond 32,768 columns), ascending in each row; None chooses every entry.
+    """
+
+    shape: tuple[int, ...]
+    columns: Tensor | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of chosen entries."""
+        return math.prod(self.shape) if self.columns is None else self.columns.numel()
+
+    @property
+    def density(self) -> float:
+        """Share of the weight's entries that are chosen."""
+        return self.count / math.prod(self.shape)
+
+    @property
+    def layout(self) -> Layout:
+        """How the places are kept on disk."""
+        if self.columns is None:
+            return "dense"
+        return "bitmask" if self.density > BITMASK_FROM else "columns"
+
+    @property
+    def index_bytes(self) -> int:
+        """Memory that the places take."""
+        return 0 if self.columns is None else self.columns.numel() * self.columns.element_size()
+
+    def to(self, device: torch.device) -> "Entries":
+        """Return the same entries with their places on another device."""
+        return Entries(self.shape, None if self.columns is None else self.columns.to(device))
+
+    def gather(self, weight: Tensor) -> Tensor:
+        """Return a copy of the chosen values, flat: row by row, columns ascending.
+
+        Args:
+            weight: Of `shape`, any dtype, on the device of the places.
+        """
+        if self.columns is None:
+            return weight.reshape(-1).clone()
+        values = weight.new_empty(self.columns.shape)
+        for rows in self._chunks(self.columns):
+            torch.gather(weight[rows], 1, self.columns[rows].long(), out=values[rows])
+        return values.view(-1)
+
+    @torch.no_grad()
+    def scatter_(self, weight: Tensor, values: Tensor) -> None:
+        """Write the chosen entries in the weight's own dtype; no other entry is touched.
+
+        Args:
+            weight: Of `shape`, changed in place.
+            values: Flat, in the order of `gather`.
+        """
+        if self.columns is None:
+            weight.copy_(values.view(self.shape))
+            return
+        rectangle = values.view(self.columns.shape)
+        for rows in self._chunks(self.columns):
+            weight[rows].scatter_(1, self.columns[rows].long(), rectangle[rows].to(weight.dtype))
+
+    def mask(self) -> Tensor:
+        """Return the chosen entries as a boolean tensor of the weight's shape."""
+        if self.columns is None:
+            return torch.ones(self.shape, dtype=torch.bool)
+        return torch.zeros(self.shape, dtype=torch.bool).scatter_(1, self.columns.cpu().long(), True)
+
+    def pack(self) -> Tensor | None:
+        """Return the places in their layout: None, packed bits `[out, in / 8]` uint8, or the columns."""
+        if self.columns is None:
+            return None
+        if self.layout == "bitmask":
+            return torch.from_numpy(np.packbits(self.mask().numpy(), axis=1))
+        return self.columns.cpu()
+
+    @classmethod
+    def unpack(cls, shape: tuple[int, ...], packed: Tensor | None) -> "Entries":
+        """Return the entries that `pack` wrote.
+
+        Raises:
+            ModelError: If rows hold different numbers of entries, or columns outside the weight.
+        """
+        if packed is None:
+            return cls(shape)
+        if packed.dtype == torch.uint8:
+            bits = np.unpackbits(packed.numpy(), axis=1, count=shape[1]).astype(bool)
+            counts = bits.sum(1)
+            if bits.shape[0] != shape[0] or counts.min() != counts.max():
+                raise ModelError(f"The bit mask of a weight of shape {shape} is damaged. Make the file again.")
+            columns = torch.from_numpy(np.nonzero(bits)[1].reshape(shape[0], -1))
+        else:
+            columns = packed
+        inside = columns.numel() > 0 and 0 <= int(columns.min()) and int(columns.max()) < shape[1]
+        if len(columns) != shape[0] or not inside:
+            raise ModelError(f"The columns of a weight of shape {shape} are damaged. Make the file again.")
+        return cls(shape, columns.to(column_dtype(shape[1])))
+
+    @staticmethod
+    def _chunks(columns: Tensor) -> Iterator[slice]:
+        step = max(1, (CHUNK_CPU if columns.device.type == "cpu" else CHUNK_ACCELERATOR) // columns.shape[1])
+        return (slice(start, start + step) for start in range(0, len(columns), step))
+
+
+def column_dtype(columns: int) -> torch.dtype:
+    """Return the smallest integer type that can name this many columns."""
+    return torch.int16 if columns <= 2**15 else torch.int32

@@ -1,0 +1,134 @@
+"""Which weights of the decoder move in a training run: all, selected neurons, or those of a PEFT adapter.
+
+Every kind of update is trained by the same loop on the same data, and ends as a `Delta` of the same base model.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig as PeftLoraConfig
+from peft import ShiraConfig as PeftShiraConfig
+from peft import get_peft_model
+from torch import Tensor, nn
+
+from leaml.backbone import Backbone, autocast
+from leaml.config import LoraConfig, SelectionConfig, ShiraConfig
+from leaml.features import ImageFeatures
+from leaml.objectives import Sample, collate, sequence_losses
+from leaml.selective import Entries, SelectedAdamW, Selection, linear_weights, score_weights, select
+from leaml.training import DenseAdamW, Optimizer
+
+SCORE_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Update:
+    """The weights that a training run moves.
+
+    Attributes:
+        optimizer: Owns them.
+        finish: Folds an adapter into the weights, if there is one, and returns the entries that may have changed.
+    """
+
+    optimizer: Optimizer
+    finish: Callable[[], Mapping[str, Entries]]
+
+    def save(self, backbone: Backbone, path: Path, *, model: str, **about: Any) -> None:
+        """Write what training changed as a delta of the pretrained model, which it names."""
+        trained = self.optimizer.selected
+        delta = backbone.resident.capture(self.finish(), model=model, trained_entries=trained, **about)
+        delta.save(path)
+
+
+def full_update(backbone: Backbone, *, weight_decay: float) -> Update:
+    """Return an update of every weight of the decoder, its embeddings and norms included."""
+    weights = backbone.decoder_weights()
+    return Update(DenseAdamW(weights, weight_decay=weight_decay), lambda: _whole(weights))
+
+
+def selective_update(backbone: Backbone, selection: Selection, *, weight_decay: float) -> Update:
+    """Return an update of the selected entries alone."""
+    weights = {name: dict(backbone.model.named_parameters())[name] for name in selection.entries}
+    return Update(SelectedAdamW(weights, selection.entries, weight_decay=weight_decay), lambda: selection.entries)
+
+
+def lora_update(backbone: Backbone, config: LoraConfig, *, weight_decay: float, seed: int) -> Update:
+    """Return an update by LoRA adapters (Hu et al. 2021) on every linear layer of the decoder."""
+    settings = partial(PeftLoraConfig, r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0)
+    return _adapter_update(backbone, settings, "lora_", weight_decay=weight_decay, seed=seed)
+
+
+def shira_update(backbone: Backbone, config: ShiraConfig, *, weight_decay: float, seed: int) -> Update:
+    """Return an update by SHiRA adapters (Bhardwaj et al. 2024) on every linear layer of the decoder."""
+    settings = partial(PeftShiraConfig, r=config.rank, random_seed=seed)
+    return _adapter_update(backbone, settings, "shira_", weight_decay=weight_decay, seed=seed)
+
+
+def choose_entries(
+    backbone: Backbone,
+    features: ImageFeatures,
+    samples: Sequence[Sample],
+    config: SelectionConfig,
+    *,
+    weights: Mapping[str, nn.Parameter],
+    data_hash: str,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Selection:
+    """Return the decoder's entries that matter most for these samples (LEAML, Eqs. 5 and 6).
+
+    Args:
+        backbone: The pretrained model.
+        features: Of the samples' images.
+        samples: Every labelled sample.
+        config: How to score, and how many entries to keep.
+        weights: The linear weights to choose from, by their name in the model.
+        data_hash: Of the labels, kept with the selection.
+        tell: Hears how many samples of how many are done.
+    """
+    size = SCORE_BATCH if config.rule == "mean_gradient" else 1
+
+    def batches() -> Iterator[tuple[Sequence[Sample], int]]:
+        for start in range(0, len(samples), size):
+            part = samples[start : start + size]
+            yield part, len(part)
+            tell(start + len(part), len(samples))
+
+    def loss(part: Sequence[Sample]) -> Tensor:
+        with autocast(backbone.device):
+            return sequence_losses(backbone, collate(backbone, features, part))[0].mean()
+
+    memory = None if config.score_memory_mb is None else config.score_memory_mb * 2**20
+    groups = score_weights(weights, batches, loss, rule=config.rule, memory_bytes=memory)
+    return select(
+        groups,
+        config.row_budget,
+        base_hash=backbone.resident.base_hash,
+        data_hash=data_hash,
+        config=config.to_json(),
+    )
+
+
+def _adapter_update(
+    backbone: Backbone, settings: Callable[..., Any], prefix: str, *, weight_decay: float, seed: int
+) -> Update:
+    """Put PEFT adapters on every linear layer of the decoder, in place, and train these alone."""
+    targets = linear_weights(backbone.model, within=backbone.decoder).weights
+    of_decoder = {id(parameter): name for name, parameter in backbone.decoder.named_parameters()}
+    modules = [of_decoder[id(weight)].removesuffix(".weight") for weight in targets.values()]
+    torch.manual_seed(seed)
+    adapted = get_peft_model(backbone.decoder, settings(target_modules=modules))
+    trained = {name: parameter for name, parameter in adapted.named_parameters() if prefix in name}
+
+    def finish() -> Mapping[str, Entries]:
+        adapted.merge_and_unload()
+        return _whole(targets)
+
+    return Update(DenseAdamW(trained, weight_decay=weight_decay), finish)
+
+
+def _whole(weights: Mapping[str, nn.Parameter]) -> dict[str, Entries]:
+    return {name: Entries(tuple(weight.shape)) for name, weight in weights.items()}
