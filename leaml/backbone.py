@@ -80,7 +80,7 @@ class Backbone:
     def checkpoint_activations(self) -> None:
         """Compute the decoder's activations again in the backward pass, instead of keeping them."""
         self.decoder.train()  # transformers recomputes in training mode only
-        self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        self.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
 
     @cached_property
     def vision_hash(self) -> str:

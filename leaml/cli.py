@@ -16,6 +16,7 @@ from tqdm import tqdm
 from leaml.config import (
     GENERATOR_STAGES,
     MODEL_STAGES,
+    UPDATES,
     FinetuneConfig,
     GeneratorConfig,
     RunConfig,
@@ -89,8 +90,13 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     command.add_argument("--model", help="name or path of the pretrained model [the bundled one]")
     command.add_argument("--steps", type=int, help="training steps of the generator or of the model")
     command.add_argument("--row-budget", type=_row_budget, help="K entries a row, a share such as 0.1, or `all`")
+    command.add_argument("--update", choices=UPDATES, help="what fine-tuning moves [by the method]")
     command.add_argument("--detach", action="store_true", help="start it and return at once")
     command.set_defaults(command=_run)
+    command = commands.add_parser("merge", help="write a trained model as an ordinary Hugging Face directory")
+    command.add_argument("run", help="its name, such as r0001; a generator's run gives the generator")
+    command.add_argument("folder", type=Path)
+    command.set_defaults(command=_merge)
     command = commands.add_parser("runs", help="list background runs; show, cancel or resume one")
     command.add_argument("action", nargs="?", choices=("list", "show", "cancel", "resume"), default="list")
     command.add_argument("run", nargs="?", help="its name, such as r0001")
@@ -154,9 +160,11 @@ def _run_config(arguments: argparse.Namespace, store: Store) -> RunConfig:
     """Return the settings that the arguments of `run` ask for."""
     if arguments.stage in MODEL_STAGES:
         model = FinetuneConfig(arguments.method)
-        model = replace(model, model=arguments.model or model.model)
+        model = replace(model, model=arguments.model or model.model, update=arguments.update)
         if arguments.steps is not None:
             model = replace(model, train=replace(model.train, steps=arguments.steps))
+        if arguments.row_budget not in (None, "all"):
+            model = replace(model, selection=SelectionConfig(arguments.row_budget))
         return model_run(model, until=arguments.stage)
     generator = GeneratorConfig(round=store.round())
     generator = replace(generator, model=arguments.model or generator.model)
@@ -166,6 +174,17 @@ def _run_config(arguments: argparse.Namespace, store: Store) -> RunConfig:
         selection = None if arguments.row_budget == "all" else SelectionConfig(arguments.row_budget)
         generator = replace(generator, selection=selection)
     return generator_run(generator, until=arguments.stage)
+
+
+def _merge(arguments: argparse.Namespace) -> None:
+    output = Jobs(arguments.workspace / "runs").run(RunId(arguments.run)).path / "output"
+    trained = [path for name in ("model", "generator") if (path := output / f"{name}.safetensors").exists()]
+    if not trained:
+        raise ConfigError(f"{arguments.run} has no trained model. Choose a run that ended well: `leaml runs`.")
+    from leaml.backbone import merge  # torch is loaded only where it is needed
+
+    merge(trained[0], arguments.folder)
+    print(f"An ordinary model is in {arguments.folder}.")
 
 
 def _runs(arguments: argparse.Namespace) -> None:

@@ -42,6 +42,8 @@ def test_from_import_to_export(project, tmp_path, capsys):  # noqa: F811
         (("runs", "cancel"), "Say which run to cancel"),
         (("runs", "show", "r0009"), "There is no run 'r0009'"),
         (("run", "generator", "--steps", "0"), "steps is 0"),
+        (("run", "finetune", "--method", "lora", "--update", "full"), "update is 'full', but must be lora"),
+        (("merge", "r0009", "model"), "There is no run 'r0009'"),
         (("loop", "--keep", "/tmp"), "/tmp exists already"),
     ],
 )

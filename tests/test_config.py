@@ -33,6 +33,13 @@ def test_unknown_settings_are_refused():
         (lambda: TrainConfig(steps=5, learning_rate=-1.0), "learning_rate is -1.0"),
         (lambda: SelectionConfig(row_budget=1.5), "row_budget is 1.5"),
         (lambda: SelectionConfig(row_budget=0), "row_budget is 0"),
+        (lambda: SelectionConfig(rule="magnitude"), "rule is 'magnitude', but must be one of mean_gradient"),  # type: ignore[arg-type]
+        (lambda: SelectionConfig(score_memory_mb=0), "score_memory_mb is 0"),
+        (
+            lambda: TrainConfig(steps=5, warmup_steps=1, batch_size=4, accumulation=5),
+            "accumulation is 5, but must be 1 to 4",
+        ),
+        (lambda: FinetuneConfig("full_finetune", update="lora"), "update is 'lora', but must be full"),
         (lambda: FinetuneConfig("magic"), "method is 'magic'"),  # type: ignore[arg-type]
         (lambda: generator_run(GeneratorConfig(), until="evaluate"), "stage is 'evaluate'"),
         (lambda: RunConfig(stages=("sample",), generator=GeneratorConfig()), "a leading part of captions"),

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from leaml.backbone import load, load_adapted
+from leaml.cli import main
 from leaml.config import (
     BUNDLED_MODEL,
     FinetuneConfig,
@@ -135,8 +136,13 @@ def test_a_model_is_made_by_other_updates_too(store, jobs, update):
     review_with_policy(store, "reference")
     made = finish(store, jobs, model_run(config))
     assert len(store.predictions(made.id)) == 3
-    about = Delta.load(made.path / "output/model.safetensors").about
+    trained = made.path / "output/model.safetensors"
+    about = Delta.load(trained).about
     assert (about["moves"], about["method"]) == (update, "leaml_reviewed") and about["trained_entries"] > 0
+    folder = store.workspace / "merged"
+    assert main(["--workspace", str(store.workspace), "merge", made.id, str(folder)]) == 0
+    merged, adapted = load(str(folder)), load_adapted(trained)
+    assert all(value.equal(adapted.model.state_dict()[name]) for name, value in merged.model.state_dict().items())
 
 
 def test_a_whole_round_by_hand(store, jobs):

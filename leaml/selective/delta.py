@@ -142,12 +142,15 @@ class ResidentModel:
 
         Args:
             delta: Whose values are written, exact to the bit.
-            directory: Replaced if it exists.
+            directory: New, empty, or an earlier model's, which is replaced.
             *processors: Tokenizers or processors to be saved beside the weights.
 
         Raises:
-            ModelError: If the delta belongs to another base model, or the disk does not take it.
+            ModelError: If the delta belongs to another base model, the directory holds something else, or the disk
+                does not take it.
         """
+        if directory.is_dir() and any(directory.iterdir()) and not (directory / "config.json").exists():
+            raise ModelError(f"{directory} holds files that are not a model's. Name a new folder.")
         self.apply(delta)
         aside = directory.with_name(f".{directory.name}.partial")
         shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,53 @@
+"""Two processes, each on its half of the batches, exchange the compact gradient only."""
+
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing
+
+from leaml.selective import SelectedAdamW, linear_weights
+from tests.selective.tiny import loss, random_entries, tiny_llama, tokens
+
+STEPS = 3
+
+
+def train_share(rank: int, folder: str) -> None:
+    """Train on this process's half of each batch; save the model, and how much was exchanged."""
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    exchanged = []
+    all_reduce = dist.all_reduce
+
+    def counted(tensor, **options):
+        exchanged.append(tensor.numel())
+        all_reduce(tensor, **options)
+
+    dist.all_reduce = counted
+    model = tiny_llama()
+    _, entries = random_entries(model, 0.1)
+    optimizer = SelectedAdamW(linear_weights(model).weights, entries, processes=dist.group.WORLD)
+    for step in range(STEPS):
+        loss(model, tokens(step)[2 * rank : 2 * rank + 2]).backward()
+        optimizer.clip(0.5)
+        optimizer.step(1e-2)
+    assert exchanged == [optimizer.selected] * STEPS
+    torch.save(model.state_dict(), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_train_like_one(tmp_path: Path):
+    torch.multiprocessing.spawn(train_share, (str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert all(first[name].equal(second[name]) for name in first)
+    alone = tiny_llama()
+    _, entries = random_entries(alone, 0.1)
+    optimizer = SelectedAdamW(linear_weights(alone).weights, entries)
+    for step in range(STEPS):
+        loss(alone, tokens(step)).backward()
+        optimizer.clip(0.5)
+        optimizer.step(1e-2)
+    for name, value in alone.state_dict().items():
+        torch.testing.assert_close(first[name], value, rtol=1e-4, atol=1e-5, msg=name)
