@@ -125,8 +125,12 @@ class ResidentModel:
                 "trained from."
             )
         self.restore()
-        self._originals = self.capture(delta.entries)
-        self._write(delta)
+        own = {name: entries.to(self._parameters[name].device) for name, entries in delta.entries.items()}
+        before = {
+            name: own[name].exchange_(weight := self._parameters[name], delta.values[name].to(weight.device))
+            for name in own
+        }
+        self._originals = Delta(own, before, self.base_hash, self._dtype)
         self._active = delta
 
     def restore(self) -> None:
@@ -165,7 +169,6 @@ class ResidentModel:
         finally:
             self.restore()
 
-    @torch.no_grad()
     def _write(self, delta: Delta) -> None:
         for name, entries in delta.entries.items():
             weight = self._parameters[name]

@@ -20,8 +20,9 @@ Layout = Literal["dense", "bitmask", "columns"]
 
 BITMASK_FROM = 1 / 16
 """Density above which a bit a weight is smaller than 16 bits an entry."""
-CHUNK_CPU, CHUNK_ACCELERATOR = 2**19, 2**26
-"""Entries read or written at once: their 64-bit places are made for the moment only, and should stay in the cache."""
+CHUNK_CPU, CHUNK_ACCELERATOR = 2**18, 2**26
+"""Weights whose entries are read or written at once. Their 64-bit places are made for the moment only; on a CPU they
+and the weights should stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +63,21 @@ class Entries:
         """Return the same entries with their places on another device."""
         return Entries(self.shape, None if self.columns is None else self.columns.to(device))
 
-    def gather(self, weight: Tensor) -> Tensor:
+    @torch.no_grad()
+    def gather(self, weight: Tensor, out: Tensor | None = None) -> Tensor:
         """Return a copy of the chosen values, flat: row by row, columns ascending.
 
         Args:
             weight: Of `shape`, any dtype, on the device of the places.
+            out: Where to write them, if not into a new tensor; flat, of the weight's dtype.
         """
+        values = weight.new_empty(self.count) if out is None else out
         if self.columns is None:
-            return weight.reshape(-1).clone()
-        values = weight.new_empty(self.columns.shape)
+            return values.copy_(weight.reshape(-1))
+        rectangle = values.view(self.columns.shape)
         for rows in self._chunks(self.columns):
-            torch.gather(weight[rows], 1, self.columns[rows].long(), out=values[rows])
-        return values.view(-1)
+            torch.gather(weight[rows], 1, self.columns[rows].long(), out=rectangle[rows])
+        return values
 
     @torch.no_grad()
     def scatter_(self, weight: Tensor, values: Tensor) -> None:
@@ -89,6 +93,20 @@ class Entries:
         rectangle = values.view(self.columns.shape)
         for rows in self._chunks(self.columns):
             weight[rows].scatter_(1, self.columns[rows].long(), rectangle[rows].to(weight.dtype))
+
+    @torch.no_grad()
+    def exchange_(self, weight: Tensor, values: Tensor) -> Tensor:
+        """Write the chosen entries like `scatter_`, and return what was there, like `gather`; memory is read once."""
+        if self.columns is None:
+            before = self.gather(weight)
+            self.scatter_(weight, values)
+            return before
+        before, rectangle = weight.new_empty(self.columns.shape), values.view(self.columns.shape)
+        for rows in self._chunks(self.columns):
+            places = self.columns[rows].long()
+            torch.gather(weight[rows], 1, places, out=before[rows])
+            weight[rows].scatter_(1, places, rectangle[rows].to(weight.dtype))
+        return before.view(-1)
 
     def mask(self) -> Tensor:
         """Return the chosen entries as a boolean tensor of the weight's shape."""
@@ -126,9 +144,8 @@ class Entries:
             raise ModelError(f"The columns of a weight of shape {shape} are damaged. Make the file again.")
         return cls(shape, columns.to(column_dtype(shape[1])))
 
-    @staticmethod
-    def _chunks(columns: Tensor) -> Iterator[slice]:
-        step = max(1, (CHUNK_CPU if columns.device.type == "cpu" else CHUNK_ACCELERATOR) // columns.shape[1])
+    def _chunks(self, columns: Tensor) -> Iterator[slice]:
+        step = max(1, (CHUNK_CPU if columns.device.type == "cpu" else CHUNK_ACCELERATOR) // self.shape[1])
         return (slice(start, start + step) for start in range(0, len(columns), step))
 
 

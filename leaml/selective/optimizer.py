@@ -64,6 +64,7 @@ class SelectedAdamW:
         values = [self._entries[name].gather(weight.detach()).float() for name, weight in self._weights.items()]
         self._master = nn.Parameter(torch.cat(values))
         self._gradient = torch.zeros_like(self._master)
+        self._gathered: set[str] = set()
         self._adam = torch.optim.AdamW([self._master], weight_decay=weight_decay, fused=True)
         self._processes = processes
         self._averaged = processes is None
@@ -86,7 +87,7 @@ class SelectedAdamW:
 
     def clip(self, max_norm: float) -> float:
         """Scale the gathered gradient to at most this L2 norm; return the norm before."""
-        self._average()
+        self._complete()
         norm = float(self._gradient.norm())
         if norm > max_norm:
             self._gradient.mul_(max_norm / norm)
@@ -97,12 +98,12 @@ class SelectedAdamW:
         return [name for name, span in self._spans.items() if not bool(self._gradient[span].isfinite().all())]
 
     def step(self, learning_rate: float) -> None:
-        """Update the selected entries from the gathered gradient, which is then zero again."""
-        self._average()
+        """Update the selected entries from the gathered gradient, and forget it."""
+        self._complete()
         self._adam.param_groups[0]["lr"] = learning_rate
         self._master.grad = self._gradient
         self._adam.step()
-        self._gradient.zero_()
+        self._gathered.clear()
         self._averaged = self._processes is None
         self._scatter()
 
@@ -137,14 +138,24 @@ class SelectedAdamW:
         entries, buffer = self._entries[name], self._gradient[self._spans[name]]
 
         def collect(weight: Tensor) -> None:
-            assert weight.grad is not None
-            buffer.add_(entries.gather(weight.grad))
-            weight.grad = None  # at most one layer's dense gradient is alive
+            gradient, weight.grad = weight.grad, None  # at most one layer's dense gradient is alive
+            assert gradient is not None
+            if name in self._gathered:
+                buffer.add_(entries.gather(gradient))
+            elif gradient.dtype == buffer.dtype:
+                entries.gather(gradient, out=buffer)
+            else:
+                buffer.copy_(entries.gather(gradient))
+            self._gathered.add(name)
 
         return collect
 
-    def _average(self) -> None:
-        """Average the gradient over all processes, once a step; each of them then makes the same update."""
+    def _complete(self) -> None:
+        """Make the gathered gradient that of this step on all processes: zero where a weight took no part, averaged."""
+        if len(self._gathered) < len(self._spans):
+            for name in self._spans.keys() - self._gathered:
+                self._gradient[self._spans[name]].zero_()
+            self._gathered.update(self._spans)
         if not self._averaged:
             dist.all_reduce(self._gradient, group=self._processes)
             self._gradient.div_(dist.get_world_size(self._processes))

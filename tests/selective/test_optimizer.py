@@ -154,6 +154,17 @@ def test_parts_of_a_batch_add_up_to_the_whole_batch():
         torch.testing.assert_close(mine, parts.state_dict()[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
+def test_a_weight_that_takes_no_part_in_a_step_has_no_gradient_left_from_the_last_one():
+    first, second = nn.Parameter(torch.ones(1, 2)), nn.Parameter(torch.ones(1, 2))
+    both = {"first": Entries((1, 2)), "second": Entries((1, 2))}
+    optimizer = SelectedAdamW({"first": first, "second": second}, both)
+    (first.sum() + second.sum()).backward()
+    assert optimizer.clip(10.0) == pytest.approx(2.0)
+    optimizer.step(0.1)
+    first.sum().backward()
+    assert optimizer.clip(10.0) == pytest.approx(2**0.5)
+
+
 def test_clipping_measures_the_selected_entries_only():
     weight = nn.Parameter(torch.zeros(1, 4))
     entries = Entries((1, 4), torch.tensor([[1, 3]], dtype=torch.int16))

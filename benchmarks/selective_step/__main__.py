@@ -1,0 +1,95 @@
+"""`python -m benchmarks.selective_step --model tiny|135m --json FILE`: the table, and exit code 1 where a target is missed.
+
+All ratios come from one run: each round does one step of every method, in a new order, and a ratio is the median of
+the rounds' ratios. `--docs` writes the table and the figure into docs/. Figures are added to benchmarks/results.csv.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from statistics import median, quantiles
+
+import torch
+
+from benchmarks import record
+from benchmarks.selective_step import measure
+from benchmarks.selective_step.methods import METHODS
+from benchmarks.selective_step.models import SHAPES
+from benchmarks.selective_step.report import Result, check_targets, print_table, write_docs
+
+
+def main() -> int:
+    """Measure, print, record; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.selective_step", description=__doc__)
+    parser.add_argument("--model", choices=SHAPES, default="tiny")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--rounds", type=int, default=15, help="steps of each method [15]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the result")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance")
+    arguments = parser.parse_args()
+    result = run(arguments.model, arguments.device, arguments.rounds)
+    print_table(result)
+    targets = check_targets(result)
+    for target in targets:
+        print(f"{'met   ' if target.met else 'MISSED'}  {target.sentence}")
+    record.append(figures(result))
+    if arguments.json:
+        values = {**result.to_json(), "targets": [{"what": t.sentence, "met": t.met} for t in targets]}
+        arguments.json.write_text(json.dumps(values, indent=1) + "\n")
+    if arguments.docs:
+        write_docs(result, targets)
+    return 0 if all(target.met for target in targets) else 1
+
+
+def run(model: str, device: str, rounds: int) -> Result:
+    """Return all measurements of one model."""
+    shape = SHAPES[model]
+    memory = {name: measure.peak_memory(model, device, name) for name in METHODS}
+    methods = measure.make_methods(shape, device)
+    times = measure.time_steps(methods, shape, device, rounds)
+    scored, trained = measure.time_scoring(shape, device, max(3, rounds // 3))
+    swaps, loads, exact = measure.time_swaps(shape, device, rounds)
+    return Result(
+        model=model,
+        device=device,
+        machine=record.machine(),
+        versions=record.versions(),
+        times=times,
+        trained={name: method.trained for name, method in methods.items()},
+        state_bytes={name: method.state_bytes() for name, method in methods.items()},
+        file_bytes=measure.file_sizes(methods),
+        memory_bytes=memory,
+        gradients_alive={name: method.alive for name, method in methods.items()},
+        scoring=scored,
+        epoch=trained,
+        swap=swaps,
+        load=loads,
+        swap_exact=exact,
+        traffic=measure.time_traffic(shape, device, rounds),
+    )
+
+
+def figures(result: Result) -> list[record.Figure]:
+    """Return the lines of the log."""
+    what = f"selective_step {result.model} {result.device}"
+    rows = [_figure(what, name, "step", "s", values) for name, values in result.times.items()]
+    for metric, unit, values in (
+        ("trained", "entries", result.trained),
+        ("optimizer", "bytes", result.state_bytes),
+        ("file", "bytes", result.file_bytes),
+        ("peak memory beyond the model", "bytes", result.memory_bytes),
+        ("dense gradients alive", "tensors", result.gradients_alive),
+    ):
+        rows += [_figure(what, name, metric, unit, [float(value)]) for name, value in values.items()]
+    rows += [_figure(what, "25%", metric, "s", values) for metric, values in result.once().items()]
+    return rows
+
+
+def _figure(benchmark: str, subject: str, metric: str, unit: str, values: list[float]) -> record.Figure:
+    fifths = quantiles(values, n=5, method="inclusive") if len(values) > 1 else values * 4
+    return record.Figure(benchmark, subject, metric, unit, fifths[0], median(values), fifths[3], len(values))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

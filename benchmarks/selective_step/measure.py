@@ -1,0 +1,195 @@
+"""The measurements: interleaved in one process, except for peak memory, which needs a process of its own."""
+
+import gc
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from benchmarks.selective_step.methods import CLIP_NORM, METHODS, RATE, Method, build_method, warm_up
+from benchmarks.selective_step.models import SHAPES, Shape, batch, build, loss
+from leaml.selective import Delta, Entries, ResidentModel, linear_weights, score_weights, select, select_rows
+from leaml.training import DenseAdamW
+
+LABELLED_BATCHES = 4
+STATUS, CLEAR_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def seconds(do: Callable[[], Any], device: str) -> float:
+    """Return how long a call takes, the accelerator's work included."""
+    _wait(device)
+    began = time.perf_counter()
+    do()
+    _wait(device)
+    return time.perf_counter() - began
+
+
+def time_steps(methods: Mapping[str, Method], shape: Shape, device: str, rounds: int) -> dict[str, list[float]]:
+    """Return each method's step times `[rounds]` in seconds: every round does one step of each, in a new order."""
+    order, times = list(methods), {name: [0.0] * rounds for name in methods}
+    shuffle = random.Random(0)
+    for number in range(rounds):
+        shuffle.shuffle(order)
+        ids = batch(shape, 10 + number, device)
+        for name in order:
+            times[name][number] = seconds(lambda step=methods[name].step: step(ids), device)
+    return times
+
+
+def time_scoring(shape: Shape, device: str, rounds: int) -> tuple[list[float], list[float]]:
+    """Return the seconds of scoring and selecting on the labelled data, and of training on it once, per round."""
+    model = build(shape, device, torch.float32)
+    weights = linear_weights(model, within=model.get_decoder()).weights
+    data = [(batch(shape, seed, device), shape.batch) for seed in range(LABELLED_BATCHES)]
+
+    def score() -> None:
+        select(score_weights(weights, lambda: data, lambda ids: loss(model, ids)), 0.25)
+
+    def epoch() -> None:
+        for ids, _ in data:
+            loss(model, ids).backward()
+            optimizer.clip(CLIP_NORM)
+            optimizer.step(RATE)
+
+    scored, trained = [], []
+    for number in range(rounds + 1):
+        first = seconds(score, device)
+        optimizer = DenseAdamW(dict(weights))
+        loss(model, data[0][0]).backward()
+        optimizer.step(RATE)  # the moments are made here, outside the measured epoch
+        second = seconds(epoch, device)
+        optimizer.close()
+        if number:  # the first round warms up
+            scored.append(first)
+            trained.append(second)
+    return scored, trained
+
+
+def time_swaps(shape: Shape, device: str, rounds: int) -> tuple[list[float], list[float], bool]:
+    """Return the seconds of a swap between two deltas of 25% and of loading a merged model, and if swaps were exact."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = build(shape, device, torch.float32)
+        resident = ResidentModel(model)
+        deltas = [_altered(resident, seed) for seed in (0, 1)]
+        expected = []
+        for delta in deltas:
+            resident.apply(delta)
+            expected.append({name: value.clone() for name, value in model.state_dict().items()})
+        resident.merge(deltas[0], Path(folder) / "merged")
+        swaps, loads, exact = [], [], True
+        for number in range(rounds + 1):
+            wanted = deltas[number % 2]
+            swap = seconds(lambda wanted=wanted: resident.apply(wanted), device)
+            state = model.state_dict()
+            exact &= all(value.equal(state[name]) for name, value in expected[number % 2].items())
+            load = seconds(lambda: AutoModelForCausalLM.from_pretrained(Path(folder) / "merged").to(device), device)
+            if number:
+                swaps.append(swap)
+                loads.append(load)
+        return swaps, loads, exact
+
+
+def time_traffic(shape: Shape, device: str, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of gathering and scattering half of the largest weight, and of the copies that bound them.
+
+    The bound of a gather reads the whole weight once and writes the values; torch's own copy of as many bytes is the
+    floor. So is that of a scatter, which reads the values and writes the weight.
+    """
+    rows, columns = shape.feed_forward, shape.hidden
+    weight = torch.randn(rows, columns, device=device)
+    entries = select_rows(torch.rand(rows, columns), 0.5).to(weight.device)
+    values, target = entries.gather(weight), torch.empty_like(weight)
+    floor = torch.empty(3 * weight.numel() // 4, device=device)  # reading 3/4 and writing 3/4: as many bytes in all
+    jobs: dict[str, Callable[[], Any]] = {
+        "gather": lambda: entries.gather(weight),
+        "scatter": lambda: entries.scatter_(target, values),
+        "copy of as many bytes": lambda: floor.clone(),
+    }
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(20 * rounds):
+        for name, job in jobs.items():
+            times[name].append(seconds(job, device))
+    return times
+
+
+def file_sizes(methods: Mapping[str, Method]) -> dict[str, int]:
+    """Return the bytes that each method's change takes on disk."""
+    sizes = {}
+    for name, method in methods.items():
+        with tempfile.TemporaryDirectory() as folder:
+            method.save(Path(folder))
+            sizes[name] = sum(file.stat().st_size for file in Path(folder).rglob("*.safetensors"))
+    return sizes
+
+
+def peak_memory(model: str, device: str, name: str) -> int:
+    """Return the most bytes that three steps of a method need beyond the model itself, from a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.selective_step.measure", model, device, name]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return int(json.loads(printed.splitlines()[-1])["bytes"])
+
+
+def _measure_memory(shape: Shape, device: str, name: str) -> int:
+    model = build(shape, device, torch.float32)
+    with torch.no_grad():
+        loss(model, batch(shape, 0, device))  # libraries allocate their own workspaces in the first pass
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+    else:
+        if CLEAR_PEAK.exists():
+            CLEAR_PEAK.write_text("5")
+        before = _resident("VmRSS")
+    method = build_method(name, model)
+    for seed in range(3):
+        method.step(batch(shape, seed, device))
+    return (torch.cuda.max_memory_allocated() if device == "cuda" else _resident("VmHWM")) - before
+
+
+def _resident(field: str) -> int:
+    """Return this process's resident bytes: now (`VmRSS`) or at their peak (`VmHWM`)."""
+    if not STATUS.exists():  # not Linux: the peak of the whole process is all there is
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def _altered(resident: ResidentModel, seed: int) -> Delta:
+    """Return a delta of a quarter of each linear weight, with random values."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = linear_weights(resident.model).weights
+    entries: dict[str, Entries] = {}
+    values = {}
+    for name, weight in weights.items():
+        entries[name] = select_rows(torch.rand(weight.shape, generator=generator), 0.25).to(weight.device)
+        values[name] = torch.randn(entries[name].count, generator=generator).to(weight.device)
+    return Delta(entries, values, resident.base_hash, "float32")
+
+
+def make_methods(shape: Shape, device: str, names: Sequence[str] = METHODS) -> dict[str, Method]:
+    """Return every method with a model of its own, warmed up."""
+    methods = {}
+    for name in names:
+        methods[name] = build_method(name, build(shape, device, torch.float32))
+        warm_up(methods[name], shape, device)
+    return methods
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    size, where, which = sys.argv[1:]
+    print(json.dumps({"bytes": _measure_memory(SHAPES[size], where, which)}))

@@ -1,0 +1,61 @@
+"""Decoders with random weights: the cost of a step does not depend on what they know."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaForCausalLM
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A decoder's shape, and the batch that it is trained with: `[batch, length]` tokens."""
+
+    hidden: int
+    feed_forward: int
+    layers: int
+    heads: int
+    key_value_heads: int
+    vocabulary: int
+    batch: int
+    length: int
+
+
+SHAPES = {
+    "tiny": Shape(256, 768, 6, 4, 4, 4096, batch=16, length=128),  # the bundled model's decoder
+    "135m": Shape(576, 1536, 30, 9, 3, 49152, batch=4, length=128),  # SmolLM2-135M
+    "0.5b": Shape(896, 4864, 24, 14, 2, 151936, batch=16, length=512),  # Qwen2-0.5B
+    "1.5b": Shape(1536, 8960, 28, 12, 2, 151936, batch=16, length=512),  # Qwen2-1.5B, the decoder of Qwen2-VL-2B
+}
+
+
+def build(shape: Shape, device: str, dtype: torch.dtype) -> LlamaForCausalLM:
+    """Return a frozen decoder of this shape; the same weights at each call."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.feed_forward,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=0,
+    )
+    with torch.device(device):
+        return LlamaForCausalLM(config).to(dtype).eval().requires_grad_(False)
+
+
+def batch(shape: Shape, seed: int, device: str) -> Tensor:
+    """Return random token ids `[batch, length]` int64."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(1, shape.vocabulary, (shape.batch, shape.length), generator=generator).to(device)
+
+
+def loss(model: LlamaForCausalLM, ids: Tensor) -> Tensor:
+    """Return the mean next-token loss under bfloat16 autocast, as training computes it."""
+    with torch.autocast(ids.device.type, torch.bfloat16):
+        logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
+        return functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
