@@ -6,6 +6,7 @@ yet: several images a prompt, video, and families whose positions depend on the 
 
 import hashlib
 import json
+import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -97,6 +98,20 @@ class Backbone:
         trained = {value.data_ptr() for value in self.decoder.state_dict().values()}
         trained.add(self.model.get_output_embeddings().weight.data_ptr())
         return {name: value for name, value in self.model.state_dict().items() if value.data_ptr() not in trained}
+
+    def compile_blocks(self) -> None:
+        """Compile each block of the decoder for itself.
+
+        The whole model as one graph would keep every dense gradient alive until its backward pass ends.
+
+        Raises:
+            ModelError: If a CPU is to be compiled for and there is no C++ compiler.
+        """
+        if self.device.type == "cpu" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
+            raise ModelError("compile_blocks needs a C++ compiler on a CPU, and none is installed. Leave it off.")
+        lists = [module for module in self.decoder.modules() if isinstance(module, nn.ModuleList)]
+        for block in max(lists, key=lambda blocks: sum(p.numel() for p in blocks.parameters())):
+            block.compile(dynamic=True)
 
     @torch.no_grad()
     def image_features(self, pictures: list[Any]) -> Tensor:

@@ -73,6 +73,7 @@ class TrainConfig(JsonConfig):
         seed: Of the data order and of everything random in training.
         accumulation: Parts that a batch is computed in, one after the other: less memory, the same update.
         checkpoint_activations: Compute activations again in the backward pass: less memory, about a third more time.
+        compile_blocks: Compile each block of the decoder: faster steps after a slow first one, for long trainings.
     """
 
     steps: int
@@ -85,6 +86,7 @@ class TrainConfig(JsonConfig):
     seed: int = 0
     accumulation: int = 1
     checkpoint_activations: bool = False
+    compile_blocks: bool = False
 
     def __post_init__(self) -> None:
         """Check each value."""

@@ -6,6 +6,7 @@ on from its checkpoint; a finished stage is not run again (the worker sees to th
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
@@ -329,6 +330,9 @@ def _train(
 ) -> dict[str, float]:
     if config.checkpoint_activations:
         backbone.checkpoint_activations()
+    if config.compile_blocks:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(context.cache / "compiled"))
+        backbone.compile_blocks()
     return train(
         stage,
         update.optimizer,

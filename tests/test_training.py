@@ -92,16 +92,18 @@ def test_only_selected_entries_of_decoder_linears_move(backbone, features, tmp_p
     assert moved > 0.9 * sum(own.count for own in entries.values())
 
 
-@pytest.mark.parametrize("change", [{"accumulation": 3}, {"checkpoint_activations": True}])
-def test_less_memory_gives_the_same_training(backbone, features, tmp_path, change):
+@pytest.mark.parametrize("change", [{"accumulation": 3}, {"checkpoint_activations": True}, {"compile_blocks": True}])
+def test_other_ways_to_compute_give_the_same_training(backbone, features, tmp_path, change):
     plain, thrifty = Listener(), Listener()
     run(backbone, features, SelectedAdamW(*selected(backbone, features)), tmp_path / "plain", plain)
     other = load(BUNDLED_MODEL, device="cpu")
     config = replace(CONFIG, **change)
     if config.checkpoint_activations:
         other.checkpoint_activations()
+    if config.compile_blocks:
+        other.compile_blocks()
     run(other, features, SelectedAdamW(*selected(other, features)), tmp_path / "thrifty", thrifty, config)
-    assert thrifty.losses == pytest.approx(plain.losses, rel=2e-3)
+    assert thrifty.losses == pytest.approx(plain.losses, rel=6e-3)  # bfloat16 rounds in other places
 
 
 def test_training_lowers_the_loss(backbone, features, tmp_path):
