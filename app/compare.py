@@ -12,7 +12,7 @@ import gradio as gr
 import plotly.graph_objects as go
 
 from app import text
-from app.comparison import OURS, AskView, ask_screen, table_card
+from app.comparison import OURS, SIDES, AskView, ask_screen, table_card
 from app.figures import interval_figure
 from app.label import picture
 from app.screen import Screen, on_act, panel, require_text, typed_options
@@ -29,17 +29,23 @@ RIVALS: tuple[Method, ...] = ("full_finetune", "lora", "zero_shot")
 
 @dataclass(frozen=True)
 class Place:
-    """Where one browser tab is: image, question, the two models, and what they answered."""
+    """Where one browser tab is: image, question, the two models, and what they answered.
+
+    `off` holds the places of those sides that answer without what they learnt; `touched` says that a person did
+    something here, whose models then stay.
+    """
 
     images: Split = "test"
     index: int = 0
     question: str = ""
     own: tuple[str, str] = ("", "")
     sides: tuple[str, str] = ("", "")
+    off: frozenset[int] = frozenset()
     answers: tuple[Answer, ...] = ()
     pending: bool = False
     asked_before: bool = False
     trouble: str = ""
+    touched: bool = False
     serial: int = 0
 
 
@@ -77,13 +83,22 @@ def arrive(services: Services, now: Place) -> Place:
     best, latest = known[-1], services.latest_models()
     # The strongest simple alternative is the fair opponent to begin with.
     rival = str(latest["full_finetune"].run_id) if "full_finetune" in latest else BASE
-    left = now.sides[0] if now.sides[0] in known else rival
-    right = now.sides[1] if now.sides[1] in known else best
+    kept = now.sides if now.touched else ("", "")
+    left = kept[0] if kept[0] in known else rival if rival != best else BASE
+    right = kept[1] if kept[1] in known else best
     project = services.store.project()
     types = [kind.id for kind in (project.question_types if project else ())]
     question = now.question if now.question in [*types, "own"] else (types[0] if types else "own")
     images: Split = now.images if services.store.images(now.images) else "pool"
-    return replace(now, sides=(left, right), question=question, images=images, pending=False)
+    now = replace(now, question=question, images=images, pending=False)
+    return now if now.sides == (left, right) else with_sides(now, left, right)
+
+
+def with_sides(now: Place, left: str, right: str) -> Place:
+    """Return the place with these models, unasked; one that was not there before has its adapter on."""
+    sides = (left, right)
+    kept = frozenset(place for place in now.off if sides[place] == now.sides[place])
+    return replace(now, sides=sides, off=kept, answers=())
 
 
 def model_choices(services: Services) -> list[tuple[str, str]]:
@@ -111,6 +126,7 @@ def draw(services: Services, now: Place) -> str:
             position=text.of(now.index % len(images) + 1, len(images)),
             models=model_choices(services),
             sides=now.sides,
+            adapters=(adapter_on(now, 0), adapter_on(now, 1)),
             types=project.question_types,
             question=now.question,
             asked=question,
@@ -123,6 +139,11 @@ def draw(services: Services, now: Place) -> str:
             trouble=now.trouble,
         )
     )
+
+
+def adapter_on(now: Place, side: int) -> bool | None:
+    """Return whether a side answers with what it learnt; None for the base model."""
+    return None if now.sides[side] == BASE else side not in now.off
 
 
 def decide(services: Services, now: Place, data: dict[str, Any]) -> Place:
@@ -143,17 +164,19 @@ def decide(services: Services, now: Place, data: dict[str, Any]) -> Place:
     own = (str(data.get("own_question", now.own[0])), str(data.get("own_options", now.own[1])))
     if act == "ask" and question == "own":
         require_text(own[0], text.NEED_QUESTION)
+    now = with_sides(now, str(data.get("left", now.sides[0])), str(data.get("right", now.sides[1])))
+    if act == "adapter":
+        now = replace(now, off=now.off ^ {SIDES.index(data["side"])})
     now = replace(
         now,
         images=images,
         index=index,
         question=question,
         own=own,
-        sides=(str(data.get("left", now.sides[0])), str(data.get("right", now.sides[1]))),
-        answers=(),
         trouble="",
         asked_before=now.asked_before or act == "ask",
-        serial=now.serial + (act != "ask"),
+        touched=True,
+        serial=now.serial + (act not in ("ask", "adapter")),
     )
     return replace(now, pending=now.asked_before and (question != "own" or bool(own[0].strip())))
 
@@ -163,7 +186,7 @@ def answered(services: Services, now: Place) -> Place:
     images = services.store.images(now.images)
     question, options = _question(services, now)
     try:
-        answers = services.ask(list(now.sides), images[now.index % len(images)], question, options, off=frozenset())
+        answers = services.ask(list(now.sides), images[now.index % len(images)], question, options, off=now.off)
     except LeamlError as error:
         return replace(now, pending=False, trouble=str(error))
     return replace(now, pending=False, answers=tuple(answers))

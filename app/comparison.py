@@ -11,6 +11,9 @@ from leaml.answering import Answer
 from leaml.records import Interval, QuestionType
 
 OURS: tuple[str, ...] = ("leaml", "leaml_reviewed")
+SIDES = ("left", "right")
+ADAPTER_KEYS = ("a", "d")
+"""Side by side under the left hand; R, for right, is the random image."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class AskView:
         position: Such as `3 of 72`.
         models: (value, name) of every model that can be asked.
         sides: The two chosen models' values.
+        adapters: Of each side, whether it uses what it learnt here; None for the base model, which learnt nothing.
         types: The project's question types.
         question: Chosen question type's id, or `own`.
         asked: The question in words.
@@ -41,6 +45,7 @@ class AskView:
     position: str
     models: Sequence[tuple[str, str]]
     sides: tuple[str, str]
+    adapters: tuple[bool | None, bool | None]
     types: Sequence[QuestionType]
     question: str
     asked: str
@@ -74,10 +79,7 @@ def ask_screen(view: AskView) -> str:
         )
     sides = "".join(
         select(label, name, view.models, side, change="models")
-        for label, name, side in (
-            (text.LEFT_MODEL, "left", view.sides[0]),
-            (text.RIGHT_MODEL, "right", view.sides[1]),
-        )
+        for label, name, side in zip((text.LEFT_MODEL, text.RIGHT_MODEL), SIDES, view.sides, strict=True)
     )
     told = note(view.trouble, kind="bad") if view.trouble else ""
     reference = f"{text.REFERENCE}: {view.reference}" if view.reference and view.answers else ""
@@ -141,22 +143,47 @@ def _cell(interval: Interval | None, best: float) -> str:
 
 
 def _answer(view: AskView, side: int) -> str:
+    """Return one model's card. It has every part before there is an answer, so that nothing moves when one comes."""
     names = dict(view.models)
-    title = eyebrow((text.LEFT_MODEL, text.RIGHT_MODEL)[side], names.get(view.sides[side], ""))
-    if side >= len(view.answers):
-        told = text.ASKING if view.pending else text.NOT_ASKED
-        return f'<div class="answer">{title}<p class="soft" style="margin-top:8px">{told}</p></div>'
-    answer = view.answers[side]
-    top = max(answer.option_probabilities, default=0.0)
+    answer = view.answers[side] if view.answers else None
+    if answer is None:
+        said = f'<p class="wait soft">{text.ASKING if view.pending else text.NOT_ASKED}</p>'
+    else:
+        said = f'<div class="ans">{escape(answer.text)}{" ✓" if answer.text == view.reference else ""}</div>'
+    shares = answer.option_probabilities if answer else ()
     probabilities = "".join(
-        f'<div class="{"on" if share == top else ""}"><span>{escape(option)}</span><em>{share:.2f}</em>'
-        f"{bar(share)}</div>"
-        for option, share in zip(view.options, answer.option_probabilities, strict=False)
+        _option(option, shares[place], best=shares[place] == max(shares)) if shares else _option(option)
+        for place, option in enumerate(view.options)
     )
-    mark = ""
-    if view.reference is not None:
-        mark = " ✓" if answer.text == view.reference else ""
     return (
-        f'<div class="answer">{title}<div class="ans">{escape(answer.text)}{mark}</div>'
-        f'<div class="probs">{probabilities}</div></div>'
+        f'<div class="answer" data-side="{SIDES[side]}">'
+        f"{eyebrow((text.LEFT_MODEL, text.RIGHT_MODEL)[side], names.get(view.sides[side], ''))}{_adapter(view, side)}"
+        f'{said}<div class="probs">{probabilities}</div>'
+        f'<p class="swap soft">{text.swapped(answer.swap_seconds) if answer else ""}</p></div>'
     )
+
+
+def _option(option: str, share: float | None = None, *, best: bool = False) -> str:
+    figure = "" if share is None else f"{share:.2f}"
+    kind = "on" if best else ""
+    return f'<div class="{kind}"><span>{escape(option)}</span><em>{figure}</em>{bar(share or 0.0)}</div>'
+
+
+def _adapter(view: AskView, side: int) -> str:
+    """Return the switch between the model with and without what it learnt; its room is kept where there is none."""
+    on = view.adapters[side]
+    if on is None:
+        return '<div class="adapter"></div>'
+    what = f"adapter-{SIDES[side]}"
+    switch = button(
+        text.ADAPTER,
+        kind="compact switch",
+        key=ADAPTER_KEYS[side],
+        id=what,
+        data_act="adapter",
+        data_side=SIDES[side],
+        aria_pressed=str(on).lower(),
+        aria_describedby=f"{what}-state",
+    )
+    state = text.ADAPTER_ON if on else text.ADAPTER_OFF
+    return f'<div class="adapter">{switch}<span class="soft" id="{what}-state">{state}</span></div>'

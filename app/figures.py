@@ -13,7 +13,7 @@ INK, SOFT, LINE, ACCENT, GREY = "#14212b", "#56656f", "#e1e7eb", "#0f766e", "#8b
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 COLOURS = {"question_loss": ACCENT, "answer_loss": ACCENT, "caption_loss": GREY}
 SMOOTHING = 0.85
-LOSS_HEIGHT_PX, MASK_HEIGHT_PX, ROW_HEIGHT_PX = 270, 230, 46
+LOSS_HEIGHT_PX, ROW_HEIGHT_PX = 230, 46
 
 
 @dataclass(frozen=True)
@@ -73,36 +73,6 @@ def running_mean(values: Sequence[float]) -> list[float]:
     return result
 
 
-def mask_figure(modules: Sequence[Mapping[str, Any]]) -> go.Figure:
-    """Return where the chosen weights lie: a cell for each weight, darker where they hold more of the importance."""
-    figure = _figure(MASK_HEIGHT_PX)
-    if not modules:
-        _say(figure, text.NO_MASK)
-        figure.update_xaxes(visible=False).update_yaxes(visible=False)
-        return figure
-    layers = sorted({int(row["layer"]) for row in modules})
-    names = list(dict.fromkeys(str(row["module"]) for row in modules))
-    cells = {(int(row["layer"]), str(row["module"])): row for row in modules}
-    grid = [[_value(cells, layer, name, "score_share") for layer in layers] for name in names]
-    shares = [[_value(cells, layer, name, "share") for layer in layers] for name in names]
-    figure.add_heatmap(
-        z=grid,
-        x=[f"layer {layer + 1}" for layer in layers],
-        y=[name.removesuffix("_proj") for name in names],
-        customdata=shares,
-        xgap=5,
-        ygap=5,
-        showscale=False,
-        zmin=0,
-        colorscale=[[0, "#eaf3f2"], [0.5, "#6fb3ab"], [1, "#0b5a54"]],
-        hovertemplate="%{y}, %{x}: %{customdata:.0%} of its weights may move;<br>"
-        "they hold %{z:.1%} of the model's importance<extra></extra>",
-    )
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    figure.update_xaxes(showgrid=False, side="bottom")
-    return figure
-
-
 def interval_figure(rows: Sequence[tuple[str, Interval, bool]]) -> go.Figure:
     """Return a dot with its interval for each model; rows are (name, interval, is one of ours)."""
     figure = _figure(70 + ROW_HEIGHT_PX * max(1, len(rows)))
@@ -126,11 +96,6 @@ def interval_figure(rows: Sequence[tuple[str, Interval, bool]]) -> go.Figure:
     figure.update_xaxes(title=text.CHANCE_X, title_font={"size": 13, "color": SOFT})
     figure.update_layout(margin={"l": 10, "r": 20, "t": 8, "b": 44})
     return figure
-
-
-def _value(cells: Mapping[tuple[int, str], Mapping[str, Any]], layer: int, name: str, key: str) -> float | None:
-    row = cells.get((layer, name))
-    return None if row is None else float(row[key])
 
 
 def _say(figure: go.Figure, sentence: str) -> None:

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import gradio as gr
 
-from app import compare, label, project, review, text, train
+from app import compare, label, project, review, terminal_text, text, train
 from app.errors import InputError, shown_to_people
 from app.screen import Screen, header_of, in_turn
 from app.services import Services
@@ -61,8 +61,8 @@ def launch(page: gr.Blocks, services: Services) -> None:
             head=f"<script>{(ASSETS / 'app.js').read_text()}</script>",
         )
     except OSError as error:
-        raise InputError(text.port_taken(settings.port)) from error
-    print(text.listening(address, str(settings.workspace)), flush=True)
+        raise InputError(terminal_text.port_taken(settings.port)) from error
+    print(terminal_text.listening(address, str(settings.workspace)), flush=True)
     page.block_thread()
 
 

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from app import text
-from app.view import bar, button, eyebrow, go_button, note, percent
+from app.view import bar, button, eyebrow, go_button, note
 from leaml.config import GENERATOR_STAGES
 from leaml.records import Interval, Method
 
@@ -135,12 +135,6 @@ def loss_line(run: RunView | None, last: Mapping[str, float]) -> str:
     )
     left = f"{text.LOSS} · {run.title}, {run.id}" if run else text.LOSS
     return f'<div class="screen"><div class="eyebrow"><span>{escape(left)}</span><span>{values}</span></div></div>'
-
-
-def mask_line(density: float | None) -> str:
-    """Return the line above the picture of the mask."""
-    left = text.MASK_TITLE + (f": {percent(density)}% of the weights" if density else "")
-    return f'<div class="screen">{eyebrow(left, text.MASK_AXES if density else "")}</div>'
 
 
 def _stage(stage: str, run: RunView | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import text
+from app import terminal_text
 from leaml.errors import ConfigError
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -46,12 +46,12 @@ class Settings:
             ConfigError: On a host that others could reach, or a number that cannot work.
         """
         if self.host not in LOCAL_HOSTS:
-            raise ConfigError(text.host_refused(self.host))
+            raise ConfigError(terminal_text.host_refused(self.host))
         for name, value in (("--generator-steps", self.generator_steps), ("--finetune-steps", self.finetune_steps)):
             if value is not None and value < 1:
-                raise ConfigError(text.too_few_steps(name, value))
+                raise ConfigError(terminal_text.too_few_steps(name, value))
         if not 0 < self.port < 65536:
-            raise ConfigError(text.bad_port(self.port))
+            raise ConfigError(terminal_text.bad_port(self.port))
 
 
 def parse_settings(argv: Sequence[str]) -> Settings:
@@ -61,7 +61,7 @@ def parse_settings(argv: Sequence[str]) -> Settings:
         ConfigError: On a value that cannot work. Unknown arguments end the program with the usage, code 2.
     """
     default = Settings()
-    parser = argparse.ArgumentParser(prog="python app.py", description=text.PURPOSE)
+    parser = argparse.ArgumentParser(prog="python app.py", description=terminal_text.PURPOSE)
     parser.add_argument("--workspace", type=Path, default=default.workspace, help="folder of the project [./workspace]")
     parser.add_argument("--host", default=default.host, help="address to listen on [127.0.0.1]")
     parser.add_argument("--port", type=int, default=default.port, help="[7860]")

@@ -1,45 +1,11 @@
-"""Every sentence a person reads in the app. No logic beyond putting numbers into sentences."""
+"""Every sentence a person reads on the page. No logic beyond putting numbers into sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from leaml.records import Method, RejectReason
 
 NAME = "LEAML Studio"
-PURPOSE = "Adapt a vision-language model to a specialist domain with very few expert labels."
 TABS = {"project": "Project", "label": "Label", "train": "Train", "review": "Review", "compare": "Compare"}
-
-# Starting
-
-
-def host_refused(host: str) -> str:
-    """Say why the app does not listen to the network."""
-    return (
-        f"--host {host} would open your images to the network, and there are no passwords yet. "
-        "Use --host 127.0.0.1, and reach it from another machine through an SSH tunnel."
-    )
-
-
-def too_few_steps(name: str, value: int) -> str:
-    """Say what a number of steps may be."""
-    return f"{name} is {value}, but must be at least 1."
-
-
-def bad_port(port: int) -> str:
-    """Say what a port may be."""
-    return f"--port is {port}, but must be 1 to 65535."
-
-
-def port_taken(port: int) -> str:
-    """Say that something else listens there."""
-    return (
-        f"Port {port} is in use. Stop what runs there, or choose another: --port {port + 1 if port < 65535 else 7861}."
-    )
-
-
-def listening(address: str, workspace: str) -> str:
-    """Say where the app is."""
-    return f"{NAME} is at {address} (workspace {workspace}). Stop it with Ctrl+C; training goes on."
-
 
 # Project
 
@@ -282,7 +248,9 @@ CLOSE_PAGE = "You can close this page: training goes on."
 LOSS = "Loss, lower is better"
 NO_LOSS = "The loss appears here as soon as training starts."
 MASK_TITLE = "Which neurons may move"
-MASK_AXES = "darker: holds more of the importance"
+MASK_KEY = "In each cell: the share that may move and, in bold, its share of the importance."
+MASK_LAYER = "layer"
+LARGEST_ROWS = "The neurons that matter most"
 NO_MASK = "After “Importance of neurons”, this shows where in the model the chosen weights lie."
 MODELS_TITLE = "Models to compare"
 MODELS_LEAD = "Each starts from the same base model and is tested on the same questions. They run one after another."
@@ -367,6 +335,35 @@ def accuracy(percent: float) -> str:
     return f"{percent:.0f}% right on the test"
 
 
+def share(part: float) -> str:
+    """Write a share in [0, 1] as percent with two digits that count, down to a ten-thousandth."""
+    percent = 100 * part
+    digits = sum(percent < limit for limit in (9.95, 0.995, 0.0995, 0.00995))
+    return f"{percent:.{digits}f}%"
+
+
+def may_move(density: float, held: float) -> str:
+    """Say how much of the model may move, and how much of the importance that is."""
+    return f"{MASK_TITLE}: {share(density)} of the weights, which hold {share(held)} of the importance"
+
+
+def neuron(layer: int, module: str, row: int) -> str:
+    """Name one output row of a weight; layer and row counted from 0."""
+    return f"{MASK_LAYER} {layer + 1} · {module} · row {row + 1}"
+
+
+def average_row(held: float) -> str:
+    """Say what the shares of the largest rows are to be compared with."""
+    return f"share of the importance; an average one holds {share(held)}"
+
+
+def frozen(reasons: Mapping[str, int]) -> str:
+    """Say what stays as it was, from the number of weights left out for each reason."""
+    kept = ["the part that looks at the image", "norms and biases"]
+    kept += [f"{count_of('weight', count)}: {reason}" for reason, count in reasons.items()]
+    return f"What stays frozen: {'; '.join(kept)}."
+
+
 # Compare
 
 LEFT_MODEL, RIGHT_MODEL = "Left", "Right"
@@ -379,6 +376,8 @@ QUESTION = "Question"
 OWN = "My own question…"
 NOT_ASKED = "Press “Ask both”."
 REFERENCE = "Reference answer"
+ADAPTER = "Adapter"
+ADAPTER_ON, ADAPTER_OFF = "on: with what it learnt here", "off: without what it learnt here"
 COMPARE_EMPTY_TITLE = "No models yet"
 COMPARE_EMPTY = "Fine-tune some on the Train screen. The base model can be tested at once."
 TABLE_TITLE = "Right answers in percent, by type of question"
@@ -387,6 +386,11 @@ METHOD_COLUMN, AVERAGE = "Model", "Average"
 FIGURE_TITLE = "Average with its 95% interval"
 ONE_MODEL = "Test a second model to see a difference."
 CHANCE_X = "right answers on the test, percent"
+
+
+def swapped(seconds: float) -> str:
+    """Say how long the resident model took to take other values; nothing where it had them already."""
+    return f"values swapped in {max(1, round(1000 * seconds))} ms" if seconds else ""
 
 
 def on_questions(questions: int, images: int) -> str:

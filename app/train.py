@@ -11,8 +11,9 @@ import gradio as gr
 import plotly.graph_objects as go
 
 from app import text
-from app.figures import loss_figure, loss_series, mask_figure
-from app.reports import MethodView, RunView, generator_card, loss_line, mask_line, methods_card, runs_card
+from app.figures import loss_figure, loss_series
+from app.mask import mask_picture
+from app.reports import MethodView, RunView, generator_card, loss_line, methods_card, runs_card
 from app.screen import Screen, header_of, in_turn, on_act, panel
 from app.services import Services, run_kind
 from leaml.errors import LeamlError
@@ -31,10 +32,9 @@ def build(services: Services, header: gr.HTML) -> Screen:
         with gr.Column(scale=8, min_width=400, elem_classes="card figures"):
             loss_head = gr.HTML(apply_default_css=False)
             loss = gr.Plot(show_label=False, elem_classes="plotbox", elem_id="loss-plot", container=False)
-            mask_head = gr.HTML(apply_default_css=False)
-            mask = gr.Plot(show_label=False, elem_classes="plotbox mask", elem_id="mask-plot", container=False)
+            mask = gr.HTML(apply_default_css=False, elem_id="mask-panel")
     models = panel("models-panel")
-    outputs = [seen, generator, loss_head, loss, mask_head, mask, models, header]
+    outputs = [seen, generator, loss_head, loss, mask, models, header]
 
     def redraw() -> tuple[Any, ...]:
         return draw(services, {})
@@ -84,20 +84,19 @@ def draw(services: Services, before: Mapping[str, Any]) -> tuple[Any, ...]:
     generator = next((run for run in runs if run.kind == "generator"), None)
     focus = next((run for run in runs if run.active and run.name != "queued"), runs[0] if runs else None)
     series, total = loss_series(by_id[focus.id].progress()) if focus else ([], 0)
-    summary, obstacles = _mask_summary(by_id, runs), services.obstacles()
+    obstacles = services.obstacles()
     now = {
         "generator": _generator_html(services, generator, runs, by_id, obstacles.get("generator"), trouble),
         "loss_head": loss_line(focus, {row.name: row.values[-1] for row in series}),
         "loss": [focus.id if focus else "", total, [len(row.steps) for row in series]],
-        "mask_head": mask_line(summary.get("density")),
-        "mask": summary.get("run", ""),
+        "mask": mask_picture(_mask_summary(by_id, runs)),
         "models": _models_html(services, runs, obstacles),
         "header": header_of(services),
     }
-    make = {"loss": lambda: loss_figure(series, total=total), "mask": lambda: mask_figure(summary.get("modules", []))}
     values: list[str | go.Figure] = []
     for name, value in now.items():
-        values.append(gr.skip() if before.get(name) == value else make[name]() if name in make else value)
+        shown = loss_figure(series, total=total) if name == "loss" and value != before.get(name) else value
+        values.append(gr.skip() if value == before.get(name) else shown)
     return now, *values
 
 
@@ -160,11 +159,9 @@ def _models_html(services: Services, runs: Sequence[RunView], obstacles: Mapping
 
 
 def _mask_summary(by_id: Mapping[str, RunDir], runs: Sequence[RunView]) -> dict[str, Any]:
-    """Return the newest picture of a mask, with the id of its run."""
-    for run in runs:
-        if run.kind == "generator" and (found := _json(by_id[run.id], "mask_summary.json")):
-            return {**found, "run": run.id}
-    return {}
+    """Return the newest summary of a mask; nothing before there is one."""
+    found = (_json(by_id[run.id], "mask_summary.json") for run in runs if run.kind == "generator")
+    return next(filter(None, found), {})
 
 
 def _json(folder: RunDir, name: str) -> dict[str, Any]:

@@ -17,8 +17,10 @@ window.leaml = (() => {
     panel.addEventListener('click', (e) => {
       const button = e.target.closest('[data-act],[data-local]');
       if (!button || button.disabled || (panel.dataset.busy && !harmless.has(button.dataset.local))) return;
-      if (button.dataset.local) local[button.dataset.local]?.(button, panel);
-      else send(panel, trigger, event, button);
+      if (button.dataset.local) { local[button.dataset.local]?.(button, panel); return; }
+      // A new drawing takes the focus away; a switch that was pressed by keyboard gets it back on release.
+      panel.focused = button.matches(':focus') && e.detail === 0 ? button.id : '';
+      send(panel, trigger, event, button);
     });
     panel.addEventListener('change', (e) => {
       const field = e.target.closest('[data-change]');
@@ -50,7 +52,11 @@ window.leaml = (() => {
   function release(id) {
     const panel = panels[id];
     if (!panel) return;
-    setTimeout(() => { delete panel.dataset.busy; panel.waiting?.(); }, 20);
+    setTimeout(() => {
+      delete panel.dataset.busy;
+      if (panel.focused && document.activeElement === document.body) panel.querySelector(`#${panel.focused}`)?.focus();
+      panel.waiting?.();
+    }, 20);
   }
 
   /* A new card: forget what was typed or opened on the last one, and never show its picture with the new question. */

@@ -39,6 +39,7 @@ def main() -> None:
                     if screen == "compare":
                         page.keyboard.press("Enter")  # asks both models
                         page.locator("#compare-panel").get_by_text("Reference answer").wait_for(timeout=120_000)
+                        page.wait_for_timeout(SETTLED_MS)  # the bars grow
                     page.screenshot(path=TARGET / f"{screen}_{width}.jpg", type="jpeg", quality=88)
     finally:
         stop_app(app)

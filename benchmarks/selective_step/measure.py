@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import random
 import resource
 import subprocess
@@ -9,15 +10,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
 
-from benchmarks.selective_step.methods import CLIP_NORM, METHODS, RATE, Method, build_method, warm_up
+from benchmarks.selective_step.methods import CLIP_NORM, DENSITIES, METHODS, RATE, Method, build_method, warm_up
 from benchmarks.selective_step.models import SHAPES, Shape, batch, build, loss
-from leaml.selective import Delta, Entries, ResidentModel, linear_weights, score_weights, select, select_rows
+from leaml.selective import (
+    Delta,
+    Entries,
+    ResidentModel,
+    linear_weights,
+    score_weights,
+    select,
+    select_rows,
+    weights_hash,
+)
 from leaml.training import DenseAdamW
 
 LABELLED_BATCHES = 4
@@ -41,7 +52,7 @@ def time_steps(methods: Mapping[str, Method], shape: Shape, device: str, rounds:
         shuffle.shuffle(order)
         ids = batch(shape, 10 + number, device)
         for name in order:
-            times[name][number] = seconds(lambda step=methods[name].step: step(ids), device)
+            times[name][number] = seconds(partial(methods[name].step, ids), device)
     return times
 
 
@@ -74,28 +85,47 @@ def time_scoring(shape: Shape, device: str, rounds: int) -> tuple[list[float], l
     return scored, trained
 
 
-def time_swaps(shape: Shape, device: str, rounds: int) -> tuple[list[float], list[float], bool]:
-    """Return the seconds of a swap between two deltas of 25% and of loading a merged model, and if swaps were exact."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = build(shape, device, torch.float32)
-        resident = ResidentModel(model)
-        deltas = [_altered(resident, seed) for seed in (0, 1)]
-        expected = []
-        for delta in deltas:
-            resident.apply(delta)
-            expected.append({name: value.clone() for name, value in model.state_dict().items()})
-        resident.merge(deltas[0], Path(folder) / "merged")
-        swaps, loads, exact = [], [], True
-        for number in range(rounds + 1):
+def time_swaps(shape: Shape, device: str, rounds: int) -> tuple[dict[str, list[float]], bool]:
+    """Return the seconds of swaps between two deltas and of loading a merged model, and whether every swap was exact.
+
+    A load is over when every weight has been read: weights are mapped into memory, and read when they are first used.
+    """
+    times: dict[str, list[float]] = {}
+    model = build(shape, device, torch.float32)
+    resident, exact = ResidentModel(model), True
+    for density in DENSITIES:
+        deltas = [_altered(resident, density, seed) for seed in (0, 1)]
+        swaps = times[f"swap, {density:.0%}"] = []
+        for number in range(rounds + 2):
             wanted = deltas[number % 2]
-            swap = seconds(lambda wanted=wanted: resident.apply(wanted), device)
-            state = model.state_dict()
-            exact &= all(value.equal(state[name]) for name, value in expected[number % 2].items())
-            load = seconds(lambda: AutoModelForCausalLM.from_pretrained(Path(folder) / "merged").to(device), device)
-            if number:
-                swaps.append(swap)
-                loads.append(load)
-        return swaps, loads, exact
+            taken = seconds(partial(resident.apply, wanted), device)
+            exact &= all(resident.capture(wanted.entries).values[name].equal(v) for name, v in wanted.values.items())
+            if number > 1:  # the first two warm up
+                swaps.append(taken)
+        resident.restore()
+        exact &= weights_hash(model) == resident.base_hash
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # temporary folders may be in memory; this is a disk
+        resident.merge(deltas[0], Path(folder) / "merged")
+        for kind in ("warm", "cold"):
+            times[f"load merged, {kind}"] = [
+                _load(Path(folder) / "merged", device, cold=kind == "cold") for _ in range(max(3, rounds // 3))
+            ]
+    return times, exact
+
+
+def _load(folder: Path, device: str, *, cold: bool) -> float:
+    if cold:
+        for file in folder.iterdir():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def load() -> None:
+        model = AutoModelForCausalLM.from_pretrained(folder).to(device)
+        with torch.no_grad():
+            sum(parameter.sum() for parameter in model.parameters())
+
+    return seconds(load, device)
 
 
 def time_traffic(shape: Shape, device: str, rounds: int) -> dict[str, list[float]]:
@@ -164,14 +194,14 @@ def _resident(field: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-def _altered(resident: ResidentModel, seed: int) -> Delta:
-    """Return a delta of a quarter of each linear weight, with random values."""
+def _altered(resident: ResidentModel, density: float, seed: int) -> Delta:
+    """Return a delta of a share of each linear weight, with random values."""
     generator = torch.Generator().manual_seed(seed)
     weights = linear_weights(resident.model).weights
     entries: dict[str, Entries] = {}
     values = {}
     for name, weight in weights.items():
-        entries[name] = select_rows(torch.rand(weight.shape, generator=generator), 0.25).to(weight.device)
+        entries[name] = select_rows(torch.rand(weight.shape, generator=generator), density).to(weight.device)
         values[name] = torch.randn(entries[name].count, generator=generator).to(weight.device)
     return Delta(entries, values, resident.base_hash, "float32")
 

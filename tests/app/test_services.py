@@ -1,5 +1,6 @@
 """What can be trained when, what comes next, and bringing images in."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from app import compare, project, text, train
 from app.errors import InputError
 from app.services import Services
-from leaml.errors import ImportDataError, RunError
+from leaml.answering import Answer, Asked
+from leaml.config import GeneratorConfig, generator_run
+from leaml.errors import ImportDataError, ModelError, RunError
 from leaml.records import METHODS, Prediction, RunId
 from leaml.store import ModelRow, Store
 
@@ -143,7 +146,8 @@ def add_model(services: Services, run_id: str, method: str, right: int) -> None:
         Prediction(pair.image_id, str(pair.type_id), pair.question, pair.options, pair.answer, "?", n < right, ())
         for n, pair in enumerate(services.store.references("test"))
     ]
-    services.store.add_model(ModelRow(RunId(run_id), method, "", 1, 6, 0, datetime.now(UTC)), rows)
+    path = f"runs/{run_id}/output/model.safetensors"
+    services.store.add_model(ModelRow(RunId(run_id), method, path, 1, 6, 0, datetime.now(UTC)), rows)
 
 
 def test_compare_shows_the_newest_of_each_method_and_the_majority(make_services: Make) -> None:
@@ -160,7 +164,7 @@ def test_compare_shows_the_newest_of_each_method_and_the_majority(make_services:
     assert services.latest_models()["full_finetune"].run_id == "r0003"
 
 
-def test_compare_steps_through_images_and_asks_again(make_services: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare_steps_through_images_and_asks_again(make_services: Make) -> None:
     services = make_services()
     place = compare.arrive(services, compare.Place())
     assert place.sides == ("base", "base")
@@ -172,3 +176,110 @@ def test_compare_steps_through_images_and_asks_again(make_services: Make, monkey
     assert (place.index, place.pending) == (0, True)
     with pytest.raises(InputError, match=text.NEED_QUESTION):
         compare.decide(services, place, {"act": "ask", "question": "own", "own_question": ""})
+
+
+def test_compare_begins_with_the_strongest_models_until_somebody_chooses(make_services: Make) -> None:
+    services = make_services()
+    place = compare.arrive(services, compare.Place())
+    add_model(services, "r0001", "full_finetune", 2)
+    place = compare.arrive(services, place)
+    assert place.sides == ("base", "r0001"), "a model is not compared with itself"
+    add_model(services, "r0002", "leaml", 6)
+    place = compare.arrive(services, place)
+    assert place.sides == ("r0001", "r0002")
+    place = compare.decide(services, place, {"act": "models", "left": "base", "right": "r0001"})
+    assert compare.arrive(services, place).sides == ("base", "r0001")
+
+
+@pytest.fixture
+def questioned(monkeypatch: pytest.MonkeyPatch) -> list[list[Asked]]:
+    """Catch which models are asked, and answer for them."""
+    calls: list[list[Asked]] = []
+
+    def ask(self: object, models: list[Asked], **_: object) -> list[Answer]:
+        calls.append(models)
+        return [Answer("left", (0.75, 0.25), 0.01, 0.006) for _ in models]
+
+    monkeypatch.setattr("leaml.answering.Answerer.ask", ask)
+    return calls
+
+
+def compared(services: Services) -> compare.Place:
+    """Return a place with two trained models: full fine-tuning on the left, LEAML on the right."""
+    add_model(services, "r0001", "full_finetune", 2)
+    add_model(services, "r0002", "leaml", 6)
+    return compare.arrive(services, compare.Place())
+
+
+def test_a_switch_asks_the_same_model_without_what_it_learnt(
+    make_services: Make, questioned: list[list[Asked]]
+) -> None:
+    services = make_services()
+    place = compared(services)
+    flipped = compare.decide(services, place, {"act": "adapter", "side": "right"})
+    assert (flipped.off, flipped.pending) == ({1}, False), "nothing was asked yet"
+    place = compare.decide(services, place, {"act": "ask"})
+    place = compare.answered(services, place)
+    assert "values swapped in 6 ms" in compare.draw(services, place)
+    before = place.serial
+    for act, expected in (("right", [True, False]), ("left", [False, False]), ("right", [False, True])):
+        place = compare.decide(services, place, {"act": "adapter", "side": act})
+        assert place.pending, "asked again at once"
+        assert place.answers == ()
+        place = compare.answered(services, place)
+        assert [model.adapter for model in questioned[-1]] == expected
+    assert place.serial == before, "the image stays as it is"
+    models = [Path(model.model) for model in questioned[-1]]
+    assert models == [
+        services.settings.workspace / f"runs/{run}/output/model.safetensors" for run in ("r0001", "r0002")
+    ]
+
+
+def test_another_model_on_a_side_begins_with_its_adapter(make_services: Make, questioned: list[list[Asked]]) -> None:
+    services = make_services()
+    place = compared(services)
+    for side in ("left", "right"):
+        place = compare.decide(services, place, {"act": "adapter", "side": side})
+    place = compare.decide(services, place, {"act": "models", "left": "base", "right": "r0002"})
+    assert [compare.adapter_on(place, side) for side in (0, 1)] == [None, False]
+    html = compare.draw(services, place)
+    assert 'id="adapter-right"' in html and 'id="adapter-left"' not in html
+    place = compare.decide(services, place, {"act": "models", "left": "r0001", "right": "r0002"})
+    assert [compare.adapter_on(place, side) for side in (0, 1)] == [True, False]
+
+
+def test_a_newly_trained_model_never_stands_over_an_older_ones_answer(
+    make_services: Make, questioned: list[list[Asked]]
+) -> None:
+    services = make_services()
+    place = compare.answered(services, compare.decide(services, compared(services), {"act": "ask"}))
+    assert compare.arrive(services, place).answers == place.answers
+    add_model(services, "r0003", "full_finetune", 7)
+    place = compare.arrive(services, place)
+    assert (place.sides, place.answers) == (("r0003", "r0002"), ())
+
+
+def test_a_model_that_cannot_answer_leaves_a_sentence(make_services: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(self: object, models: list[Asked], **_: object) -> list[Answer]:
+        raise ModelError("Cannot read model.safetensors. Make it again.")
+
+    monkeypatch.setattr("leaml.answering.Answerer.ask", ask)
+    services = make_services()
+    place = compare.answered(services, compare.decide(services, compared(services), {"act": "ask"}))
+    assert "Cannot read model.safetensors. Make it again." in compare.draw(services, place)
+    assert 'id="adapter-right"' in compare.draw(services, place)
+
+
+def test_the_train_screen_shows_the_newest_mask(make_services: Make) -> None:
+    services = make_services()
+    assert text.NO_MASK in train.draw(services, {})[4]
+    weight = {"name": "layers.2.up_proj.weight", "layer": 2, "module": "up_proj", "rows": 256, "columns": 64}
+    shares = {"share": 0.1, "score_share": 0.3, "largest_rows": [{"row": 210, "score_share": 0.004}]}
+    summary = {"density": 0.1, "modules": [weight | shares], "skipped": {"embed": "an embedding"}}
+    folder = services.settings.workspace / "runs" / "r0001"
+    (folder / "output").mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(generator_run(GeneratorConfig(round=1)).to_json()))
+    (folder / "output" / "mask_summary.json").write_text(json.dumps(summary))
+    drawn = train.draw(services, {})[4]
+    assert "layer 3 · up · row 211" in drawn
+    assert "1 weight: an embedding." in drawn

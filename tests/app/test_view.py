@@ -1,14 +1,19 @@
 """HTML and figures from plain values: escaping, intervals, losses."""
 
+import re
+from typing import Any
+
 import pytest
 
 from app import figures, text
-from app.cards import option_list
-from app.comparison import table_card
+from app.cards import Picture, option_list
+from app.comparison import AskView, ask_screen, table_card
 from app.errors import InputError
+from app.mask import mask_picture
 from app.project import typed_questions
 from app.reports import RunView, generator_card, runs_card
 from app.view import attributes, bar, button, header, image_box
+from leaml.answering import Answer
 from leaml.records import Interval
 
 NASTY = '<img src=x onerror="alert(1)">'
@@ -71,18 +76,118 @@ def test_losses_of_a_resumed_run_count_once() -> None:
 
 def test_empty_figures_say_what_will_be_there() -> None:
     assert figures.loss_figure([], total=0).layout.annotations[0].text == text.NO_LOSS
-    assert figures.mask_figure([]).layout.annotations[0].text == text.NO_MASK
+    assert text.NO_MASK in mask_picture({})
 
 
-def test_the_mask_has_a_cell_for_each_weight() -> None:
-    modules = [
-        {"layer": layer, "module": module, "share": 0.1, "score_share": 0.01 * layer}
-        for layer in (0, 1)
-        for module in ("q_proj", "gate_proj")
+def weight(layer: int, module: str, held: float, *rows: tuple[int, float]) -> dict[str, Any]:
+    """One weight of `mask_summary.json`, with its largest rows."""
+    best = [{"row": row, "score_share": share} for row, share in rows]
+    name = f"layers.{layer}.{module}.weight"
+    shape = {"name": name, "layer": layer, "module": module, "rows": 100, "columns": 256}
+    return shape | {"share": 0.1015, "score_share": held, "largest_rows": best}
+
+
+MASK = {
+    "density": 0.1015,
+    "modules": [
+        weight(0, "q_proj", 0.04, (7, 0.003), (9, 0.002)),
+        weight(0, "gate_proj", 0.02, (210, 0.0025)),
+        weight(1, "q_proj", 0.15),
+    ],
+    "skipped": {"embed": "an embedding", "head": "an embedding", "experts": "three dimensions"},
+}
+
+
+def test_the_mask_shows_both_shares_in_each_cell() -> None:
+    html = mask_picture(MASK)
+    assert re.findall(r'scope="col">(\w+)<', html) == ["q", "gate"]
+    assert re.findall(r'scope="row">([\w ]+)<', html) == ["layer 1", "layer 2"]
+    assert re.findall(r"<td[^>]*><span>(.*?)</span> <b>(.*?)</b>", html) == [
+        ("10%", "4.0%"),
+        ("10%", "2.0%"),
+        ("10%", "15%"),
     ]
-    (cells,) = figures.mask_figure(modules).data
-    assert (list(cells.y), list(cells.x)) == (["q", "gate"], ["layer 1", "layer 2"])
-    assert [list(row) for row in cells.z] == [[0.0, 0.01], [0.0, 0.01]]
+    assert 'style="--held:1.000"' in html, "the darkest cell"
+    assert "<td></td></tr>" in html, "a kind of weight that a layer lacks"
+    assert "10% of the weights, which hold 21% of the importance" in html
+
+
+def test_the_largest_rows_of_the_whole_model_are_named_in_order() -> None:
+    html = mask_picture(MASK)
+    rows = re.findall(r"<li[^>]*><span>(.*?)</span>.*?width:(.*?)%.*?<b>(.*?)</b></li>", html)
+    assert rows == [
+        ("layer 1 · q · row 8", "100.0", "0.30%"),
+        ("layer 1 · gate · row 211", "83.3", "0.25%"),
+        ("layer 1 · q · row 10", "66.7", "0.20%"),
+    ]
+    assert "an average one holds 0.070%" in html
+    many = [weight(layer, "q_proj", 0.1, *((row, 0.001 * row) for row in range(8))) for layer in range(3)]
+    assert mask_picture({**MASK, "modules": many}).count("<li") == 8
+
+
+def test_what_stays_frozen_names_each_reason_once() -> None:
+    html = mask_picture(MASK)
+    assert "2 weights: an embedding; 1 weight: three dimensions." in html
+    nasty = {**MASK, "skipped": {"x": NASTY}}
+    assert "<img" not in mask_picture(nasty)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [(1.0, "100%"), (0.0996, "10%"), (0.042, "4.2%"), (0.0042, "0.42%"), (0.00003, "0.0030%")]
+)
+def test_shares_keep_two_digits(part: float, said: str) -> None:
+    assert text.share(part) == said
+
+
+def asked(adapters: tuple[bool | None, bool | None], *answers: Answer) -> AskView:
+    picture = Picture("i1", "dot.png", "/dot.png")
+    models = [("base", "Base model"), ("r0003", "LoRA (r0003)")]
+    return AskView(
+        serial="0",
+        picture=picture,
+        images="test",
+        position="1 of 4",
+        models=models,
+        sides=("base", "r0003"),
+        adapters=adapters,
+        types=(),
+        question="own",
+        asked="Which side?",
+        own=("Which side?", "left | right"),
+        options=("left", "right"),
+        answers=answers,
+        reference="left",
+        ratio=1.3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("on", "pressed", "state"), [(True, "true", text.ADAPTER_ON), (False, "false", "off: without")]
+)
+def test_a_trained_side_has_a_switch_with_a_key_and_the_base_model_keeps_its_room(
+    on: bool, pressed: str, state: str
+) -> None:
+    html = ask_screen(asked((None, on)))
+    left, right = re.findall(r'<div class="adapter">(.*?)</div>', html)
+    assert left == ""
+    for part in (f'aria-pressed="{pressed}"', 'data-key="d"', 'data-act="adapter"', 'data-side="right"', state):
+        assert part in right
+    keys = re.findall(r'data-key="(\w+)"', html)
+    assert len(keys) == len(set(keys)), "no key presses two buttons"
+
+
+def test_an_answer_says_what_the_swap_took_where_there_was_one() -> None:
+    before = ask_screen(asked((None, True)))
+    after = ask_screen(
+        asked((None, True), Answer("left", (0.9, 0.1), 0.1, 0.0), Answer("right", (0.2, 0.8), 0.1, 0.0061))
+    )
+    swaps = re.findall(r'<p class="swap soft">(.*?)</p>', after)
+    assert swaps == ["", "values swapped in 6 ms"]
+    assert re.findall(r'<div class="ans">(.*?)</div>', after) == ["left ✓", "right"]
+    assert re.findall(r"<em>(.*?)</em>", after) == ["0.90", "0.10", "0.20", "0.80"]
+    # Options stand there before they have figures, so that the cards keep their height.
+    assert before.count("<em></em>") == 4
+    assert text.swapped(0.0002) == "values swapped in 1 ms"
 
 
 def test_the_table_marks_the_best_and_shows_intervals() -> None:

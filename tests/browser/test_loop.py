@@ -65,7 +65,24 @@ def train_and_reload(page: Page, app: App) -> None:
     expect(page.locator("#resume-run")).to_be_visible(timeout=TRAINING_MS)
     page.locator("#resume-run").click()
     expect(page.locator("#generator-panel")).to_contain_text("usable pairs", timeout=TRAINING_MS)
-    expect(page.locator("#mask-plot .heatmaplayer image").first).to_be_attached()
+    see_the_mask(page)
+
+
+def see_the_mask(page: Page) -> None:
+    """Read every cell and the largest rows; nothing overlaps in a narrow window or a wide one."""
+    mask = page.locator("#mask-panel")
+    expect(mask.locator("td[title]")).to_have_count(6 * 7)
+    expect(mask.locator("td[title]").first).to_have_text(re.compile(r"^10% \d+(\.\d+)?%$"))
+    rows = mask.locator(".largest li")
+    expect(rows).to_have_count(8)
+    expect(rows.first).to_have_text(re.compile(r"layer \d · \w+ · row \d+0\.\d+%$"))
+    expect(mask).to_contain_text("What stays frozen: the part that looks at the image")
+    expect(mask).to_contain_text("1 weight: an embedding")
+    for width in (900, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        cut = "nodes => nodes.filter(n => n.scrollWidth > n.clientWidth + 1).map(n => n.textContent)"
+        assert mask.locator("td, th, li, li > span, p, table").evaluate_all(cut) == []
 
 
 def review_some(page: Page) -> None:
@@ -106,3 +123,47 @@ def compare(page: Page) -> None:
     expect(page.locator("#compare-panel .where")).not_to_have_text(name)
     expect(page.locator(".answer .ans")).to_have_count(2, timeout=60_000)
     expect(page.locator("#compare-panel .foot")).to_contain_text("Reference answer")
+    drawn = "n => n.querySelector('.bar i').getBoundingClientRect().width / n.querySelector('.bar').clientWidth"
+    page.wait_for_timeout(500)  # the bars grow
+    for option in page.locator(".probs > div").all():
+        assert option.evaluate(drawn) == pytest.approx(float(option.locator("em").inner_text()), abs=0.02)
+    switch_the_adapter(page)
+
+
+def switch_the_adapter(page: Page) -> None:
+    """Turn off what the right model learnt: it answers as the base model does, and on again as before."""
+    expect(page.locator("#adapter-left")).to_have_attribute("aria-pressed", "true")
+    place = page.locator(".answers").bounding_box()
+    page.locator("[name=left]").select_option("base")
+    expect(page.locator("#adapter-left")).to_have_count(0)
+    base, learnt = answers(page)
+    assert base != learnt
+    switch = page.locator("#adapter-right")
+    page.keyboard.press("d")
+    expect(switch).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#adapter-right-state")).to_have_text("off: without what it learnt here")
+    assert answers(page) == [base, base]
+    expect(page.locator(".answer[data-side=left] .swap")).to_have_text(re.compile(r"values swapped in \d+ ms"))
+    expect(page.locator(".answer[data-side=right] .swap")).to_have_text("")  # it had the base model's values already
+    switch.focus()
+    page.keyboard.press("Space")
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    assert answers(page) == [base, learnt]
+    expect(page.locator(".answer[data-side=right] .swap")).to_have_text(re.compile(r"values swapped in \d+ ms"))
+    expect(switch).to_be_focused()
+    switch.click()
+    expect(switch).to_have_attribute("aria-pressed", "false")
+    assert answers(page) == [base, base]
+    assert page.locator(".answers").bounding_box() == place, "nothing moved"
+
+
+def answers(page: Page) -> list[str]:
+    """Wait for both answers; return each with its figures."""
+    expect(page.locator(".answer .ans")).to_have_count(2, timeout=60_000)
+    expect(page.locator("#compare-panel")).not_to_have_attribute("data-busy", "1")
+    return [
+        page.locator(f".answer[data-side={side}]")
+        .locator(".ans, .probs")
+        .evaluate_all("n => n.map(m => m.innerText)+''")
+        for side in ("left", "right")
+    ]

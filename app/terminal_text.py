@@ -1,0 +1,35 @@
+"""Every sentence a person reads in the terminal; those of the page are in `app.text`."""
+
+from app.text import NAME
+
+PURPOSE = "Adapt a vision-language model to a specialist domain with very few expert labels."
+
+
+def host_refused(host: str) -> str:
+    """Say why the app does not listen to the network."""
+    return (
+        f"--host {host} would open your images to the network, and there are no passwords yet. "
+        "Use --host 127.0.0.1, and reach it from another machine through an SSH tunnel."
+    )
+
+
+def too_few_steps(name: str, value: int) -> str:
+    """Say what a number of steps may be."""
+    return f"{name} is {value}, but must be at least 1."
+
+
+def bad_port(port: int) -> str:
+    """Say what a port may be."""
+    return f"--port is {port}, but must be 1 to 65535."
+
+
+def port_taken(port: int) -> str:
+    """Say that something else listens there."""
+    return (
+        f"Port {port} is in use. Stop what runs there, or choose another: --port {port + 1 if port < 65535 else 7861}."
+    )
+
+
+def listening(address: str, workspace: str) -> str:
+    """Say where the app is."""
+    return f"{NAME} is at {address} (workspace {workspace}). Stop it with Ctrl+C; training goes on."

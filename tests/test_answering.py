@@ -1,0 +1,116 @@
+"""The real answer process: one resident model, whose values come and go with a delta."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from leaml.answering import Answer, Answerer, Asked
+from leaml.backbone import Backbone, load
+from leaml.config import BUNDLED_MODEL
+from leaml.errors import ModelError
+from leaml.selective import Delta, linear_weights, select_rows
+from tests.conftest import draw
+
+OPTIONS = ("left", "center", "right")
+
+
+@pytest.fixture(scope="module")
+def base() -> Backbone:
+    """The bundled model; `make_delta` leaves it as it was."""
+    return load(BUNDLED_MODEL, device="cpu")
+
+
+def make_delta(backbone: Backbone, path: Path, *, seed: int) -> Delta:
+    """Write a delta that changes a tenth of each row of every linear weight of the decoder."""
+    random = torch.Generator().manual_seed(seed)
+    weights = linear_weights(backbone.model, within=backbone.decoder).weights
+    entries = {name: select_rows(torch.rand(w.shape, generator=random), 0.1) for name, w in weights.items()}
+    resident = backbone.resident
+    resident.train(entries)
+    with torch.no_grad():
+        for name, weight in weights.items():
+            values = entries[name].gather(weight)
+            noise = torch.randn(values.shape, generator=random) * values.std()
+            entries[name].scatter_(weight, values + noise)
+    delta = resident.capture(entries, model=BUNDLED_MODEL)
+    resident.restore()
+    delta.save(path)
+    return delta
+
+
+@pytest.fixture(scope="module")
+def delta(base: Backbone, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The file of a delta of the bundled model."""
+    path = tmp_path_factory.mktemp("run") / "model.safetensors"
+    make_delta(base, path, seed=0)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def answerer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answerer]:
+    """One answer process for all tests, as in the app."""
+    folder = tmp_path_factory.mktemp("answers")
+    found = Answerer(cache=folder / "cache", log=folder / "answers.log")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def ask(answerer: Answerer, tmp_path: Path) -> Callable[..., list[Answer]]:
+    """Ask models where the disc is."""
+    picture = draw(tmp_path / "disc.png", 1)
+
+    def answers(*models: Asked) -> list[Answer]:
+        return answerer.ask(models, image_id="disc", image=picture, question="Where is the disc?", options=OPTIONS)
+
+    return answers
+
+
+def test_the_adapter_goes_off_and_on_exactly(ask, delta):
+    on, off, base, again, still = ask(
+        Asked(delta), Asked(delta, adapter=False), Asked(BUNDLED_MODEL), Asked(delta), Asked(delta)
+    )
+    assert sum(on.option_probabilities) == pytest.approx(1)
+    assert on.option_probabilities != pytest.approx(off.option_probabilities, abs=1e-3)
+    assert base.option_probabilities == off.option_probabilities
+    assert base.text == off.text
+    assert again.option_probabilities == still.option_probabilities == on.option_probabilities
+    assert again.text == on.text
+
+
+def test_values_are_swapped_only_where_they_differ(ask, delta):
+    ask(Asked(BUNDLED_MODEL))
+    models = (Asked(BUNDLED_MODEL), Asked(delta, adapter=False), Asked(delta), Asked(delta), Asked(BUNDLED_MODEL))
+    swapped = [answer.swap_seconds > 0 for answer in ask(*models)]
+    assert swapped == [False, False, True, False, True]
+    assert all(answer.seconds > 0 for answer in ask(*models))
+
+
+def test_one_delta_takes_the_place_of_another(ask, base, delta, tmp_path):
+    other = tmp_path / "other.safetensors"
+    make_delta(base, other, seed=1)
+    first, second, again, plain = ask(Asked(delta), Asked(str(other)), Asked(delta), Asked(str(other), adapter=False))
+    assert first.option_probabilities != pytest.approx(second.option_probabilities, abs=1e-3)
+    assert again.option_probabilities == first.option_probabilities
+    assert plain.option_probabilities == ask(Asked(BUNDLED_MODEL))[0].option_probabilities
+
+
+def test_a_missing_a_damaged_and_a_foreign_delta_say_so_and_the_process_goes_on(ask, base, delta, tmp_path):
+    before = ask(Asked(delta))[0].option_probabilities
+    missing, damaged, foreign = (tmp_path / f"{name}.safetensors" for name in ("missing", "damaged", "foreign"))
+    with pytest.raises(ModelError, match=r"Cannot read .*missing\.safetensors.*Make it again"):
+        ask(Asked(str(missing)))
+    shutil.copyfile(delta, damaged)
+    with damaged.open("r+b") as file:
+        file.truncate(damaged.stat().st_size // 2)
+    with pytest.raises(ModelError, match=r"Cannot read .*damaged\.safetensors.*Make it again"):
+        ask(Asked(str(damaged)))
+    own = Delta.load(Path(delta))
+    Delta(own.entries, own.values, "0" * 64, own.base_dtype, own.about).save(foreign)
+    with pytest.raises(ModelError, match="belongs to another base model"):
+        ask(Asked(str(foreign)))
+    after = ask(Asked(delta))[0]
+    assert (after.option_probabilities, after.swap_seconds) == (before, 0), "refused before anything was changed"
