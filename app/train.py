@@ -161,7 +161,7 @@ def _models_html(services: Services, runs: Sequence[RunView], obstacles: Mapping
 def _mask_summary(by_id: Mapping[str, RunDir], runs: Sequence[RunView]) -> dict[str, Any]:
     """Return the newest summary of a mask; nothing before there is one."""
     found = (_json(by_id[run.id], "mask_summary.json") for run in runs if run.kind == "generator")
-    return next(filter(None, found), {})
+    return next((summary for summary in found if "skipped" in summary), {})  # earlier versions told less
 
 
 def _json(folder: RunDir, name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ the rounds' ratios. `--docs` writes the table and the figure into docs/. Figures
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from statistics import median, quantiles
@@ -17,6 +18,7 @@ from benchmarks.selective_step import measure
 from benchmarks.selective_step.methods import METHODS
 from benchmarks.selective_step.models import SHAPES
 from benchmarks.selective_step.report import Result, check_targets, print_table, write_docs
+from leaml.jobs.launch import KEEP_MEMORY
 
 
 def main() -> int:
@@ -24,10 +26,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selective_step", description=__doc__)
     parser.add_argument("--model", choices=SHAPES, default="tiny")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rounds", type=int, default=15, help="steps of each method [15]")
+    parser.add_argument("--rounds", type=int, default=25, help="steps of each method [25]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the result")
     parser.add_argument("--docs", action="store_true", help="write docs/performance")
     arguments = parser.parse_args()
+    if not KEEP_MEMORY.keys() <= os.environ.keys():  # as training runs have it; it is read when a process starts
+        command = [sys.executable, "-m", "benchmarks.selective_step", *sys.argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, **KEEP_MEMORY})
     result = run(arguments.model, arguments.device, arguments.rounds)
     print_table(result)
     targets = check_targets(result)

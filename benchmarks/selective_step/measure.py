@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from benchmarks.selective_step.methods import CLIP_NORM, DENSITIES, METHODS, RATE, Method, build_method, warm_up
-from benchmarks.selective_step.models import SHAPES, Shape, batch, build, loss
+from benchmarks.selective_step.models import SHAPES, Shape, batch, build, loss, twin
 from leaml.selective import (
     Delta,
     Entries,
@@ -207,10 +207,10 @@ def _altered(resident: ResidentModel, density: float, seed: int) -> Delta:
 
 
 def make_methods(shape: Shape, device: str, names: Sequence[str] = METHODS) -> dict[str, Method]:
-    """Return every method with a model of its own, warmed up."""
-    methods = {}
+    """Return every method with a model of its own on the same memory, warmed up."""
+    base, methods = build(shape, device, torch.float32), {}
     for name in names:
-        methods[name] = build_method(name, build(shape, device, torch.float32))
+        methods[name] = build_method(name, twin(base, shape))
         warm_up(methods[name], shape, device)
     return methods
 

@@ -21,6 +21,9 @@ from leaml.records import RunId
 POLL_S = 0.2
 ENDING_S = 20.0
 """Longest time that a worker may take to end after its outcome."""
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+"""glibc gives large blocks back to the system at once and gets them again, page by page, at every training step: that
+was 13% of a step of the bundled model, and 7% of the whole loop. These settings let a worker keep what it will need again."""
 UNFINISHED = ("queued", "running", "stalled")
 
 
@@ -157,7 +160,7 @@ class Jobs:
                     stderr=log,
                     start_new_session=True,
                     pass_fds=[lock],
-                    env={**os.environ, "PYTHONPATH": _python_path()},
+                    env={**KEEP_MEMORY, **os.environ, "PYTHONPATH": _python_path()},
                 )
         finally:
             os.close(lock)  # the worker's copy keeps the lock

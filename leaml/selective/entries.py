@@ -63,20 +63,18 @@ class Entries:
         """Return the same entries with their places on another device."""
         return Entries(self.shape, None if self.columns is None else self.columns.to(device))
 
-    @torch.no_grad()
     def gather(self, weight: Tensor, out: Tensor | None = None) -> Tensor:
         """Return a copy of the chosen values, flat: row by row, columns ascending.
 
         Args:
-            weight: Of `shape`, any dtype, on the device of the places.
+            weight: Of `shape`, any dtype, on the device of the places; detached.
             out: Where to write them, if not into a new tensor; flat, of the weight's dtype.
         """
         values = weight.new_empty(self.count) if out is None else out
         if self.columns is None:
             return values.copy_(weight.reshape(-1))
-        rectangle = values.view(self.columns.shape)
-        for rows in self._chunks(self.columns):
-            torch.gather(weight[rows], 1, self.columns[rows].long(), out=rectangle[rows])
+        for block, places, part in self._blocks(weight, values):
+            torch.gather(block, 1, places, out=part)
         return values
 
     @torch.no_grad()
@@ -90,9 +88,8 @@ class Entries:
         if self.columns is None:
             weight.copy_(values.view(self.shape))
             return
-        rectangle = values.view(self.columns.shape)
-        for rows in self._chunks(self.columns):
-            weight[rows].scatter_(1, self.columns[rows].long(), rectangle[rows].to(weight.dtype))
+        for block, places, part in self._blocks(weight, values):
+            block.scatter_(1, places, part.to(weight.dtype))
 
     @torch.no_grad()
     def exchange_(self, weight: Tensor, values: Tensor) -> Tensor:
@@ -101,12 +98,11 @@ class Entries:
             before = self.gather(weight)
             self.scatter_(weight, values)
             return before
-        before, rectangle = weight.new_empty(self.columns.shape), values.view(self.columns.shape)
-        for rows in self._chunks(self.columns):
-            places = self.columns[rows].long()
-            torch.gather(weight[rows], 1, places, out=before[rows])
-            weight[rows].scatter_(1, places, rectangle[rows].to(weight.dtype))
-        return before.view(-1)
+        read = []
+        for block, places, part in self._blocks(weight, values):
+            read.append(block.gather(1, places).view(-1))
+            block.scatter_(1, places, part.to(weight.dtype))
+        return torch.cat(read)
 
     def mask(self) -> Tensor:
         """Return the chosen entries as a boolean tensor of the weight's shape."""
@@ -144,9 +140,18 @@ class Entries:
             raise ModelError(f"The columns of a weight of shape {shape} are damaged. Make the file again.")
         return cls(shape, columns.to(column_dtype(shape[1])))
 
-    def _chunks(self, columns: Tensor) -> Iterator[slice]:
-        step = max(1, (CHUNK_CPU if columns.device.type == "cpu" else CHUNK_ACCELERATOR) // self.shape[1])
-        return (slice(start, start + step) for start in range(0, len(columns), step))
+    def _blocks(self, weight: Tensor, values: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield blocks of rows: of the weight, of the places as 64-bit columns, and of the values."""
+        assert self.columns is not None
+        rectangle = values.view(self.columns.shape)
+        chunk = CHUNK_CPU if weight.device.type == "cpu" else CHUNK_ACCELERATOR
+        rows = max(1, chunk // self.shape[1])
+        if rows >= self.shape[0]:  # slicing costs as much as reading a small weight
+            yield weight, self.columns.long(), rectangle
+            return
+        for start in range(0, self.shape[0], rows):
+            part = slice(start, start + rows)
+            yield weight[part], self.columns[part].long(), rectangle[part]
 
 
 def column_dtype(columns: int) -> torch.dtype:
