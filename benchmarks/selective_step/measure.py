@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoProcessor
 
 from benchmarks.selective_step.methods import CLIP_NORM, DENSITIES, METHODS, RATE, Method, build_method, warm_up
 from benchmarks.selective_step.models import SHAPES, Shape, batch, build, loss, twin
@@ -88,7 +88,8 @@ def time_scoring(shape: Shape, device: str, rounds: int) -> tuple[list[float], l
 def time_swaps(shape: Shape, device: str, rounds: int) -> tuple[dict[str, list[float]], bool]:
     """Return the seconds of swaps between two deltas and of loading a merged model, and whether every swap was exact.
 
-    A load is over when every weight has been read: weights are mapped into memory, and read when they are first used.
+    What is loaded is what an answer needs: the model and its processor (here the bundled one). A load is over when every
+    weight has been read: weights are mapped into memory, and read when they are first used.
     """
     times: dict[str, list[float]] = {}
     model = build(shape, device, torch.float32)
@@ -105,7 +106,7 @@ def time_swaps(shape: Shape, device: str, rounds: int) -> tuple[dict[str, list[f
         resident.restore()
         exact &= weights_hash(model) == resident.base_hash
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # temporary folders may be in memory; this is a disk
-        resident.merge(deltas[0], Path(folder) / "merged")
+        resident.merge(deltas[0], Path(folder) / "merged", AutoProcessor.from_pretrained(BUNDLED_PATH))
         for kind in ("warm", "cold"):
             times[f"load merged, {kind}"] = [
                 _load(Path(folder) / "merged", device, cold=kind == "cold") for _ in range(max(3, rounds // 3))
@@ -121,6 +122,7 @@ def _load(folder: Path, device: str, *, cold: bool) -> float:
                 os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def load() -> None:
+        AutoProcessor.from_pretrained(folder)
         model = AutoModelForCausalLM.from_pretrained(folder).to(device)
         with torch.no_grad():
             sum(parameter.sum() for parameter in model.parameters())

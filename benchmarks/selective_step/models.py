@@ -49,7 +49,7 @@ def build(shape: Shape, device: str, dtype: torch.dtype) -> LlamaForCausalLM:
 
 
 def twin(model: LlamaForCausalLM, shape: Shape) -> LlamaForCausalLM:
-    """Return another model on the very same weights in memory: where they lie makes a step up to 2% faster or slower."""
+    """Return another model on the very same weights in memory: where they lie makes a step up to 2% faster."""
     other = build(shape, str(model.device), model.dtype)
     for own, shared in zip(other.parameters(), model.parameters(), strict=True):
         own.data = shared.data

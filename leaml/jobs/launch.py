@@ -22,8 +22,8 @@ POLL_S = 0.2
 ENDING_S = 20.0
 """Longest time that a worker may take to end after its outcome."""
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
-"""glibc gives large blocks back to the system at once and gets them again, page by page, at every training step: that
-was 13% of a step of the bundled model, and 7% of the whole loop. These settings let a worker keep what it will need again."""
+"""glibc gives large blocks back to the system at once and gets them again, page by page, at every training step: 13% of
+a step of the bundled model, and 7% of the whole loop. With these settings a worker keeps what it will need again."""
 UNFINISHED = ("queued", "running", "stalled")
 
 

@@ -102,7 +102,7 @@ class Entries:
         for block, places, part in self._blocks(weight, values):
             read.append(block.gather(1, places).view(-1))
             block.scatter_(1, places, part.to(weight.dtype))
-        return torch.cat(read)
+        return read[0] if len(read) == 1 else torch.cat(read)
 
     def mask(self) -> Tensor:
         """Return the chosen entries as a boolean tensor of the weight's shape."""
