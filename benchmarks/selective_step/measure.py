@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoProcessor
 
 from benchmarks.selective_step.methods import CLIP_NORM, DENSITIES, METHODS, RATE, Method, build_method, warm_up
 from benchmarks.selective_step.models import SHAPES, Shape, batch, build, loss, twin
+from leaml.backbone import BUNDLED_PATH
 from leaml.selective import (
     Delta,
     Entries,
@@ -88,7 +89,7 @@ def time_scoring(shape: Shape, device: str, rounds: int) -> tuple[list[float], l
 def time_swaps(shape: Shape, device: str, rounds: int) -> tuple[dict[str, list[float]], bool]:
     """Return the seconds of swaps between two deltas and of loading a merged model, and whether every swap was exact.
 
-    What is loaded is what an answer needs: the model and its processor (here the bundled one). A load is over when every
+    What is loaded is what an answer needs: the model and a processor (the bundled one). A load is over when each
     weight has been read: weights are mapped into memory, and read when they are first used.
     """
     times: dict[str, list[float]] = {}
