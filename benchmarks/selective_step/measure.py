@@ -135,20 +135,23 @@ def time_traffic(shape: Shape, device: str, rounds: int) -> dict[str, list[float
     """Return the seconds of gathering and scattering half of the largest weight, and of the copies that bound them.
 
     The bound of a gather reads the whole weight once and writes the values; torch's own copy of as many bytes is the
-    floor. So is that of a scatter, which reads the values and writes the weight.
+    floor. So is that of a scatter, which reads the values and writes the weight. The copy of 256 MB, which no cache
+    holds, is the speed at which an optimizer's state can be read and written.
     """
     rows, columns = shape.feed_forward, shape.hidden
     weight = torch.randn(rows, columns, device=device)
     entries = select_rows(torch.rand(rows, columns), 0.5).to(weight.device)
     values, target = entries.gather(weight), torch.empty_like(weight)
     floor = torch.empty(3 * weight.numel() // 4, device=device)  # reading 3/4 and writing 3/4: as many bytes in all
+    source, large = torch.zeros(2, 2**26, device=device)
     jobs: dict[str, Callable[[], Any]] = {
         "gather": lambda: entries.gather(weight),
         "scatter": lambda: entries.scatter_(target, values),
         "copy of as many bytes": lambda: floor.clone(),
+        "copy of 256 MB": lambda: large.copy_(source),
     }
     times: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(20 * rounds):
+    for _ in range(5 * rounds):
         for name, job in jobs.items():
             times[name].append(seconds(job, device))
     return times

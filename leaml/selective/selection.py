@@ -120,12 +120,12 @@ def select(
     totals: dict[str, float] = {}
     row_scores: dict[str, Tensor] = {}
     for scores in score_groups:
-        for name, score in scores.items():
-            entries[name] = select_rows(score, row_budget)
-            totals[name] = float(score.sum(dtype=torch.float64))
-            chosen = entries[name].gather(score).view(len(score), -1)
+        for name in scores:
+            entries[name] = select_rows(scores[name], row_budget)
+            totals[name] = float(scores[name].sum(dtype=torch.float64))
+            chosen = entries[name].gather(scores[name]).view(len(scores[name]), -1)
             row_scores[name] = chosen.sum(1, dtype=torch.float64).cpu()
-        del scores
+        del scores  # before the next group is made
     total = sum(totals.values()) or 1.0
     summary = tuple(_summarise(name, entries[name], row_scores[name] / total) for name in entries)
     settings = {"row_budget": row_budget, **(config or {})}
