@@ -28,7 +28,7 @@ def result(**changes):
         "swaps": {f"swap, {density:.0%}": [0.01] for density in DENSITIES}
         | {"load merged, cold": [0.3], "load merged, warm": [0.2]},
         "swap_exact": True,
-        "traffic": dict.fromkeys(("gather", "scatter", "copy of as many bytes", "copy of 256 MB"), [1.0]),
+        "traffic": {key: [1.0] for key in ("gather", "scatter", "copy of as many bytes", "copy of 256 MB")},
     }
     return Result(**{**values, **changes})
 
