@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import record
 from benchmarks.selective_step.methods import DENSITIES, FULL, METHODS, NAIVE, selective
+from benchmarks.selective_step.models import Setting
 from benchmarks.selective_step.report import Result, check_targets, interval, median_ratio, table
 
 
@@ -13,8 +14,7 @@ def result(**changes):
     """Return a run in which every target is met, with some things changed."""
     steady = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0]
     values = {
-        "model": "tiny",
-        "device": "cpu",
+        "setting": Setting("tiny", "cpu", "float32"),
         "machine": "none",
         "versions": "none",
         "times": {name: steady for name in METHODS} | {NAIVE: [1.2 * time for time in steady]},

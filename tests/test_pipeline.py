@@ -128,7 +128,7 @@ def test_the_generator_leaves_a_small_delta_of_the_selected_entries(store, jobs)
     assert all("embedding" in reason for reason in summary["skipped"].values())
 
 
-@pytest.mark.parametrize("update", ["selective", "shira"])
+@pytest.mark.parametrize("update", ["selective", "lora", "shira"])
 def test_a_model_is_made_by_other_updates_too(store, jobs, update):
     label_from_references(store, count=3, seed=0)
     config = FinetuneConfig("leaml_reviewed", train=replace(TRAIN, steps=2), update=update)
@@ -137,8 +137,11 @@ def test_a_model_is_made_by_other_updates_too(store, jobs, update):
     made = finish(store, jobs, model_run(config))
     assert len(store.predictions(made.id)) == 3
     trained = made.path / "output/model.safetensors"
-    about = Delta.load(trained).about
-    assert (about["moves"], about["method"]) == (update, "leaml_reviewed") and about["trained_entries"] > 0
+    learnt = Delta.load(trained)
+    assert (learnt.about["moves"], learnt.about["method"]) == (update, "leaml_reviewed")
+    assert learnt.about["trained_entries"] > 0
+    base = {name: weight.detach() for name, weight in load(BUNDLED_MODEL).model.named_parameters()}
+    assert any(not value.equal(learnt.entries[name].gather(base[name])) for name, value in learnt.values.items())
     folder = store.workspace / "merged"
     assert main(["--workspace", str(store.workspace), "merge", made.id, str(folder)]) == 0
     merged, adapted = load(str(folder)), load_adapted(trained)

@@ -18,7 +18,7 @@ import torch
 from benchmarks import record
 from benchmarks.selective_step import measure
 from benchmarks.selective_step.methods import COMPILED, METHODS
-from benchmarks.selective_step.models import SHAPES
+from benchmarks.selective_step.models import SHAPES, Setting
 from benchmarks.selective_step.report import Result, check_targets, print_table, write_docs
 from leaml.jobs.launch import KEEP_MEMORY
 
@@ -28,6 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selective_step", description=__doc__)
     parser.add_argument("--model", choices=SHAPES, default="tiny")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--weights", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--rounds", type=int, default=25, help="steps of each method [25]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the result")
     parser.add_argument("--docs", action="store_true", help="write docs/performance")
@@ -35,7 +36,7 @@ def main() -> int:
     if not KEEP_MEMORY.keys() <= os.environ.keys():  # as training runs have it; it is read when a process starts
         command = [sys.executable, "-m", "benchmarks.selective_step", *sys.argv[1:]]
         os.execve(sys.executable, command, {**os.environ, **KEEP_MEMORY})
-    result = run(arguments.model, arguments.device, arguments.rounds)
+    result = run(Setting(arguments.model, arguments.device, arguments.weights), arguments.rounds)
     print_table(result)
     targets = check_targets(result)
     for target in targets:
@@ -49,17 +50,15 @@ def main() -> int:
     return 1 if any(target.state == "missed" for target in targets) else 0
 
 
-def run(model: str, device: str, rounds: int) -> Result:
-    """Return all measurements of one model."""
-    shape = SHAPES[model]
-    memory = {name: measure.peak_memory(model, device, name) for name in METHODS if COMPILED not in name}
-    methods = measure.make_methods(shape, device)
-    times = measure.time_steps(methods, shape, device, rounds)
-    scored, trained = measure.time_scoring(shape, device, max(3, rounds // 3))
-    swaps, exact = measure.time_swaps(shape, device, rounds)
+def run(setting: Setting, rounds: int) -> Result:
+    """Return all measurements of one setting."""
+    memory = {name: measure.peak_memory(setting, name) for name in METHODS if COMPILED not in name}
+    methods = measure.make_methods(setting)
+    times = measure.time_steps(methods, setting, rounds)
+    scored, trained = measure.time_scoring(setting, max(3, rounds // 3))
+    swaps, exact = measure.time_swaps(setting, rounds)
     return Result(
-        model=model,
-        device=device,
+        setting=setting,
         machine=record.machine(),
         versions=record.versions(),
         times=times,
@@ -72,13 +71,13 @@ def run(model: str, device: str, rounds: int) -> Result:
         epoch=trained,
         swaps=swaps,
         swap_exact=exact,
-        traffic=measure.time_traffic(shape, device, rounds),
+        traffic=measure.time_traffic(setting, rounds),
     )
 
 
 def figures(result: Result) -> list[record.Figure]:
     """Return the lines of the log."""
-    what = f"selective_step {result.model} {result.device}"
+    what = f"selective_step {result.setting.name}"
     rows = [_figure(what, name, "step", "s", values) for name, values in result.times.items()]
     for metric, unit, values in (
         ("trained", "entries", result.trained),

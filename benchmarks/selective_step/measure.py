@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoProcessor
 
 from benchmarks.selective_step.methods import CLIP_NORM, DENSITIES, METHODS, RATE, Method, build_method, warm_up
-from benchmarks.selective_step.models import SHAPES, Shape, batch, build, loss, twin
+from benchmarks.selective_step.models import Setting, batch, build, loss, twin
 from leaml.backbone import BUNDLED_PATH
 from leaml.selective import (
     Delta,
@@ -45,23 +45,23 @@ def seconds(do: Callable[[], Any], device: str) -> float:
     return time.perf_counter() - began
 
 
-def time_steps(methods: Mapping[str, Method], shape: Shape, device: str, rounds: int) -> dict[str, list[float]]:
+def time_steps(methods: Mapping[str, Method], setting: Setting, rounds: int) -> dict[str, list[float]]:
     """Return each method's step times `[rounds]` in seconds: every round does one step of each, in a new order."""
     order, times = list(methods), {name: [0.0] * rounds for name in methods}
     shuffle = random.Random(0)
     for number in range(rounds):
         shuffle.shuffle(order)
-        ids = batch(shape, 10 + number, device)
+        ids = batch(setting, 10 + number)
         for name in order:
-            times[name][number] = seconds(partial(methods[name].step, ids), device)
+            times[name][number] = seconds(partial(methods[name].step, ids), setting.device)
     return times
 
 
-def time_scoring(shape: Shape, device: str, rounds: int) -> tuple[list[float], list[float]]:
+def time_scoring(setting: Setting, rounds: int) -> tuple[list[float], list[float]]:
     """Return the seconds of scoring and selecting on the labelled data, and of training on it once, per round."""
-    model = build(shape, device, torch.float32)
+    model = build(setting)
     weights = linear_weights(model, within=model.get_decoder()).weights
-    data = [(batch(shape, seed, device), shape.batch) for seed in range(LABELLED_BATCHES)]
+    data = [(batch(setting, seed), setting.shape.batch) for seed in range(LABELLED_BATCHES)]
 
     def score() -> None:
         select(score_weights(weights, lambda: data, lambda ids: loss(model, ids)), 0.25)
@@ -74,11 +74,11 @@ def time_scoring(shape: Shape, device: str, rounds: int) -> tuple[list[float], l
 
     scored, trained = [], []
     for number in range(rounds + 1):
-        first = seconds(score, device)
+        first = seconds(score, setting.device)
         optimizer = DenseAdamW(dict(weights))
         loss(model, data[0][0]).backward()
         optimizer.step(RATE)  # the moments are made here, outside the measured epoch
-        second = seconds(epoch, device)
+        second = seconds(epoch, setting.device)
         optimizer.close()
         if number:  # the first round warms up
             scored.append(first)
@@ -86,21 +86,21 @@ def time_scoring(shape: Shape, device: str, rounds: int) -> tuple[list[float], l
     return scored, trained
 
 
-def time_swaps(shape: Shape, device: str, rounds: int) -> tuple[dict[str, list[float]], bool]:
+def time_swaps(setting: Setting, rounds: int) -> tuple[dict[str, list[float]], bool]:
     """Return the seconds of swaps between two deltas and of loading a merged model, and whether every swap was exact.
 
     What is loaded is what an answer needs: the model and a processor (the bundled one). A load is over when each
     weight has been read: weights are mapped into memory, and read when they are first used.
     """
     times: dict[str, list[float]] = {}
-    model = build(shape, device, torch.float32)
+    model = build(setting)
     resident, exact = ResidentModel(model), True
     for density in DENSITIES:
         deltas = [_altered(resident, density, seed) for seed in (0, 1)]
         swaps = times[f"swap, {density:.0%}"] = []
         for number in range(rounds + 2):
             wanted = deltas[number % 2]
-            taken = seconds(partial(resident.apply, wanted), device)
+            taken = seconds(partial(resident.apply, wanted), setting.device)
             exact &= all(resident.capture(wanted.entries).values[name].equal(v) for name, v in wanted.values.items())
             if number > 1:  # the first two warm up
                 swaps.append(taken)
@@ -110,12 +110,12 @@ def time_swaps(shape: Shape, device: str, rounds: int) -> tuple[dict[str, list[f
         resident.merge(deltas[0], Path(folder) / "merged", AutoProcessor.from_pretrained(BUNDLED_PATH))
         for kind in ("warm", "cold"):
             times[f"load merged, {kind}"] = [
-                _load(Path(folder) / "merged", device, cold=kind == "cold") for _ in range(max(3, rounds // 3))
+                _load(Path(folder) / "merged", setting, cold=kind == "cold") for _ in range(max(3, rounds // 3))
             ]
     return times, exact
 
 
-def _load(folder: Path, device: str, *, cold: bool) -> float:
+def _load(folder: Path, setting: Setting, *, cold: bool) -> float:
     if cold:
         for file in folder.iterdir():
             with file.open("rb") as opened:
@@ -124,26 +124,28 @@ def _load(folder: Path, device: str, *, cold: bool) -> float:
 
     def load() -> None:
         AutoProcessor.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder).to(device)
+        model = AutoModelForCausalLM.from_pretrained(folder).to(setting.device)
         with torch.no_grad():
             sum(parameter.sum() for parameter in model.parameters())
 
-    return seconds(load, device)
+    return seconds(load, setting.device)
 
 
-def time_traffic(shape: Shape, device: str, rounds: int) -> dict[str, list[float]]:
+def time_traffic(setting: Setting, rounds: int) -> dict[str, list[float]]:
     """Return the seconds of gathering and scattering half of the largest weight, and of the copies that bound them.
 
     The bound of a gather reads the whole weight once and writes the values; torch's own copy of as many bytes is the
     floor. So is that of a scatter, which reads the values and writes the weight. The copy of 256 MB, which no cache
     holds, is the speed at which an optimizer's state can be read and written.
     """
-    rows, columns = shape.feed_forward, shape.hidden
-    weight = torch.randn(rows, columns, device=device)
+    rows, columns = setting.shape.feed_forward, setting.shape.hidden
+    weight = torch.randn(rows, columns, device=setting.device)
     entries = select_rows(torch.rand(rows, columns), 0.5).to(weight.device)
     values, target = entries.gather(weight), torch.empty_like(weight)
-    floor = torch.empty(3 * weight.numel() // 4, device=device)  # reading 3/4 and writing 3/4: as many bytes in all
-    source, large = torch.zeros(2, 2**26, device=device)
+    floor = torch.empty(
+        3 * weight.numel() // 4, device=setting.device
+    )  # reading 3/4 and writing 3/4: as many bytes in all
+    source, large = torch.zeros(2, 2**26, device=setting.device)
     jobs: dict[str, Callable[[], Any]] = {
         "gather": lambda: entries.gather(weight),
         "scatter": lambda: entries.scatter_(target, values),
@@ -153,7 +155,7 @@ def time_traffic(shape: Shape, device: str, rounds: int) -> dict[str, list[float
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(5 * rounds):
         for name, job in jobs.items():
-            times[name].append(seconds(job, device))
+            times[name].append(seconds(job, setting.device))
     return times
 
 
@@ -167,19 +169,19 @@ def file_sizes(methods: Mapping[str, Method]) -> dict[str, int]:
     return sizes
 
 
-def peak_memory(model: str, device: str, name: str) -> int:
+def peak_memory(setting: Setting, name: str) -> int:
     """Return the most bytes that three steps of a method need beyond the model itself, from a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.selective_step.measure", model, device, name]
+    command = [sys.executable, "-m", "benchmarks.selective_step.measure", *vars(setting).values(), name]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return int(json.loads(printed.splitlines()[-1])["bytes"])
 
 
-def _measure_memory(shape: Shape, device: str, name: str) -> int:
-    model = build(shape, device, torch.float32)
+def _measure_memory(setting: Setting, name: str) -> int:
+    model = build(setting)
     with torch.no_grad():
-        loss(model, batch(shape, 0, device))  # libraries allocate their own workspaces in the first pass
+        loss(model, batch(setting, 0))  # libraries allocate their own workspaces in the first pass
     gc.collect()
-    if device == "cuda":
+    if setting.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
     else:
@@ -188,8 +190,8 @@ def _measure_memory(shape: Shape, device: str, name: str) -> int:
         before = _resident("VmRSS")
     method = build_method(name, model)
     for seed in range(3):
-        method.step(batch(shape, seed, device))
-    return (torch.cuda.max_memory_allocated() if device == "cuda" else _resident("VmHWM")) - before
+        method.step(batch(setting, seed))
+    return (torch.cuda.max_memory_allocated() if setting.device == "cuda" else _resident("VmHWM")) - before
 
 
 def _resident(field: str) -> int:
@@ -208,16 +210,16 @@ def _altered(resident: ResidentModel, density: float, seed: int) -> Delta:
     values = {}
     for name, weight in weights.items():
         entries[name] = select_rows(torch.rand(weight.shape, generator=generator), density).to(weight.device)
-        values[name] = torch.randn(entries[name].count, generator=generator).to(weight.device)
-    return Delta(entries, values, resident.base_hash, "float32")
+        values[name] = torch.randn(entries[name].count, generator=generator).to(weight)
+    return Delta(entries, values, resident.base_hash, str(resident.model.dtype))
 
 
-def make_methods(shape: Shape, device: str, names: Sequence[str] = METHODS) -> dict[str, Method]:
+def make_methods(setting: Setting, names: Sequence[str] = METHODS) -> dict[str, Method]:
     """Return every method with a model of its own on the same memory, warmed up."""
-    base, methods = build(shape, device, torch.float32), {}
+    base, methods = build(setting), {}
     for name in names:
-        methods[name] = build_method(name, twin(base, shape))
-        warm_up(methods[name], shape, device)
+        methods[name] = build_method(name, twin(base, setting))
+        warm_up(methods[name], setting)
     return methods
 
 
@@ -227,5 +229,5 @@ def _wait(device: str) -> None:
 
 
 if __name__ == "__main__":
-    size, where, which = sys.argv[1:]
-    print(json.dumps({"bytes": _measure_memory(SHAPES[size], where, which)}))
+    *what, which = sys.argv[1:]
+    print(json.dumps({"bytes": _measure_memory(Setting(*what), which)}))

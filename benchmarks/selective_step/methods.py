@@ -10,7 +10,7 @@ from peft import LoraConfig, ShiraConfig, get_peft_model
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
-from benchmarks.selective_step.models import Shape, batch, loss
+from benchmarks.selective_step.models import Setting, batch, loss
 from leaml.selective import Entries, ResidentModel, SelectedAdamW, linear_weights, select_rows
 
 RATE, CLIP_NORM = 1e-5, 1.0
@@ -139,9 +139,10 @@ def _dense(
     weights: Mapping[str, nn.Parameter],
     masks: Mapping[str, Entries] | None = None,
 ) -> Method:
-    """Return AdamW on whole weights; with masks, on gradients that are zero outside."""
+    """Return AdamW on whole weights, with float32 master copies of 16-bit ones; masks make gradients zero outside."""
     parameters = [parameter.requires_grad_(True) for parameter in trained.values()]
-    adam = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.0, fused=True)
+    masters = parameters if model.dtype == torch.float32 else [nn.Parameter(p.detach().float()) for p in parameters]
+    adam = torch.optim.AdamW(masters, lr=RATE, weight_decay=0.0, fused=True)
     kept = {name: own.mask().to(model.device) for name, own in (masks or {}).items()}
 
     def update() -> None:
@@ -150,12 +151,22 @@ def _dense(
             assert gradient is not None
             gradient.mul_(mask)
         nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
+        if masters is not parameters:
+            for master, parameter in zip(masters, parameters, strict=True):
+                master.grad, parameter.grad = parameter.grad.float(), None
         adam.step()
         adam.zero_grad()
+        if masters is not parameters:
+            with torch.no_grad():
+                for master, parameter in zip(masters, parameters, strict=True):
+                    parameter.copy_(master)
+
+    def state_bytes() -> int:
+        return _adam_bytes(adam) + sum(p.nbytes for p in masters if masters is not parameters)
 
     whole = {key: Entries(tuple(parameter.shape)) for key, parameter in trained.items()}
     count = sum(own.count for own in (masks or whole).values())
-    return Method(name, model, update, count, lambda: _adam_bytes(adam), _saver(model, masks or whole), weights)
+    return Method(name, model, update, count, state_bytes, _saver(model, masks or whole), weights)
 
 
 def _selective(
@@ -197,9 +208,9 @@ def _adam_bytes(adam: torch.optim.AdamW) -> int:
     return sum(value.nbytes for value in states if isinstance(value, Tensor) and value.numel() > 1)
 
 
-def warm_up(method: Method, shape: Shape, device: str) -> None:
+def warm_up(method: Method, setting: Setting) -> None:
     """Do two steps, so that optimizer state and compiled code are there; count dense gradients in the second."""
-    method.step(batch(shape, 0, device))
+    method.step(batch(setting, 0))
     method.counting = True
-    method.step(batch(shape, 1, device))
+    method.step(batch(setting, 1))
     method.counting = False

@@ -30,9 +30,35 @@ SHAPES = {
 }
 
 
-def build(shape: Shape, device: str, dtype: torch.dtype) -> LlamaForCausalLM:
-    """Return a frozen decoder of this shape; the same weights at each call."""
+@dataclass(frozen=True)
+class Setting:
+    """What is measured where.
+
+    Attributes:
+        model: One of SHAPES.
+        device: `cpu` or `cuda`.
+        weights: Their type, `float32` or `bfloat16`; products are bfloat16 in both.
+    """
+
+    model: str
+    device: str
+    weights: str
+
+    @property
+    def shape(self) -> Shape:
+        """The decoder's shape."""
+        return SHAPES[self.model]
+
+    @property
+    def name(self) -> str:
+        """A short name."""
+        return f"{self.model}_{self.device}_{self.weights}"
+
+
+def build(setting: Setting) -> LlamaForCausalLM:
+    """Return a frozen decoder; the same weights at each call."""
     torch.manual_seed(0)
+    shape = setting.shape
     config = LlamaConfig(
         vocab_size=shape.vocabulary,
         hidden_size=shape.hidden,
@@ -44,22 +70,23 @@ def build(shape: Shape, device: str, dtype: torch.dtype) -> LlamaForCausalLM:
         bos_token_id=None,
         eos_token_id=0,
     )
-    with torch.device(device):
-        return LlamaForCausalLM(config).to(dtype).eval().requires_grad_(False)
+    with torch.device(setting.device):
+        return LlamaForCausalLM(config).to(getattr(torch, setting.weights)).eval().requires_grad_(False)
 
 
-def twin(model: LlamaForCausalLM, shape: Shape) -> LlamaForCausalLM:
+def twin(model: LlamaForCausalLM, setting: Setting) -> LlamaForCausalLM:
     """Return another model on the very same weights in memory: where they lie makes a step up to 2% faster."""
-    other = build(shape, str(model.device), model.dtype)
+    other = build(setting)
     for own, shared in zip(other.parameters(), model.parameters(), strict=True):
         own.data = shared.data
     return other
 
 
-def batch(shape: Shape, seed: int, device: str) -> Tensor:
+def batch(setting: Setting, seed: int) -> Tensor:
     """Return random token ids `[batch, length]` int64."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(1, shape.vocabulary, (shape.batch, shape.length), generator=generator).to(device)
+    generator, shape = torch.Generator().manual_seed(seed), setting.shape
+    ids = torch.randint(1, shape.vocabulary, (shape.batch, shape.length), generator=generator)
+    return ids.to(setting.device)
 
 
 def loss(model: LlamaForCausalLM, ids: Tensor) -> Tensor:

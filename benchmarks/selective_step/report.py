@@ -20,6 +20,7 @@ from benchmarks.selective_step.methods import (
     SHIRA,
     selective,
 )
+from benchmarks.selective_step.models import Setting
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 SELECTIVE = tuple(selective(density) for density in DENSITIES)
@@ -31,8 +32,7 @@ ACCENT, GREY = "#0f766e", "#9aa8b0"
 class Result:
     """One run of the benchmark. Times are lists of seconds; those of `times` are aligned by round."""
 
-    model: str
-    device: str
+    setting: Setting
     machine: str
     versions: str
     times: dict[str, list[float]]
@@ -72,14 +72,17 @@ class Result:
     def step_bound(self, name: str) -> float | None:
         """Return the least seconds of a step: forward and backward as measured, and the update's bytes at copy speed.
 
-        AdamW reads four numbers and writes three for each trained entry: 28 bytes. Gather and scatter touch every
-        cache line of a weight unless it is very sparse: 4 bytes a weight each, and 12 for each trained entry.
+        Clipping and AdamW read five numbers and write three for each trained entry: 32 bytes, and 34 with a master
+        copy of 16-bit weights. Gather and scatter touch every cache line of a weight unless it is very sparse, and
+        read places and write and read values: 12 bytes for each trained entry.
         """
         floor, trained = median(self.times[FLOOR]), self.trained[name]
+        wide = self.setting.weights == "float32"
         if name in (FULL, FULL_LINEAR, NAIVE):
-            return floor + 28 * (self.linear_entries if name == NAIVE else trained) / self.copy_rate
+            entries = self.linear_entries if name == NAIVE else trained
+            return floor + (32 if wide else 34) * entries / self.copy_rate
         if name in SELECTIVE:
-            return floor + (40 * trained + 8 * self.linear_entries) / self.copy_rate
+            return floor + (44 * trained + (8 if wide else 4) * self.linear_entries) / self.copy_rate
         return None
 
     def to_json(self) -> dict[str, Any]:
@@ -194,7 +197,7 @@ def _swaps(result: Result) -> str:
 
 def print_table(result: Result) -> None:
     """Print the table for people."""
-    print(f"{result.model} on {result.machine}; {result.versions}; {len(result.times[FULL])} rounds\n")
+    print(f"{result.setting.name} on {result.machine}; {result.versions}; {len(result.times[FULL])} rounds\n")
     print(table(result))
     print(once_lines(result))
 
@@ -203,12 +206,13 @@ def write_docs(result: Result, targets: Sequence[Target]) -> None:
     """Write the tables to `docs/performance/MODEL_DEVICE.md` and the figure beside it."""
     folder = DOCS / "performance"
     folder.mkdir(exist_ok=True)
-    name = f"{result.model}_{result.device}"
+    setting, name = result.setting, result.setting.name
     told = "".join(f"- {target.state}: {target.sentence}\n" for target in targets).replace("- missed", "- **missed**")
     (folder / f"{name}.md").write_text(
-        f"# A selective step: {result.model}, {result.device}\n\n"
+        f"# A selective step: {setting.model}, {setting.device}, {setting.weights} weights\n\n"
         f"{result.machine}; {result.versions}; {len(result.times[FULL])} interleaved rounds. Written by\n"
-        f"`python -m benchmarks.selective_step --model {result.model} --device {result.device} --docs`.\n\n"
+        f"`python -m benchmarks.selective_step --model {setting.model} --device {setting.device} "
+        f"--weights {setting.weights} --docs`.\n\n"
         f"![Step time and peak memory]({name}.svg)\n\n{table(result)}\n{once_lines(result)}\nTargets:\n\n{told}"
     )
     figure(result).write_image(folder / f"{name}.svg", width=900, height=440)
