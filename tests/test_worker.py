@@ -191,7 +191,7 @@ def finished(tmp_path, monkeypatch):
         write_rows(jobs.runs_dir / "r0001/output/candidates.parquet", [candidate(1)], type(candidate(1)))
         answer = Prediction(ImageId("i3"), "place", "Where?", kind.options, "left", "left", True, (0.8, 0.2))
         write_rows(jobs.runs_dir / "r0002/output/predictions.parquet", [answer], Prediction)
-        (jobs.runs_dir / "r0002/output/model").mkdir()
+        (jobs.runs_dir / "r0002/output/model.safetensors").touch()
         yield store, jobs
 
 
@@ -200,7 +200,7 @@ def test_finished_runs_are_taken_over_once(finished):
     assert [ingest_finished(store, jobs) for _ in range(2)] == [2, 0]
     assert store.candidates() == [candidate(1)] and store.round() == 2
     (model,) = store.models()
-    assert (model.run_id, model.method, model.path) == ("r0002", "lora", "runs/r0002/output/model")
+    assert (model.run_id, model.method, model.path) == ("r0002", "lora", "runs/r0002/output/model.safetensors")
     assert (model.labels, model.pairs, len(store.predictions(model.run_id))) == (1, 0, 1)
 
 
