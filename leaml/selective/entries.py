@@ -73,6 +73,9 @@ class Entries:
         values = weight.new_empty(self.count) if out is None else out
         if self.columns is None:
             return values.copy_(weight.reshape(-1))
+        if self._rows_at_once(weight.device) >= self.shape[0]:  # the hooks' usual case, kept short: see `_blocks`
+            torch.gather(weight, 1, self.columns.long(), out=values.view(self.columns.shape))
+            return values
         for block, places, part in self._blocks(weight, values):
             torch.gather(block, 1, places, out=part)
         return values
@@ -140,12 +143,14 @@ class Entries:
             raise ModelError(f"The columns of a weight of shape {shape} are damaged. Make the file again.")
         return cls(shape, columns.to(column_dtype(shape[1])))
 
+    def _rows_at_once(self, device: torch.device) -> int:
+        return max(1, (CHUNK_CPU if device.type == "cpu" else CHUNK_ACCELERATOR) // self.shape[1])
+
     def _blocks(self, weight: Tensor, values: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield blocks of rows: of the weight, of the places as 64-bit columns, and of the values."""
         assert self.columns is not None
         rectangle = values.view(self.columns.shape)
-        chunk = CHUNK_CPU if weight.device.type == "cpu" else CHUNK_ACCELERATOR
-        rows = max(1, chunk // self.shape[1])
+        rows = self._rows_at_once(weight.device)
         if rows >= self.shape[0]:  # slicing costs as much as reading a small weight
             yield weight, self.columns.long(), rectangle
             return

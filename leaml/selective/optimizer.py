@@ -135,18 +135,19 @@ class SelectedAdamW:
             weight.grad = None
 
     def _collector(self, name: str) -> Callable[[Tensor], None]:
-        entries, buffer = self._entries[name], self._gradient[self._spans[name]]
+        gather, buffer, gathered = self._entries[name].gather, self._gradient[self._spans[name]], self._gathered
+        same_type = self._weights[name].dtype == buffer.dtype
 
         def collect(weight: Tensor) -> None:
             gradient, weight.grad = weight.grad, None  # at most one layer's dense gradient is alive
             assert gradient is not None
-            if name in self._gathered:
-                buffer.add_(entries.gather(gradient))
-            elif gradient.dtype == buffer.dtype:
-                entries.gather(gradient, out=buffer)
+            if name in gathered:
+                buffer.add_(gather(gradient))
+            elif same_type:
+                gather(gradient, buffer)
             else:
-                buffer.copy_(entries.gather(gradient))
-            self._gathered.add(name)
+                buffer.copy_(gather(gradient))
+            gathered.add(name)
 
         return collect
 
