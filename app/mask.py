@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from app import text
+from app import mask_text as text
 from app.view import attributes, bar, eyebrow
 
 ROWS_SHOWN = 8

@@ -1,6 +1,6 @@
 """Every sentence a person reads on the page. No logic beyond putting numbers into sentences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from leaml.records import Method, RejectReason
 
@@ -247,11 +247,6 @@ CANCEL, RESUME, STARTING = "Cancel", "Resume", "starting"
 CLOSE_PAGE = "You can close this page: training goes on."
 LOSS = "Loss, lower is better"
 NO_LOSS = "The loss appears here as soon as training starts."
-MASK_TITLE = "Which neurons may move"
-MASK_KEY = "In each cell: the share that may move and, in bold, its share of the importance."
-MASK_LAYER = "layer"
-LARGEST_ROWS = "The neurons that matter most"
-NO_MASK = "After “Importance of neurons”, this shows where in the model the chosen weights lie."
 MODELS_TITLE = "Models to compare"
 MODELS_LEAD = "Each starts from the same base model and is tested on the same questions. They run one after another."
 TRAIN_ALL = "Fine-tune and compare all"
@@ -333,35 +328,6 @@ def trained_on(labels: int, pairs: int) -> str:
 def accuracy(percent: float) -> str:
     """Say how good a model is, in short."""
     return f"{percent:.0f}% right on the test"
-
-
-def share(part: float) -> str:
-    """Write a share in [0, 1] as percent with two digits that count, down to a ten-thousandth."""
-    percent = 100 * part
-    digits = sum(percent < limit for limit in (9.95, 0.995, 0.0995, 0.00995))
-    return f"{percent:.{digits}f}%"
-
-
-def may_move(density: float, held: float) -> str:
-    """Say how much of the model may move, and how much of the importance that is."""
-    return f"{MASK_TITLE}: {share(density)} of the weights, which hold {share(held)} of the importance"
-
-
-def neuron(layer: int, module: str, row: int) -> str:
-    """Name one output row of a weight; layer and row counted from 0."""
-    return f"{MASK_LAYER} {layer + 1} · {module} · row {row + 1}"
-
-
-def average_row(held: float) -> str:
-    """Say what the shares of the largest rows are to be compared with."""
-    return f"share of the importance; an average one holds {share(held)}"
-
-
-def frozen(reasons: Mapping[str, int]) -> str:
-    """Say what stays as it was, from the number of weights left out for each reason."""
-    kept = ["the part that looks at the image", "norms and biases"]
-    kept += [f"{count_of('weight', count)}: {reason}" for reason, count in reasons.items()]
-    return f"What stays frozen: {'; '.join(kept)}."
 
 
 # Compare

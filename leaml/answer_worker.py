@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from leaml.backbone import Backbone, load
+from leaml.backbone import Backbone, base_of, load
 from leaml.decoding import greedy, option_log_probabilities, prefill
 from leaml.errors import LeamlError
 from leaml.evaluate import ANSWER_TOKENS
@@ -34,7 +34,7 @@ def _delta(path: str) -> Delta:
 def _model(name: str, adapter: bool) -> tuple[Backbone, float]:
     """Return the one resident model with the values that were asked for, and the seconds that the swap took."""
     delta = _delta(name) if name.endswith(DELTA_SUFFIX) else None
-    backbone = _base(name if delta is None else delta.about["model"])
+    backbone = _base(name if delta is None else base_of(delta))
     resident, wanted = backbone.resident, delta if adapter else None
     if wanted is resident.active:
         return backbone, 0.0

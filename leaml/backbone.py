@@ -211,6 +211,17 @@ def load(name: str, *, device: str | None = None) -> Backbone:
     return Backbone(model.to(chosen), processor)
 
 
+def base_of(delta: Delta) -> str:
+    """Return the name or path of the pretrained model that a run's delta belongs to.
+
+    Raises:
+        ModelError: If the delta does not say.
+    """
+    if "model" not in delta.about:
+        raise ModelError("The delta does not name its pretrained model. Use one that a run made.")
+    return str(delta.about["model"])
+
+
 def load_adapted(path: Path, *, device: str | None = None) -> Backbone:
     """Load the pretrained model that a delta names, and give it the delta's values.
 
@@ -218,7 +229,7 @@ def load_adapted(path: Path, *, device: str | None = None) -> Backbone:
         ModelError: If either cannot be read, or they do not belong together.
     """
     delta = Delta.load(path)
-    backbone = load(delta.about["model"], device=device)
+    backbone = load(base_of(delta), device=device)
     backbone.resident.apply(delta)
     return backbone
 
@@ -230,5 +241,5 @@ def merge(path: Path, directory: Path) -> None:
         ModelError: If the delta or its model cannot be read, or the directory cannot be written.
     """
     delta = Delta.load(path)
-    backbone = load(delta.about["model"], device="cpu")
+    backbone = load(base_of(delta), device="cpu")
     backbone.resident.merge(delta, directory, backbone.processor)

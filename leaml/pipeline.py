@@ -161,6 +161,8 @@ def train_generator(context: StageContext) -> None:
             told = [captions[i] for i in chosen]
         parts = zip(split(asked, config.train.accumulation), split(told, config.train.accumulation), strict=True)
         for ask, tell in parts:
+            if not (ask or tell):  # more parts than questions and captions
+                continue
             losses, tokens = sequence_losses(backbone, collate(backbone, features, [*ask, *tell]))
             loss = losses[: len(ask)].sum() / len(asked)
             figures = {"question_loss": _per_token(losses[: len(ask)], tokens[: len(ask)])} if ask else {}

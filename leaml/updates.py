@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from leaml.backbone import Backbone, autocast
 from leaml.config import LoraConfig, SelectionConfig, ShiraConfig
+from leaml.errors import TrainingError
 from leaml.features import ImageFeatures
 from leaml.objectives import Sample, collate, sequence_losses
 from leaml.selective import Entries, SelectedAdamW, Selection, linear_weights, score_weights, select
@@ -51,8 +52,15 @@ def full_update(backbone: Backbone, *, weight_decay: float) -> Update:
 
 
 def selective_update(backbone: Backbone, selection: Selection, *, weight_decay: float) -> Update:
-    """Return an update of the selected entries alone."""
-    weights = {name: dict(backbone.model.named_parameters())[name] for name in selection.entries}
+    """Return an update of the selected entries alone.
+
+    Raises:
+        TrainingError: If the entries were selected on other weights.
+    """
+    if selection.base_hash != backbone.resident.base_hash:
+        raise TrainingError("The neurons were selected on other weights than the model has now. Start a new run.")
+    parameters = dict(backbone.model.named_parameters())
+    weights = {name: parameters[name] for name in selection.entries}
     return Update(SelectedAdamW(weights, selection.entries, weight_decay=weight_decay), lambda: selection.entries)
 
 

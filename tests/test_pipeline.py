@@ -128,6 +128,17 @@ def test_the_generator_leaves_a_small_delta_of_the_selected_entries(store, jobs)
     assert all("embedding" in reason for reason in summary["skipped"].values())
 
 
+def test_more_parts_than_a_half_batch_train_the_same(store, jobs):
+    label_from_references(store, count=3, seed=0)
+    train = replace(TRAIN, steps=2, warmup_steps=1)
+    whole, parts = (
+        finish(store, jobs, generator_run(replace(GENERATOR, train=config), until="generator"))
+        for config in (train, replace(train, accumulation=4))
+    )
+    assert [step for step, _ in losses(parts)] == [1, 2]
+    assert losses(parts)[0][1] == pytest.approx(losses(whole)[0][1], rel=0.1)
+
+
 @pytest.mark.parametrize("update", ["selective", "lora", "shira"])
 def test_a_model_is_made_by_other_updates_too(store, jobs, update):
     label_from_references(store, count=3, seed=0)

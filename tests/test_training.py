@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from leaml.backbone import load
+from leaml.backbone import load, load_adapted
 from leaml.checkpoint import load_checkpoint, save_checkpoint
 from leaml.config import BUNDLED_MODEL, TrainConfig
-from leaml.errors import TrainingError
+from leaml.errors import ModelError, TrainingError
 from leaml.objectives import IGNORED, answer_sample, collate, cycle_indices, generation_sample, sequence_losses, split
 from leaml.selective import Entries, SelectedAdamW, linear_weights, score_weights, select
 from leaml.training import Cancelled, DenseAdamW, learning_rate, train
+from leaml.updates import selective_update
 from tests.conftest import place_question
 
 CONFIG = TrainConfig(steps=6, batch_size=3, learning_rate=1e-3, warmup_steps=1, checkpoint_every=2)
@@ -104,6 +105,19 @@ def test_other_ways_to_compute_give_the_same_training(backbone, features, tmp_pa
         other.compile_blocks()
     run(other, features, SelectedAdamW(*selected(other, features)), tmp_path / "thrifty", thrifty, config)
     assert thrifty.losses == pytest.approx(plain.losses, rel=6e-3)  # bfloat16 rounds in other places
+
+
+def test_neurons_that_were_selected_on_other_weights_are_refused(backbone, features):
+    weights = linear_weights(backbone.model, within=backbone.decoder).weights
+    chosen = select([{name: torch.ones(weight.shape) for name, weight in weights.items()}], 1, base_hash="0" * 64)
+    with pytest.raises(TrainingError, match=r"selected on other weights.*Start a new run"):
+        selective_update(backbone, chosen, weight_decay=0.0)
+
+
+def test_a_delta_that_names_no_model_is_refused(backbone, tmp_path):
+    backbone.resident.capture({}).save(tmp_path / "delta.safetensors")
+    with pytest.raises(ModelError, match="does not name its pretrained model"):
+        load_adapted(tmp_path / "delta.safetensors")
 
 
 def test_training_lowers_the_loss(backbone, features, tmp_path):

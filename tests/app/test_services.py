@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app import compare, project, text, train
+from app import compare, mask_text, project, text, train
 from app.errors import InputError
 from app.services import Services
 from leaml.answering import Answer, Asked
@@ -272,7 +272,7 @@ def test_a_model_that_cannot_answer_leaves_a_sentence(make_services: Make, monke
 
 def test_the_train_screen_shows_the_newest_mask(make_services: Make) -> None:
     services = make_services()
-    assert text.NO_MASK in train.draw(services, {})[4]
+    assert mask_text.NO_MASK in train.draw(services, {})[4]
     weight = {"name": "layers.2.up_proj.weight", "layer": 2, "module": "up_proj", "rows": 256, "columns": 64}
     shares = {"share": 0.1, "score_share": 0.3, "largest_rows": [{"row": 210, "score_share": 0.004}]}
     summary = {"density": 0.1, "modules": [weight | shares], "skipped": {"embed": "an embedding"}}

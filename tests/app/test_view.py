@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app import figures, text
+from app import figures, mask_text, text
 from app.cards import Picture, option_list
 from app.comparison import AskView, ask_screen, table_card
 from app.errors import InputError
@@ -76,7 +76,7 @@ def test_losses_of_a_resumed_run_count_once() -> None:
 
 def test_empty_figures_say_what_will_be_there() -> None:
     assert figures.loss_figure([], total=0).layout.annotations[0].text == text.NO_LOSS
-    assert text.NO_MASK in mask_picture({})
+    assert mask_text.NO_MASK in mask_picture({})
 
 
 def weight(layer: int, module: str, held: float, *rows: tuple[int, float]) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def test_what_stays_frozen_names_each_reason_once() -> None:
     ("part", "said"), [(1.0, "100%"), (0.0996, "10%"), (0.042, "4.2%"), (0.0042, "0.42%"), (0.00003, "0.0030%")]
 )
 def test_shares_keep_two_digits(part: float, said: str) -> None:
-    assert text.share(part) == said
+    assert mask_text.share(part) == said
 
 
 def asked(adapters: tuple[bool | None, bool | None], *answers: Answer) -> AskView:
