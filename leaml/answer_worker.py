@@ -10,7 +10,7 @@ from typing import Any
 
 from leaml.backbone import Backbone, base_of, load
 from leaml.decoding import greedy, option_log_probabilities, prefill
-from leaml.errors import LeamlError
+from leaml.errors import LeamlError, ModelError
 from leaml.evaluate import ANSWER_TOKENS
 from leaml.features import ImageFeatures
 from leaml.generate import softmax
@@ -32,8 +32,16 @@ def _delta(path: str) -> Delta:
 
 
 def _model(name: str, adapter: bool) -> tuple[Backbone, float]:
-    """Return the one resident model with the values that were asked for, and the seconds that the swap took."""
+    """Return the one resident model with the values that were asked for, and the seconds that the swap took.
+
+    Raises:
+        ModelError: If what a model learnt is to be taken off, and it is not kept as a delta.
+    """
     delta = _delta(name) if name.endswith(DELTA_SUFFIX) else None
+    if delta is None and not adapter:
+        raise ModelError(
+            "This model was saved whole by an earlier version, so its adapter cannot be off. Train it again."
+        )
     backbone = _base(name if delta is None else base_of(delta))
     resident, wanted = backbone.resident, delta if adapter else None
     if wanted is resident.active:

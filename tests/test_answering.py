@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from leaml.answering import Answer, Answerer, Asked
-from leaml.backbone import Backbone, load
+from leaml.backbone import BUNDLED_PATH, Backbone, load
 from leaml.config import BUNDLED_MODEL
 from leaml.errors import ModelError
 from leaml.selective import Delta, linear_weights, select_rows
@@ -114,3 +114,8 @@ def test_a_missing_a_damaged_and_a_foreign_delta_say_so_and_the_process_goes_on(
         ask(Asked(str(foreign)))
     after = ask(Asked(delta))[0]
     assert (after.option_probabilities, after.swap_seconds) == (before, 0), "refused before anything was changed"
+
+
+def test_a_model_that_was_saved_whole_does_not_pretend_to_have_its_adapter_off(ask):
+    with pytest.raises(ModelError, match=r"saved whole by an earlier version.*Train it again"):
+        ask(Asked(str(BUNDLED_PATH), adapter=False))
