@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 import transformers
 
+from leaml.precision import multiplies_bfloat16
+
 RESULTS = Path(__file__).parent / "results.csv"
 
 
@@ -48,7 +50,8 @@ def machine() -> str:
     if cpuinfo.exists():
         names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    return f"{model}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    products = "bfloat16" if multiplies_bfloat16("cpu") else "float32"
+    return f"{model} ({products} products), {os.cpu_count()} cores, {torch.get_num_threads()} threads"
 
 
 def versions() -> str:

@@ -7,7 +7,6 @@ yet: several images a prompt, video, and families whose positions depend on the 
 import hashlib
 import json
 import shutil
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from leaml.config import BUNDLED_MODEL
 from leaml.errors import ModelError
+from leaml.precision import autocast
 from leaml.selective import Delta, ResidentModel
 
 BUNDLED_PATH = Path(__file__).resolve().parent.parent / "assets" / "models" / BUNDLED_MODEL
@@ -183,11 +183,6 @@ class Backbone:
         """Return float32 token scores `[..., V]` of hidden states `[..., D]`."""
         scores: Tensor = self.model.get_output_embeddings()(hidden)
         return scores.float()
-
-
-def autocast(device: torch.device) -> AbstractContextManager[None]:
-    """Return the context of a forward pass: float32 weights, bfloat16 products."""
-    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def model_path(name: str) -> str:

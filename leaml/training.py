@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from leaml.backbone import autocast
 from leaml.checkpoint import load_checkpoint, save_checkpoint
 from leaml.config import TrainConfig
 from leaml.errors import TrainingError
+from leaml.precision import autocast
 
 Loss = tuple[Tensor, dict[str, float]]
 """A part of the value to minimise, and figures to report. The parts of a step add up."""

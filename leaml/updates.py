@@ -15,11 +15,12 @@ from peft import ShiraConfig as PeftShiraConfig
 from peft import get_peft_model
 from torch import Tensor, nn
 
-from leaml.backbone import Backbone, autocast
+from leaml.backbone import Backbone
 from leaml.config import LoraConfig, SelectionConfig, ShiraConfig
 from leaml.errors import TrainingError
 from leaml.features import ImageFeatures
 from leaml.objectives import Sample, collate, sequence_losses
+from leaml.precision import autocast
 from leaml.selective import Entries, SelectedAdamW, Selection, linear_weights, score_weights, select
 from leaml.training import DenseAdamW, Optimizer
 

@@ -17,7 +17,9 @@ from assets.pretraining.bundle import IMAGE_TOKENS, Whitening
 from assets.pretraining.corpus import FeatureStore
 from assets.pretraining.features import HELD_OUT_SEED
 from assets.pretraining.scenes import ANGLES, COLORS, SHAPES, TEXTURES, Scene, Thing, plan_scene, profile
+from leaml.precision import autocast
 
+CPU = torch.device("cpu")
 GRID = 8
 SAMPLES = 2
 """Sample points per cell and direction that decide which object covers it."""
@@ -109,7 +111,7 @@ def align(projector: nn.Module, whitening: Whitening, store: FeatureStore, *, st
     batches = _batches(store, 24, 0)
     for step in range(steps):
         features, facts = next(batches)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast(CPU):
             outputs = heads(projector(whitening(features)))
         losses = [
             functional.cross_entropy(o.float().flatten(0, 1), facts[..., n].flatten()) for n, o in enumerate(outputs)
@@ -129,7 +131,7 @@ def _held_out_accuracy(
 ) -> dict[str, float]:
     features = store.held_out()
     facts = np.stack([cell_facts(plan_scene(HELD_OUT_SEED + n)) for n in range(len(features))])
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.inference_mode(), autocast(CPU):
         outputs = heads(projector(whitening(torch.from_numpy(features.astype(np.float32)))))
     accuracy = {}
     for number, (name, output) in enumerate(zip(FACTS, outputs, strict=True)):

@@ -22,7 +22,10 @@ from assets.pretraining.packing import PREFIX, Batch, Encoder, Segment
 from assets.pretraining.questions import Question, reworded
 from assets.pretraining.scenes import Rng, Scene, plan_scene
 from assets.pretraining.skills import SKILLS, UNSEEN
+from leaml.precision import autocast
 from leaml.prompts import CAPTION_PROMPT, question_prompt
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def _log_likelihoods(
     model: FastVlmForConditionalGeneration, whitening: Whitening, features: Tensor, batch: Batch
 ) -> Tensor:
     """Return the log-probability of each segment's answer, `[segments]`."""
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.inference_mode(), autocast(CPU):
         logits = predict(model, whitening, features, batch)
     losses = functional.cross_entropy(logits.float(), batch.targets, reduction="none")
     return torch.zeros(int(batch.owners.max()) + 1).index_add_(0, batch.owners, -losses)

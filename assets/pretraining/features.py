@@ -19,6 +19,7 @@ from assets.pretraining.drawing import draw_scene
 from assets.pretraining.scenes import plan_scene
 from assets.pretraining.tower import preprocess
 from assets.pretraining.wide_tower import load_wide_tower
+from leaml.precision import multiplies_bfloat16
 
 IMAGE_SIZE = 256
 SHARD = 500
@@ -66,8 +67,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    # Channels last in bfloat16 is four times faster here than the default layout in float32.
-    tower = load_wide_tower().to(torch.bfloat16).to(memory_format=torch.channels_last)
+    # Channels last is faster than the default layout, in either precision.
+    precision = torch.bfloat16 if multiplies_bfloat16("cpu") else torch.float32
+    tower = load_wide_tower().to(precision).to(memory_format=torch.channels_last)
     easy = easy_vqa_paths("train")
     for split, number, rows in _jobs(arguments.scenes):
         path = shard_path(arguments.work, split, number)

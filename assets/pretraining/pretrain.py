@@ -20,10 +20,11 @@ from assets.pretraining.align import align
 from assets.pretraining.bundle import Whitening, build_model, export, fit_whitening
 from assets.pretraining.corpus import LENGTH, EasyVqa, FeatureStore, lesson, tokenizer_texts
 from assets.pretraining.english import read_glosses
-from assets.pretraining.evaluate import examine, predict
+from assets.pretraining.evaluate import CPU, examine, predict
 from assets.pretraining.packing import Encoder
 from assets.pretraining.scenes import plan_scene
 from assets.pretraining.tokenizer import train_tokenizer
+from leaml.precision import autocast
 
 BATCH = 8
 PEAK_LEARNING_RATE = 1.2e-3
@@ -129,7 +130,7 @@ def main() -> None:
 
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, options.steps)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast(CPU):
             logits = predict(model, whitening, features, batch)
         losses = functional.cross_entropy(logits.float(), batch.targets, reduction="none")
         loss = (losses * batch.weights).sum() / batch.weights.sum()

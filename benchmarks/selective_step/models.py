@@ -7,6 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from leaml.precision import autocast
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -90,7 +92,7 @@ def batch(setting: Setting, seed: int) -> Tensor:
 
 
 def loss(model: LlamaForCausalLM, ids: Tensor) -> Tensor:
-    """Return the mean next-token loss under bfloat16 autocast, as training computes it."""
-    with torch.autocast(ids.device.type, torch.bfloat16):
+    """Return the mean next-token loss in the precision that training computes it in."""
+    with autocast(ids.device):
         logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
         return functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
