@@ -8,36 +8,52 @@ from assets.pretraining.wording import fill, pick
 
 def ask_count(rng: Rng, scene: Scene, held_out: bool) -> Question | None:
     """How many large objects."""
-    if not (scene.main or scene.crowd):
-        return None
-    kinds = (
+    flat = scene.family in ("few", "single")
+    if not (scene.main or scene.crowd or scene.tissue) or (scene.box and flat):
+        return None  # a box could be counted as an object
+    kinds: tuple[str, ...] = (
         ("large odd objects", "large objects", "big bodies", "objects that differ from the small ones")
         if scene.crowd
         else ("objects", "shapes", "large objects", "figures", "distinct things")
     )
+    if scene.tissue:
+        kinds = ("mounds", "bumps", "raised areas", "swellings")
     text = fill(
         rng,
         ("How many {k} are there?", "How many {k} can be seen?", "Number of {k}?", "Count the {k}."),
         k=pick(rng, kinds),
     )
-    return counted(rng, "count", text, len(scene.main))
+    return _counted_to_ten(rng, "count", text, len(scene.main))
+
+
+def _counted_to_ten(rng: Rng, skill: str, text: str, number: int) -> Question:
+    """Return a counting question; higher numbers, and some others, get exact options up to ten."""
+    if number > 10 or rng.random() < (0.3 if number > 5 else 0.75):
+        return counted(rng, skill, text, number)
+    words = ["none", *w.NUMBERS[1:]] if rng.random() < 0.5 else [str(n) for n in range(11)]
+    near = [n for n in range(11) if 0 < abs(n - number) <= 4]
+    kept = [number, *(near[int(i)] for i in rng.permutation(len(near))[: int(rng.integers(1, 5))])]
+    order = sorted(kept) if rng.random() < 0.5 else [kept[int(i)] for i in rng.permutation(len(kept))]
+    return Question(skill, text, tuple(words[n] for n in order), words[number])
 
 
 def ask_dots(rng: Rng, scene: Scene, held_out: bool) -> Question | None:
     """How many tiny dots."""
+    if not scene.dots and (scene.highlights or (scene.tissue and scene.tissue.glints)):
+        return None  # glints could be counted as dots
     text = fill(
         rng,
         ("How many {k} are there?", "How many {k} are visible?", "Count the {k}.", "Number of {k}?"),
         k=pick(rng, ("small dots", "tiny dots", "tiny specks", "minute spots", "very small particles")),
     )
-    return counted(rng, "dots", text, len(scene.dots))
+    return _counted_to_ten(rng, "dots", text, len(scene.dots))
 
 
 def ask_color(rng: Rng, scene: Scene, held_out: bool) -> Question | None:
     """The color of an object."""
     named = w.refer(rng, scene, hide="color")
-    if named is None:
-        return None
+    if named is None or (named[1].core and named[1].core.share > 0.55):
+        return None  # a wide core leaves it open which color is meant
     text = fill(
         rng,
         ("What color is {o}?", "Which color does {o} have?", "What is the color of {o}?", "Color of {o}?"),
@@ -49,6 +65,8 @@ def ask_color(rng: Rng, scene: Scene, held_out: bool) -> Question | None:
 
 def ask_background(rng: Rng, scene: Scene, held_out: bool) -> Question | None:
     """The color of the background."""
+    if scene.tissue and scene.tissue.frame:
+        return None  # the black frame could be meant
     text = fill(
         rng,
         (
@@ -88,6 +106,8 @@ def ask_shape(rng: Rng, scene: Scene, held_out: bool) -> Question | None:
     )
     near = {"lobed", "irregular", "circle", "ellipse"}
     shape = named[1].shape
+    if named[1].soft and shape == "irregular":
+        return None  # a soft edge leaves irregular and lobed alike
     others = [s for s in SHAPES if s != shape and not ({s, shape} <= near and "irregular" in {s, shape})]
     return among(rng, "shape", text, shape, others, w.SHAPE_ANSWERS)
 
@@ -150,6 +170,9 @@ def ask_exists(rng: Rng, scene: Scene, held_out: bool) -> Question | None:
     else:
         every = COLORS if by_color else SHAPES
         things = [scene.background.name, *have, *(t.tint.name for t in (*scene.crowd[:1], *scene.dots[:1]))]
+        things += [o.tint.name for o in (scene.box, scene.writing) if o]
+        things += [t.core.tint.name for t in scene.main if t.core]
+        things += ["black"] if scene.tissue else []  # openings and frames are black
         free = [n for n in every if all(n in w.rivals(h, [n]) for h in (things if by_color else have))]
         if not free:
             return None

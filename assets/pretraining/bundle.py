@@ -5,10 +5,12 @@ variance, and what tells colors apart is in the small rest. On export the whiten
 projector's first layer, so that the folder holds a plain FastVLM.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import (
     CLIPImageProcessorPil,
@@ -100,6 +102,18 @@ def fit_whitening(features: Tensor, *, shrink: float) -> Whitening:
     return Whitening(mean=mean, matrix=(vectors * scale) @ vectors.T)
 
 
+def load_bundle(folder: Path, whitening: Whitening) -> FastVlmForConditionalGeneration:
+    """Return the model of a folder that `export` wrote, its projector made to read whitened features again."""
+    model = FastVlmForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    model.model.vision_tower.requires_grad_(False)
+    first = model.model.multi_modal_projector.linear_1
+    with torch.no_grad():
+        first.bias.add_(first.weight @ whitening.mean)
+        unfolded = torch.linalg.solve(whitening.matrix.double(), first.weight.double().T)
+        first.weight.copy_(unfolded.T)
+    return model.eval()
+
+
 def export(
     model: FastVlmForConditionalGeneration, whitening: Whitening, tokenizer: PreTrainedTokenizerFast, folder: Path
 ) -> None:
@@ -118,8 +132,25 @@ def export(
     copy.generation_config.pad_token_id = tokenizer.convert_tokens_to_ids(PAD)
     folder.mkdir(parents=True, exist_ok=True)
     copy.save_pretrained(folder)
-    (folder / "model.safetensors").chmod(0o644)
+    _split(folder)
     config = folder / "config.json"  # says float16, which would also be the type computed in
     config.write_text(config.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
     build_processor(tokenizer).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _split(folder: Path) -> None:
+    """Keep the tower in a file of its own: it stays the same when the decoder is trained further."""
+    whole = folder / "model.safetensors"
+    tensors = load_file(whole)
+    parts = {"model-tower.safetensors": True, "model-decoder.safetensors": False}
+    places = {
+        name: next(file for file, tower in parts.items() if tower == (".vision_tower." in name)) for name in tensors
+    }
+    for file in parts:
+        save_file({name: t for name, t in tensors.items() if places[name] == file}, folder / file, {"format": "pt"})
+        (folder / file).chmod(0o644)
+    size = sum(t.nbytes for t in tensors.values())
+    index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(places.items()))}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    whole.unlink()

@@ -5,14 +5,21 @@ differ and captions of different scenes are not interchangeable.
 """
 
 from assets.pretraining import wording as w
+from assets.pretraining.captions_extra import article as _article
+from assets.pretraining.captions_extra import (
+    core_sentence,
+    ground_sentence,
+    light_sentence,
+    mound_details,
+    overlay_sentence,
+    relief_sentence,
+)
 from assets.pretraining.scenes import Rng, Scene, Thing
 from assets.pretraining.wording import fill, pick
 
-_EDGE = 0.12
-
-
-def _article(phrase: str) -> str:
-    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
+_ISH = {"pink": "pinkish", "red": "reddish", "white": "whitish", "brown": "brownish", "gray": "grayish"}
+WORDS = 47
+"""Captions get no further sentence once they would grow longer than this."""
 
 
 def place_phrase(rng: Rng, thing: Thing) -> str:
@@ -61,7 +68,9 @@ def size_adjective(rng: Rng, thing: Thing) -> str:
 
 def thing_phrase(rng: Rng, thing: Thing) -> str:
     """Return a full noun phrase with article: "a large violet lobed blob with a granular texture"."""
-    color, shape = w.color_word(rng, thing.tint), pick(rng, w.SHAPE_WORDS[thing.shape])
+    color, shape = w.color_word(rng, thing.tint), w.shape_noun(rng, thing)
+    if thing.soft and thing.tint.tone == "plain" and thing.tint.name in _ISH and rng.random() < 0.4:
+        color = _ISH[thing.tint.name]
     words = f"{size_adjective(rng, thing)} {color}"
     if thing.texture == "solid":
         return _article(f"{words} {shape}")
@@ -126,9 +135,19 @@ def _field(rng: Rng, scene: Scene) -> str:
 
 def _thing_sentence(rng: Rng, thing: Thing) -> str:
     phrase, place = thing_phrase(rng, thing), place_phrase(rng, thing)
-    sentence = fill(
-        rng, ("{p} lies {q}", "{p} is seen {q}", "{p} sits {q}", "there is {p} {q}", "{q} is {p}"), p=phrase, q=place
+    templates: tuple[str, ...] = (
+        "{p} lies {q}",
+        "{p} is seen {q}",
+        "{p} sits {q}",
+        "there is {p} {q}",
+        "{q} is {p}",
+        "{p}, {q}",
+        "{p} is found {q}",
+        "{q} lies {p}",
     )
+    if thing.soft:
+        templates = (*templates, "{p} rises {q}", "{p} protrudes {q}", "softly shaded, {p} lies {q}")
+    sentence = fill(rng, templates, p=phrase, q=place)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
@@ -136,7 +155,7 @@ def _number_sentence(rng: Rng, scene: Scene) -> str:
     count = len(scene.main)
     if count < 2:
         return ""
-    number = w.NUMBERS[min(count, 6)]
+    number = w.NUMBERS[count]
     one_color = len({thing.tint.name for thing in scene.main}) == 1
     color = f"{w.color_word(rng, scene.main[0].tint)} " if one_color else ""
     return fill(
@@ -171,8 +190,6 @@ def _optics_sentence(rng: Rng, scene: Scene) -> str:
         facts.append(pick(rng, ("dark corners", "a dark rim")))
     if scene.blur > 1.0:
         facts.append(pick(rng, ("slight blur", "soft focus")))
-    if scene.label:
-        facts.append("a text label in a corner")
     return f"{pick(rng, ('The picture has', 'The image shows'))} {' and '.join(facts)}." if facts else ""
 
 
@@ -180,12 +197,40 @@ def write_caption(rng: Rng, scene: Scene) -> str:
     """Return a caption of the scene."""
     ranked = sorted(scene.main, key=lambda thing: -thing.visible().area)
     parts = [_thing_sentence(rng, thing) for thing in ranked[: int(rng.integers(1, 3))]]
-    if rng.random() < 0.8 or not parts:
-        parts.insert(0 if scene.crowd and rng.random() < 0.6 else len(parts), _field(rng, scene))
-    if rng.random() < 0.5:
-        parts.insert(0 if rng.random() < 0.4 else len(parts), _number_sentence(rng, scene))
-    if rng.random() < 0.5:
-        parts.append(_dots_sentence(rng, scene))
+    parts += _tissue_parts(rng, scene) if scene.tissue else _field_parts(rng, scene, bool(parts))
+    if rng.random() < 0.6:
+        parts.append(core_sentence(rng, scene))
+    if scene.dots or rng.random() < 0.3:
+        parts.append(_dots_sentence(rng, scene) if not _has_glints(scene) else "")
+    if rng.random() < 0.75:
+        overlay = overlay_sentence(rng, scene)
+        parts.insert(1 if scene.box or scene.writing else len(parts), overlay)  # rare facts must not be cut off
     if rng.random() < 0.3:
         parts.append(_optics_sentence(rng, scene))
-    return " ".join([part for part in parts if part][:4])
+    return _shortened([part for part in parts if part])
+
+
+def _has_glints(scene: Scene) -> bool:
+    return bool(scene.highlights or (scene.tissue and scene.tissue.glints))
+
+
+def _tissue_parts(rng: Rng, scene: Scene) -> list[str]:
+    parts = [relief_sentence(rng, scene), light_sentence(rng, scene), ground_sentence(rng, scene)]
+    parts += [mound_details(rng, scene)] if not scene.main or rng.random() < 0.5 else []
+    chosen = [parts[int(i)] for i in rng.permutation(len(parts))]
+    return chosen[: int(rng.integers(2, 5))]
+
+
+def _field_parts(rng: Rng, scene: Scene, has_things: bool) -> list[str]:
+    parts = [_field(rng, scene)] if rng.random() < 0.8 or not has_things else []
+    number = _number_sentence(rng, scene) if rng.random() < 0.5 else ""
+    return [number, *parts] if rng.random() < 0.4 else [*parts, number]
+
+
+def _shortened(parts: list[str]) -> str:
+    """Return the sentences joined, without those that would make the caption too long."""
+    kept: list[str] = []
+    for part in parts:
+        if not kept or len(" ".join([*kept, part]).split()) <= WORDS:
+            kept.append(part)
+    return " ".join(kept)

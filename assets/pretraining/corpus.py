@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from assets.pretraining.captions import write_caption
 from assets.pretraining.features import SHARD, shard_path
+from assets.pretraining.lists import list_question
 from assets.pretraining.packing import PREFIX, Encoder, Segment
 from assets.pretraining.questions import Question, easy_vqa_question
 from assets.pretraining.scenes import Rng, Scene, plan_scene
@@ -67,6 +68,8 @@ def lesson(
     if glosses and rng.random() < 0.6:
         word, gloss = glosses[int(rng.integers(len(glosses)))]
         segments.append(encoder.segment(fill(rng, DEFINE, w=word), gloss, sees_image=False))
+    if rng.random() < 0.7:
+        segments.append(question_segment(encoder, list_question(rng, glosses)))
     used = PREFIX + sum(len(s.tokens) for s in segments)
     misses = 0
     while misses < 2:

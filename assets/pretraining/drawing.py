@@ -1,95 +1,99 @@
 """Draws a planned scene: signed radial distance per object, then optics (vignette, blur, noise, highlights).
 
-What is drawn beyond the facts (grain, stains, where highlights fall) is seeded by the scene, so an image is
-reproducible from its seed alone.
+What is drawn beyond the facts (grain, stains, where highlights fall) is seeded by the scene's look, so an image is
+reproducible from its seed alone and twins differ in nothing but their one fact. Soft mounds, folds, vessels and
+overlays are drawn in `drawing_tissue.py` and `drawing_overlays.py`.
 """
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
-from assets.pretraining.scenes import ANGLES, Rng, Scene, Thing, profile
-
-Canvas = NDArray[np.float32]
+from assets.pretraining.drawing_overlays import add_overlays
+from assets.pretraining.drawing_tissue import add_frame, add_glints, add_relief, paint_mound, shade_ground
+from assets.pretraining.facts import Rng, Scene, Thing
+from assets.pretraining.painting import Canvas, frame_of, textured
 
 
 def draw_scene(scene: Scene, size: int = 256) -> Image.Image:
     """Return the scene as an RGB image of `size` x `size` pixels."""
-    rng = np.random.default_rng([scene.seed, 11])
-    canvas = _paint_background(scene, size, rng)
+    look = scene.seed if scene.look < 0 else scene.look
+    # each part has its own stream, so that a changed part leaves the others' grain alone
+    ground, crowd, light, grain = (np.random.default_rng([look, part]) for part in range(11, 15))
+    canvas = _paint_background(scene, size, ground)
+    if scene.tissue:
+        shade_ground(canvas, scene.background, ground)
+        add_relief(canvas, scene.tissue, scene.background)
     for thing in scene.crowd:
-        paint(canvas, thing, rng, opacity=0.78)
-    for thing in (*scene.main, *scene.dots):
-        paint(canvas, thing, rng, opacity=1.0)
-    _add_light(canvas, scene, rng)
+        paint(canvas, thing, crowd, opacity=0.78)
+    for number, thing in enumerate((*scene.main, *scene.dots)):
+        own = np.random.default_rng([look, 15, number]) if thing.texture == "granular" else crowd
+        if thing.soft and scene.tissue:
+            paint_mound(canvas, thing, scene.tissue.light, own)
+        else:
+            paint(canvas, thing, own, opacity=1.0)
+    _add_light(canvas, scene, light)
+    if scene.tissue:
+        add_glints(canvas, scene.tissue)
     image = Image.fromarray(canvas.clip(0, 255).astype(np.uint8))
     if scene.blur:
         image = image.filter(ImageFilter.GaussianBlur(scene.blur * size / 256))
     if scene.noise:
-        grain = rng.normal(0, scene.noise, (size, size, 1)) + np.asarray(image, dtype=np.float32)
-        image = Image.fromarray(grain.clip(0, 255).astype(np.uint8))
-    if scene.label:
-        _add_label(image, scene.label, int(rng.integers(4)))
+        pixels = np.asarray(image, dtype=np.float32)
+        noise = grain.standard_normal((size, size, 1), dtype=np.float32) * np.float32(scene.noise)
+        image = Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8))
+    if scene.tissue and scene.tissue.frame:
+        image = add_frame(image, scene.tissue.frame)
+    add_overlays(image, scene)
     return image
 
 
 def paint(canvas: Canvas, thing: Thing, rng: Rng, *, opacity: float) -> None:
-    """Blend one object into the canvas `[H, W, 3]`, in place."""
+    """Blend one object with a sharp edge, its pale centre and its core into the canvas `[H, W, 3]`, in place."""
     size = canvas.shape[0]
-    table = profile(thing.shape, thing.wobble) * (thing.radius * size)
-    reach = float(table.max()) * thing.aspect**0.5 + 2
-    cx, cy = thing.x * size, thing.y * size
-    x0, x1 = max(0, int(cx - reach)), min(size, int(cx + reach) + 1)
-    y0, y1 = max(0, int(cy - reach)), min(size, int(cy + reach) + 1)
-    if x0 >= x1 or y0 >= y1:
+    local = frame_of(thing, size)
+    if local is None:
         return
-    dx = (np.arange(x0, x1, dtype=np.float32) + 0.5 - cx)[None, :]
-    dy = (np.arange(y0, y1, dtype=np.float32) + 0.5 - cy)[:, None]
-    c, s = np.cos(thing.angle), np.sin(thing.angle)
-    u = (dx * c + dy * s) / thing.aspect**0.5
-    v = (dy * c - dx * s) * thing.aspect**0.5
-    index = (np.arctan2(v, u) * (ANGLES / (2 * np.pi))).astype(np.int32) % ANGLES
-    inside = table[index] - np.hypot(u, v)
-    alpha = (inside + 0.5).clip(0, 1) * opacity
-    color = _texture(thing, u, v, inside, rng, size)
+    alpha = (local.inside + 0.5).clip(0, 1) * opacity
+    color = textured(thing, local, rng, size)
+    if thing.pale_center:
+        middle = (1.15 - 2.2 * local.depth).clip(0, 1)[..., None]
+        color = color + (color * 0.3 + 255 * 0.7 - color) * middle
     if thing.texture == "hollow":
         width = max(2.0, thing.radius * size * 0.22)
-        alpha = alpha * (width - inside + 0.5).clip(0, 1)
-    patch = canvas[y0:y1, x0:x1]
+        alpha = alpha * (width - local.inside + 0.5).clip(0, 1)
+    patch = canvas[local.rows, local.columns]
     patch += (color - patch) * alpha[..., None].astype(np.float32)
+    for lobe in core_lobes(thing):
+        paint(canvas, lobe, rng, opacity=1.0)
 
 
-def _texture(thing: Thing, u: Canvas, v: Canvas, inside: Canvas, rng: Rng, size: int) -> Canvas:
-    """Return the object's color `[h, w, 3]`: its tint, with the texture in a lighter or darker shade of it."""
-    base = np.array(thing.tint.rgb, dtype=np.float32)
-    shade = base * 0.35 if base.mean() > 110 else base + (255 - base) * 0.6
-    radius = thing.radius * size
-    mask = np.zeros(inside.shape, dtype=np.float32)
-    if thing.texture == "striped":
-        mask = (np.sin(u * (2 * np.pi / max(7.0, radius / 2.6))) > 0.25).astype(np.float32)
-    elif thing.texture == "dotted":
-        step = 2 * np.pi / max(8.0, radius / 2.2)
-        mask = ((np.cos(u * step) + np.cos(v * step)) > 0.9).astype(np.float32)
-    elif thing.texture == "granular":
-        coarse = rng.random((inside.shape[0] // 2 + 1, inside.shape[1] // 2 + 1), dtype=np.float32)
-        mask = coarse.repeat(2, 0).repeat(2, 1)[: inside.shape[0], : inside.shape[1]] ** 2 * 0.75
-    elif thing.texture == "solid":
-        mask = (0.12 * (inside / max(radius, 1.0))).clip(0, 0.12).astype(np.float32)
-    return base + (shade - base) * mask[..., None]
+def core_lobes(thing: Thing) -> list[Thing]:
+    """Return the discs of which the object's core consists: one, or two to four on a ring with a thin link."""
+    core = thing.core
+    if core is None:
+        return []
+    reach = core.share * thing.radius / thing.aspect**0.5  # so that it fits across an elongated body
+    x, y = thing.x + core.dx * thing.radius / thing.aspect, thing.y + core.dy * thing.radius / thing.aspect
+    if core.lobes == 1:
+        return [Thing(x, y, reach, "circle", "solid", core.tint)]
+    disc = {2: 0.47, 3: 0.43, 4: 0.37}[core.lobes] * reach
+    turns = core.angle + np.arange(core.lobes) * (2 * np.pi / core.lobes)
+    ring = [(x + 0.6 * reach * float(np.cos(t)), y + 0.6 * reach * float(np.sin(t))) for t in turns]
+    lobes = [Thing(a, b, disc, "circle", "solid", core.tint) for a, b in ring]
+    return [Thing(x, y, 0.24 * reach, "circle", "solid", core.tint), *lobes]
 
 
 def _paint_background(scene: Scene, size: int, rng: Rng) -> Canvas:
     base = np.array(scene.background.rgb, dtype=np.float32)
     ramp = np.linspace(-0.5, 0.5, size, dtype=np.float32)
     angle = rng.uniform(0, 2 * np.pi)
-    slope = np.cos(angle) * ramp[None, :] + np.sin(angle) * ramp[:, None]
-    canvas = base * (1 + scene.gradient * slope[..., None])
+    # plain floats: a float64 scalar of numpy would widen the whole canvas
+    across, down = float(np.cos(angle)) * scene.gradient, float(np.sin(angle)) * scene.gradient
+    canvas = base * (1 + across * ramp[None, :] + down * ramp[:, None])[..., None]
     for _ in range(scene.stains):
         x, y = rng.uniform(0, 1, 2)
-        width = rng.uniform(0.05, 0.2)
-        spread = ((ramp + 0.5 - x) ** 2)[None, :] + ((ramp + 0.5 - y) ** 2)[:, None]
-        canvas *= 1 - 0.18 * np.exp(-spread / width**2)[..., None].astype(np.float32)
-    return canvas.astype(np.float32)
+        canvas *= 1 - 0.18 * _spot(ramp + 0.5, x, y, rng.uniform(0.05, 0.2))
+    return canvas
 
 
 def _add_light(canvas: Canvas, scene: Scene, rng: Rng) -> None:
@@ -100,15 +104,10 @@ def _add_light(canvas: Canvas, scene: Scene, rng: Rng) -> None:
         canvas *= (1 - scene.vignette * ((far - 0.7) / 1.3).clip(0, 1))[..., None]
     for _ in range(scene.highlights):
         x, y = rng.uniform(-0.9, 0.9, 2)
-        width = rng.uniform(0.02, 0.05)
-        glow = np.exp(-(((ramp - x) ** 2)[None, :] + ((ramp - y) ** 2)[:, None]) / width**2)[..., None]
-        canvas += (255 - canvas) * 0.9 * glow.astype(np.float32)
+        canvas += (255 - canvas) * 0.9 * _spot(ramp, x, y, rng.uniform(0.02, 0.05))
 
 
-def _add_label(image: Image.Image, text: str, corner: int) -> None:
-    size = image.size[0]
-    width, height = size // 6, size // 14
-    x, y = (corner % 2) * (size - width), (corner // 2) * (size - height)
-    pen = ImageDraw.Draw(image)
-    pen.rectangle([x, y, x + width, y + height], fill=(0, 0, 0))
-    pen.text((x + 4, y + 3), text, fill=(255, 255, 255))
+def _spot(ramp: Canvas, x: float, y: float, width: float) -> Canvas:
+    """Return a round bump `[H, W, 1]` of height 1 at (x, y); the exponential splits into rows and columns."""
+    across, down = (np.exp(-(((ramp - at) / width) ** 2)) for at in (x, y))
+    return np.asarray((down[:, None] * across[None, :])[..., None], dtype=np.float32)

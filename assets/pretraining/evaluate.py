@@ -47,10 +47,9 @@ class Report:
         return {name: round(value, 4) for name, value in figures.items()}
 
 
-def predict(model: FastVlmForConditionalGeneration, whitening: Whitening, features: Tensor, batch: Batch) -> Tensor:
-    """Return the logits `[N, V]` at the batch's rows; `features` are `[B, tokens, C]` as the tower gives them."""
+def predict(model: FastVlmForConditionalGeneration, images: Tensor, batch: Batch) -> Tensor:
+    """Return the logits `[N, V]` at the batch's rows; `images` are the projected image tokens `[B, tokens, D]`."""
     inner = model.model
-    images = inner.multi_modal_projector(whitening(features))
     embeds = inner.get_input_embeddings()(batch.tokens)
     embeds = torch.cat([embeds[:, :1], images.to(embeds.dtype), embeds[:, PREFIX:]], dim=1)
     hidden = inner.language_model(
@@ -85,7 +84,7 @@ def _log_likelihoods(
 ) -> Tensor:
     """Return the log-probability of each segment's answer, `[segments]`."""
     with torch.inference_mode(), autocast(CPU):
-        logits = predict(model, whitening, features, batch)
+        logits = predict(model, model.model.multi_modal_projector(whitening(features)), batch)
     losses = functional.cross_entropy(logits.float(), batch.targets, reduction="none")
     return torch.zeros(int(batch.owners.max()) + 1).index_add_(0, batch.owners, -losses)
 

@@ -1,8 +1,8 @@
 """Draws scenes and stores the frozen tower's features, shard by shard, so that training can start at once.
 
 `python -m assets.pretraining.features --work DIR` writes `DIR/<split>_<number>.npy`, float16
-`[images, tokens, channels]`; the row is the scene's seed or the easy-vqa image's index. About 30 ms an
-image on one core.
+`[images, tokens, channels]`; the row is the scene's seed or the easy-vqa image's index. About 50 ms an
+image on one core; several processes share the work. A `.part` file without a process is one that was killed: delete it.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from transformers import EfficientNetModel
 
 from assets.pretraining.drawing import draw_scene
 from assets.pretraining.scenes import plan_scene
-from assets.pretraining.tower import preprocess
+from assets.pretraining.tower import folded, preprocess
 from assets.pretraining.wide_tower import load_wide_tower
 from leaml.precision import multiplies_bfloat16
 
@@ -49,13 +49,13 @@ def encode(images: list[Image.Image], tower: EfficientNetModel) -> NDArray[np.fl
     return hidden.flatten(2).transpose(1, 2).to(torch.float16).numpy()
 
 
-def _jobs(scenes: int) -> Iterator[tuple[str, int, range]]:
+def _jobs(first: int, scenes: int) -> Iterator[tuple[str, int, range]]:
     """Yield (split, shard number, rows): held-out scenes first, easy-vqa after the first training shards."""
     yield "heldout", 0, range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT)
     easy = [("easyvqa", n, range(n * SHARD, (n + 1) * SHARD)) for n in range(4000 // SHARD)]
-    for number in range(scenes // SHARD):
+    for number in range(first // SHARD, (first + scenes) // SHARD):
         yield "scenes", number, range(number * SHARD, (number + 1) * SHARD)
-        if number >= 3 and easy:
+        if number >= first // SHARD + 3 and easy:
             yield easy.pop(0)
 
 
@@ -64,26 +64,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for the feature shards")
     parser.add_argument("--scenes", type=int, default=30_000)
+    parser.add_argument("--first", type=int, default=0, help="first scene; a later run can go on with new ones")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    # Channels last is faster than the default layout, in either precision.
     precision = torch.bfloat16 if multiplies_bfloat16("cpu") else torch.float32
-    tower = load_wide_tower().to(precision).to(memory_format=torch.channels_last)
+    tower = folded(load_wide_tower()).to(precision).to(memory_format=torch.channels_last)
     easy = easy_vqa_paths("train")
-    for split, number, rows in _jobs(arguments.scenes):
+    for split, number, rows in _jobs(arguments.first, arguments.scenes):
         path = shard_path(arguments.work, split, number)
-        if path.exists():
-            continue
-        parts = []
-        for start in range(rows.start, rows.stop, 20):
-            chunk = range(start, min(start + 20, rows.stop))
-            if split == "easyvqa":
-                images = [Image.open(easy[row]) for row in chunk]
-            else:
-                images = [draw_scene(plan_scene(row), IMAGE_SIZE) for row in chunk]
-            parts.append(encode(images, tower))
         partial = path.with_suffix(".part")
+        if path.exists() or partial.exists():
+            continue
+        partial.touch()  # taken: a second process goes on with the next shard
+        parts = []
+        for row in rows:  # one by one: then all activations stay in the cache, which is faster than any batch
+            image = Image.open(easy[row]) if split == "easyvqa" else draw_scene(plan_scene(row), IMAGE_SIZE)
+            parts.append(encode([image], tower))
         with partial.open("wb") as file:
             np.save(file, np.concatenate(parts))
         partial.rename(path)

@@ -8,6 +8,7 @@ fifth of `--steps`, so a stopped run can be resumed with another `--steps`. Not 
 import argparse
 import csv
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,22 @@ import torch
 from torch.nn import functional
 from transformers import FastVlmForConditionalGeneration, PreTrainedTokenizerFast
 
-from assets.pretraining.align import align
-from assets.pretraining.bundle import Whitening, build_model, export, fit_whitening
+from assets.pretraining.align import align, cell_accuracy
+from assets.pretraining.bundle import Whitening, build_model, export, fit_whitening, load_bundle
+from assets.pretraining.cells import CellHeads, cell_facts
 from assets.pretraining.corpus import LENGTH, EasyVqa, FeatureStore, lesson, tokenizer_texts
 from assets.pretraining.english import read_glosses
 from assets.pretraining.evaluate import CPU, examine, predict
 from assets.pretraining.packing import Encoder
-from assets.pretraining.scenes import plan_scene
+from assets.pretraining.scenes import Scene, plan_scene
 from assets.pretraining.tokenizer import train_tokenizer
 from leaml.precision import autocast
 
 BATCH = 8
 PEAK_LEARNING_RATE = 1.2e-3
 WARM_UP = 150
+CELL_WEIGHT = 0.05
+"""Of the summed losses of the cell heads, beside the decoder's loss."""
 FALL = 0.2
 """Share of the steps over which the learning rate falls to zero."""
 
@@ -39,9 +43,18 @@ def learning_rate(step: int, steps: int) -> float:
     return PEAK_LEARNING_RATE * min(1.0, (step + 1) / WARM_UP, max(left, 0.0))
 
 
-def parameter_groups(model: FastVlmForConditionalGeneration) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Trained:
+    """What is trained together: the model, the heads that read its image tokens, and what both stand on."""
+
+    model: FastVlmForConditionalGeneration
+    whitening: Whitening
+    heads: CellHeads
+
+
+def parameter_groups(model: FastVlmForConditionalGeneration, heads: CellHeads) -> list[dict[str, Any]]:
     """Return the trained parameters: matrices with weight decay, norms and biases without."""
-    trained = [p for p in model.parameters() if p.requires_grad]
+    trained = [p for p in (*model.parameters(), *heads.parameters()) if p.requires_grad]
     return [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": 0.05},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
@@ -57,9 +70,9 @@ def wait_for_features(work: Path, *, shards: int) -> FeatureStore:
     return store
 
 
-def prepare_tokenizer(work: Path, glosses: list[tuple[str, str]]) -> PreTrainedTokenizerFast:
-    """Return the tokenizer kept in the work folder, trained there on the first call."""
-    folder = work / "tokenizer"
+def prepare_tokenizer(options: argparse.Namespace, glosses: list[tuple[str, str]]) -> PreTrainedTokenizerFast:
+    """Return the tokenizer of `--start`, or that of the work folder, trained there on the first call."""
+    folder = options.start or options.work / "tokenizer"
     if not folder.exists():
         train_tokenizer(tokenizer_texts(glosses)).save_pretrained(folder)
     return PreTrainedTokenizerFast.from_pretrained(folder)
@@ -83,7 +96,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder that the finished model is written to")
     parser.add_argument("--log", type=Path, required=True, help="CSV of every figure")
     parser.add_argument("--english", type=Path, help="folder with WordNet's data.* files (Debian wordnet-base)")
-    parser.add_argument("--align-steps", type=int, default=2_000, help="of the projector alone, before the decoder")
+    parser.add_argument("--start", type=Path, help="folder of an earlier model to train further")
+    parser.add_argument(
+        "--seed", type=int, default=3, help="of the draws; another one for each part of a longer training"
+    )
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--align-steps", type=int, default=2_000, help="of the cell heads, before the decoder")
     parser.add_argument("--steps", type=int, default=1_200)
     parser.add_argument("--evaluate-every", type=int, default=300)
     parser.add_argument("--shrink", type=float, default=0.02, help="of the whitening; 1e6 switches it off")
@@ -91,72 +109,82 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def start(options: argparse.Namespace, store: FeatureStore, tokenizer: PreTrainedTokenizerFast) -> Trained:
+    """Return the model at step 0: new, or that of `--start`; its projector and the heads know the cells."""
+    sample = np.concatenate([features[::4] for _, _, features in store.shards[:3]])
+    whitening = fit_whitening(torch.from_numpy(sample.astype(np.float32)).flatten(0, 1), shrink=options.shrink)
+    model = load_bundle(options.start, whitening) if options.start else build_model(tokenizer)
+    projector = model.model.multi_modal_projector
+    heads = align(projector, whitening, store, steps=options.align_steps, only_heads=options.start is not None)
+    accuracy = cell_accuracy(projector, heads, whitening, store)
+    append_log(
+        options.log, {"step": 0, "minutes": 0.0, **{f"cells: {name}": value for name, value in accuracy.items()}}
+    )
+    return Trained(model, whitening, heads)
+
+
 def main() -> None:
     """Train, resuming from the work folder's checkpoint if there is one."""
     options = parse_arguments()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     glosses = read_glosses(options.english) if options.english else []
-    tokenizer = prepare_tokenizer(options.work, glosses)
+    tokenizer = prepare_tokenizer(options, glosses)
     encoder, easy = Encoder(tokenizer), EasyVqa()
-    store = wait_for_features(options.work, shards=2)
+    store = wait_for_features(options.work, shards=3)
 
-    model = build_model(tokenizer)
-    model.model.language_model.train()
-    optimizer = torch.optim.AdamW(parameter_groups(model), betas=(0.9, 0.97), eps=1e-8)
     state_path = options.work / f"{options.name}.pt"
+    state = torch.load(state_path, weights_only=False) if state_path.exists() else None
+    trained = state["trained"] if state else start(options, store, tokenizer)
+    model, projector = trained.model, trained.model.model.multi_modal_projector
+    model.model.language_model.train()
+    optimizer = torch.optim.AdamW(parameter_groups(model, trained.heads), betas=(0.9, 0.97), eps=1e-8, fused=True)
     step, minutes = 0, 0.0
-    if state_path.exists():
-        state = torch.load(state_path)
-        whitening = Whitening(mean=state["mean"], matrix=state["matrix"])
-        model.load_state_dict(state["model"])
+    if state:
         optimizer.load_state_dict(state["optimizer"])
         step, minutes = state["step"], state["minutes"]
-    else:
-        sample = np.concatenate([features[::4] for _, _, features in store.shards[:2]])
-        whitening = fit_whitening(torch.from_numpy(sample.astype(np.float32)).flatten(0, 1), shrink=options.shrink)
-        aligned = align(model.model.multi_modal_projector, whitening, store, steps=options.align_steps)
-        append_log(
-            options.log, {"step": 0, "minutes": 0.0, **{f"cells: {name}": value for name, value in aligned.items()}}
-        )
 
-    started, loss_sum, loss_count = time.monotonic() - 60 * minutes, 0.0, 0
+    started, sums, count = time.monotonic() - 60 * minutes, np.zeros(2), 0
     while step < options.steps:
-        rng = np.random.default_rng([step, 3])  # by step, so that a resumed run draws what an unbroken one would
+        rng = np.random.default_rng([step, options.seed])  # by step: a resumed run draws what an unbroken one would
         drawn = [store.draw(rng) for _ in range(BATCH)]
         sources = [(easy, row) if split == "easyvqa" else plan_scene(row) for split, row, _ in drawn]
         batch = encoder.pack([lesson(rng, encoder, source, glosses) for source in sources], length=LENGTH)
         features = torch.from_numpy(np.stack([f for _, _, f in drawn])).float()
+        planned = [n for n, source in enumerate(sources) if isinstance(source, Scene)]
+        facts = torch.from_numpy(np.stack([cell_facts(sources[n]) for n in planned]))
 
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, options.steps)
         with autocast(CPU):
-            logits = predict(model, whitening, features, batch)
+            images = projector(trained.whitening(features))
+            logits = predict(model, images, batch)
+            cell_loss = trained.heads.loss(images[planned], facts)
         losses = functional.cross_entropy(logits.float(), batch.targets, reduction="none")
         loss = (losses * batch.weights).sum() / batch.weights.sum()
-        loss.backward()
+        (loss + CELL_WEIGHT * cell_loss).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        step, loss_sum, loss_count = step + 1, loss_sum + loss.item(), loss_count + 1
+        step, sums, count = step + 1, sums + np.array([loss.item(), cell_loss.item()]), count + 1
 
         if step % 50 == 0:
             store.refresh()
             minutes = (time.monotonic() - started) / 60
-            print(f"step {step} loss {loss_sum / loss_count:.3f} minutes {minutes:.1f} images {len(store)}", flush=True)
+            print(f"step {step} loss, cells {sums / count} minutes {minutes:.1f} images {len(store)}", flush=True)
         if step % options.evaluate_every == 0 or step == options.steps:
             minutes = (time.monotonic() - started) / 60
-            report = examine(model, whitening, encoder, store.held_out(), count=300 if step == options.steps else 80)
-            figures = {"step": step, "minutes": round(minutes, 2), "loss": round(loss_sum / loss_count, 4)}
+            scenes = 300 if step == options.steps else 80
+            report = examine(model, trained.whitening, encoder, store.held_out(), count=scenes)
+            figures = {"step": step, "minutes": minutes, "loss": sums[0] / count, "cell_loss": sums[1] / count}
             figures |= {"images": len(store), **report.line()}
             print(figures, flush=True)
             append_log(options.log, figures)
-            loss_sum, loss_count = 0.0, 0
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-            state |= {"minutes": minutes, "mean": whitening.mean, "matrix": whitening.matrix}
+            sums, count = np.zeros(2), 0
+            state = {"trained": trained, "optimizer": optimizer.state_dict(), "step": step, "minutes": minutes}
             torch.save(state, state_path.with_suffix(".part"))
             state_path.with_suffix(".part").rename(state_path)
-            export(model, whitening, tokenizer, options.out)
+            export(model, trained.whitening, tokenizer, options.out)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ from assets.pretraining import wording as w
 from assets.pretraining.scenes import Rng
 from assets.pretraining.wording import Family, fill, pick
 
+_WRONG = (0.2, 0.2, 0.2, 0.16, 0.12, 0.06, 0.06)
+"""Shares of questions with 1 to 7 wrong options."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -46,8 +49,8 @@ def counted(rng: Rng, skill: str, text: str, number: int) -> Question:
 def among(
     rng: Rng, skill: str, text: str, answer: str, others: Sequence[str], words: dict[str, tuple[str, ...]]
 ) -> Question:
-    """Return a question with 1 to 5 wrong options out of `others`, in random order, each under one of its names."""
-    count = min(len(others), int(rng.integers(1, 6)))
+    """Return a question with 1 to 7 wrong options out of `others`, in random order, each under one of its names."""
+    count = min(len(others), int(rng.choice((1, 2, 3, 4, 5, 6, 7), p=_WRONG)))
     wrong = [others[int(i)] for i in rng.permutation(len(others))[:count]]
     named = {name: pick(rng, words.get(name, (name,))) for name in [answer, *wrong]}
     options = tuple(named[[answer, *wrong][int(i)]] for i in rng.permutation(count + 1))

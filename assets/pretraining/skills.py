@@ -14,7 +14,11 @@ from assets.pretraining.ask_look import (
     ask_shape,
     ask_texture,
 )
+from assets.pretraining.ask_overlay import ask_box, ask_text
 from assets.pretraining.ask_place import ask_across, ask_border, ask_compare, ask_down, ask_quadrant, ask_size
+from assets.pretraining.ask_several import ask_colors, ask_findings, ask_regions
+from assets.pretraining.ask_tissue import ask_core, ask_folds, ask_lumen, ask_pale_center, ask_relief
+from assets.pretraining.dressing import dressed
 from assets.pretraining.questions import Question, reworded
 from assets.pretraining.scenes import Rng, Scene
 
@@ -37,22 +41,37 @@ SKILLS: tuple[Asker, ...] = (
     ask_elongated,
     ask_exists,
     ask_compare,
+    ask_relief,
+    ask_folds,
+    ask_lumen,
+    ask_core,
+    ask_pale_center,
+    ask_text,
+    ask_box,
 )
-WEIGHTS = (3, 3, 2, 3, 2, 2, 1, 4, 2, 1, 2, 2, 1, 1, 2, 2)
+WEIGHTS = (3, 3, 2, 3, 2, 3, 2, 4, 2, 1, 2, 2, 1, 1, 2, 2, 3, 2, 2, 3, 1, 1, 2)
 """How often each skill is tried, in the order of SKILLS."""
 _SHARES = [weight / sum(WEIGHTS) for weight in WEIGHTS]
+SEVERAL: tuple[Asker, ...] = (ask_colors, ask_regions, ask_findings)
+"""Skills whose answer may join several options; kept out of SKILLS, where each answer is one of the options."""
+SEVERAL_SHARE = 0.08
 UNSEEN: tuple[Asker, ...] = (ask_across, ask_down, ask_size, ask_border)
 """Skills that have option families kept out of training."""
 
 
 def draw_question(rng: Rng, scene: Scene) -> Question:
-    """Return one random training question: mostly closed, sometimes open or under an invented rule."""
+    """Return one random training question: mostly closed, sometimes open, reworded or under an invented rule."""
+    if rng.random() < SEVERAL_SHARE:
+        for number in rng.permutation(len(SEVERAL)):
+            several = SEVERAL[int(number)](rng, scene, False)
+            if several is not None:
+                return several
     question = None
     while question is None:
         question = SKILLS[int(rng.choice(len(SKILLS), p=_SHARES))](rng, scene, False)
     style = rng.random()
-    if style < 0.08 and len(question.options) <= 4:
+    if style < 0.12 and len(question.options) <= 4:
         return reworded(rng, question)
-    if style < 0.18 and question.skill not in ("size", "crowding"):
+    if style < 0.2 and question.skill not in ("size", "crowding"):
         return Question(question.skill, question.text, (), question.answer)
-    return question
+    return dressed(rng, question) if style < 0.5 else question

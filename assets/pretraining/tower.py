@@ -10,7 +10,8 @@ import re
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import EfficientNetConfig, EfficientNetModel
 
 STRIDE = 32
@@ -52,6 +53,23 @@ def load_tower() -> EfficientNetModel:
             value.fill_(GATE_BIAS if name.endswith("expand.bias") else 0.0)
     model.load_state_dict(target)
     return model.eval().requires_grad_(False)
+
+
+def folded(tower: EfficientNetModel) -> EfficientNetModel:
+    """Return the tower with its norms folded into the convolutions and its open gates left out: same output, faster.
+
+    Changed in place. The order of modules in the model is the order of computation.
+    """
+    convolution, owner = nn.Conv2d(1, 1, 1), ""
+    for name, module in list(tower.named_modules()):
+        if isinstance(module, nn.Conv2d) and ".squeeze_excite." not in name:
+            convolution, owner = module, name
+        elif isinstance(module, nn.BatchNorm2d):
+            tower.set_submodule(owner, fuse_conv_bn_eval(convolution, module))
+            tower.set_submodule(name, nn.Identity())
+        elif name.endswith(".squeeze_excite"):
+            tower.set_submodule(name, nn.Identity())
+    return tower
 
 
 def preprocess(images: list[Image.Image], size: int) -> Tensor:

@@ -166,7 +166,43 @@ CROWD: tuple[Family, ...] = (
     ("thin", "dense"),
 )
 LONG: tuple[Family, ...] = (("round", "elongated"), ("compact", "stretched"), ("not elongated", "elongated"))
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+MOUNDS = ("mound", "bump", "swelling", "raised area", "soft bulge", "nodule")
+MOUND_WORDS = {
+    "circle": ("round", "rounded", "dome-shaped"),
+    "ellipse": ("elongated", "oval"),
+    "lobed": ("lobed", "knobbly"),
+    "irregular": ("irregular", "uneven"),
+}
+FOLDS = ("folds", "folds", "ridges", "curved folds", "creases")
+VESSELS = ("vessels", "vessels", "branching vessels", "thin branching lines")
+GLINTS = ("highlights", "bright reflections", "specular highlights", "white glints")
+LUMEN = ("dark opening", "dark opening", "dark hollow", "lumen", "dark soft hole")
+CORES = ("nucleus", "nucleus", "core", "inner body")
+WRITING = ("letters", "text lines", "characters", "written marks")
+BOXES = ("corner box", "box in a corner", "corner rectangle")
+FOLD_COUNTS: tuple[Family, ...] = (
+    ("none", "1", "2", "3 or more"),
+    ("none", "one", "two", "three or more"),
+    ("0", "1", "2", "more than 2"),
+    ("zero", "one", "two", "more than two"),
+)
+LOBES: tuple[Family, ...] = (("1", "2", "3", "4"), ("one", "two", "three", "four"))
+SIDES: tuple[Family, ...] = (
+    ("left", "top", "bottom"),
+    ("at the left", "at the top", "at the bottom"),
+    ("left side", "upper edge", "lower edge"),
+)
+REGIONS: tuple[Family, ...] = tuple(
+    tuple(center if (a, b) == (rows[1], columns[1]) else f"{a}{dash}{b}" for a in rows for b in columns)
+    for rows, columns, dash, center in (
+        (("upper", "center", "lower"), ("left", "center", "right"), "-", "center"),
+        (("top", "middle", "bottom"), ("left", "center", "right"), " ", "middle"),
+        (("upper", "middle", "lower"), ("left", "center", "right"), " ", "center"),
+    )
+)
+"""Names of the cells of a 3 x 3 grid, row by row."""
 
 
 def pick(rng: Rng, options: Sequence[str]) -> str:
@@ -197,6 +233,13 @@ def rivals(color: str, names: Sequence[str]) -> list[str]:
     return [n for n in names if n != color and (color, n) not in CONFUSABLE and (n, color) not in CONFUSABLE]
 
 
+def shape_noun(rng: Rng, thing: Thing) -> str:
+    """Return a noun that tells the shape: "oval", or "lobed mound" for a soft object."""
+    if thing.soft:
+        return f"{pick(rng, MOUND_WORDS[thing.shape])} {pick(rng, MOUNDS)}"
+    return pick(rng, SHAPE_WORDS[thing.shape])
+
+
 def describe(rng: Rng, thing: Thing, hide: str = "") -> str:
     """Return a noun phrase without article for an object, without the fact named by `hide`."""
     words = []
@@ -205,8 +248,10 @@ def describe(rng: Rng, thing: Thing, hide: str = "") -> str:
     if hide != "texture" and thing.texture != "solid" and rng.random() < 0.5:
         words.append(pick(rng, TEXTURE_WORDS[thing.texture][:1]))
     noun = pick(rng, NOUNS)
+    if thing.soft:
+        noun = pick(rng, MOUNDS)
     if hide != "shape" and rng.random() < 0.6:
-        noun = pick(rng, SHAPE_WORDS[thing.shape])
+        noun = shape_noun(rng, thing)
     return " ".join([*words, noun])
 
 
@@ -235,5 +280,5 @@ def refer(rng: Rng, scene: Scene, hide: str = "") -> tuple[str, Thing] | None:
         ):
             choices.append((f"the {color_word(rng, thing.tint)} {pick(rng, NOUNS)}", thing))
         if hide != "shape" and sum(o.shape == thing.shape for o in ranked) == 1:
-            choices.append((f"the {pick(rng, SHAPE_WORDS[thing.shape])}", thing))
+            choices.append((f"the {shape_noun(rng, thing)}", thing))
     return choices[int(rng.integers(len(choices)))] if choices else None
