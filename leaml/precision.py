@@ -18,7 +18,7 @@ def multiplies_bfloat16(device_type: str) -> bool:
     A CPU without them is eight times slower in bfloat16 than in float32 (docs/decisions.md).
     """
     if device_type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device_type == "cpu":
         able = torch.cpu.get_capabilities()
         return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from leaml.errors import RunError
+from leaml.jobs.environment import worker_environment
 from leaml.jobs.rundir import RunDir, RunState, lock_is_held, write_json
 from leaml.records import RunId
 
 POLL_S = 0.2
 ENDING_S = 20.0
 """Longest time that a worker may take to end after its outcome."""
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
-"""glibc gives large blocks back to the system at once and gets them again, page by page, at every training step: 13% of
-a step of the bundled model, and 7% of the whole loop. With these settings a worker keeps what it will need again."""
 UNFINISHED = ("queued", "running", "stalled")
 
 
@@ -160,7 +158,7 @@ class Jobs:
                     stderr=log,
                     start_new_session=True,
                     pass_fds=[lock],
-                    env={**KEEP_MEMORY, **os.environ, "PYTHONPATH": _python_path()},
+                    env={**worker_environment(), "PYTHONPATH": _python_path()},
                 )
         finally:
             os.close(lock)  # the worker's copy keeps the lock

@@ -1,0 +1,15 @@
+"""The environment of processes that compute: settings that have to be there before their first library loads."""
+
+import os
+
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+"""glibc gives large blocks back to the system at once and gets them again, page by page, at every training step: 13% of
+a step of the bundled model, and 7% of the whole loop. With these settings a worker keeps what it will need again."""
+YIELD_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""OpenMP's threads wait for each other by turning in circles. As soon as anything else needs a core too, the one that
+works waits for the one that turns: encoding an image took 520 ms instead of 120 beside one busy process."""
+
+
+def worker_environment() -> dict[str, str]:
+    """Return this process's environment with the settings above, unless it sets them otherwise."""
+    return {**KEEP_MEMORY, **YIELD_CORES, **os.environ}
