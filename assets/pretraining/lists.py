@@ -64,7 +64,8 @@ def _by_letter(rng: Rng, words: list[str]) -> Question:
 
 def _by_meaning(rng: Rng, glosses: Sequence[tuple[str, str]]) -> Question:
     word, gloss = glosses[int(rng.integers(len(glosses)))]
-    words = [w for w in _fresh_words(rng, glosses, int(rng.integers(1, 5))) if w != word]
+    wrong = int(rng.integers(1, 5))
+    words = [w for w in _fresh_words(rng, glosses, wrong + 1) if w != word][:wrong]
     words.insert(int(rng.integers(len(words) + 1)), word)
     text = fill(rng, ("Which word means: {g}?", "Which of these is: {g}?", "What is called: {g}?"), g=gloss)
     return Question("list", text, tuple(words), word)

