@@ -39,7 +39,7 @@ SPLITS, HELD_OUT = 5, 0.3
 
 
 def layers(picture: Image.Image, tower: EfficientNetModel, size: int) -> dict[str, NDArray[np.float16]]:
-    """Return features `[tokens, channels]` of one picture by layer; "color" is the mean color of each 16 x 16 pixels."""
+    """Return features `[tokens, channels]` of one picture by layer; "color" averages each 16 x 16 pixels."""
     pixels = preprocess([picture], size)
     kept: dict[str, torch.Tensor] = {"color": torch.nn.functional.avg_pool2d(pixels, 16)}
     hooks = [

@@ -1,0 +1,100 @@
+"""Whether captions are read off the image: their loss with the right image and with a wrong one of the same domain.
+
+On held-out scenes as the model is; on photographs before and after a short distillation of the teacher's captions of
+the other images. The decoder's whole change is trained in about the given wall time.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from benchmarks.mini.photos import Photos
+from benchmarks.mini.place import Place, held_out_questions, held_out_scene, scene_id, write_caption
+from benchmarks.mini.rows import Row, ratio_interval
+from benchmarks.mini.splits import derangement
+from benchmarks.mini.timed import train_for
+from leaml.backbone import Backbone
+from leaml.features import ImageFeatures
+from leaml.objectives import Sample, caption_sample, collate, sequence_losses
+from leaml.precision import autocast
+from leaml.prompts import CAPTION_PROMPT
+
+PART = "grounding"
+HELD_OUT, SPLIT_SEED, WRONG_SEED = 0.25, 3, 5
+BATCH = 16
+
+
+def measure(place: Place) -> list[Row]:
+    """Return caption losses with right and wrong images, before and after distillation."""
+    rows = _scenes(place)
+    for photos in place.collections():
+        rows += _photos(place, photos)
+    if place.kvasir is None:
+        print("grounding: Kvasir polyps skipped; give --kvasir FOLDER or set LEAML_KVASIR.", flush=True)
+    return rows
+
+
+def caption_rows(backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], subject: str) -> list[Row]:
+    """Return the loss with the right and with a wrong image, their difference, and the perplexity."""
+    other = derangement([sample.image_id for sample in samples], seed=WRONG_SEED)
+    right, tokens = caption_losses(backbone, features, samples)
+    wrong, _ = caption_losses(
+        backbone, features, [replace(sample, image_id=other[sample.image_id]) for sample in samples]
+    )
+    count = len(samples)
+    rows = []
+    for metric, totals in (
+        ("caption loss", right),
+        ("caption loss, wrong image", wrong),
+        ("wrong minus right", wrong - right),
+    ):
+        found = ratio_interval(totals.tolist(), tokens.tolist())
+        rows.append(Row(PART, subject, metric, "nats/token", found.value, count, found.low, found.high))
+    loss = rows[0]
+    low, high = (math.exp(end) for end in (loss.low or 0.0, loss.high or 0.0))
+    return [*rows, Row(PART, subject, "caption perplexity", "", math.exp(loss.value), count, low, high)]
+
+
+@torch.inference_mode()
+def caption_losses(
+    backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample]
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """Return each caption's loss `[N]` (nats, summed) and its tokens `[N]`."""
+    losses: list[float] = []
+    counts: list[float] = []
+    for start in range(0, len(samples), BATCH):
+        with autocast(backbone.device):
+            found, tokens = sequence_losses(backbone, collate(backbone, features, samples[start : start + BATCH]))
+        losses += found.tolist()
+        counts += tokens.tolist()
+    return np.array(losses), np.array(counts)
+
+
+def _scenes(place: Place) -> list[Row]:
+    backbone, count = place.backbone(), place.amounts.scenes
+    features = place.scene_features(backbone, count)
+    samples = []
+    for number in range(count):
+        # The questions are drawn first, as in pretraining's own exam, so that the captions are the same.
+        rng, scene = np.random.default_rng([number, 13]), held_out_scene(number)
+        held_out_questions(rng, scene)
+        samples.append(Sample(scene_id(number), CAPTION_PROMPT, write_caption(rng, scene)))
+    return caption_rows(backbone, features, samples, "scenes")
+
+
+def _photos(place: Place, photos: Photos) -> list[Row]:
+    backbone = place.backbone()
+    out = photos.held_out(HELD_OUT, seed=SPLIT_SEED)
+    samples = [caption_sample(caption) for caption in photos.captions]
+    features = place.photo_features(backbone, photos.images)
+    held = [sample for sample in samples if sample.image_id in out]
+    taught = [sample for sample in samples if sample.image_id not in out]
+    rows = caption_rows(backbone, features, held, f"{photos.name}, before")
+    trained = train_for(backbone, features, taught, seconds=place.amounts.distil_s)
+    after = f"{photos.name}, after"
+    rows += caption_rows(backbone, features, held, after)
+    rows.append(Row(PART, after, "distillation", "steps", trained.steps, 1, beside={"seconds": trained.seconds}))
+    return rows
