@@ -9,7 +9,8 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmarks.mini import grounding, obedience, probe, scenes, speed, supervised
+from assets.pretraining.english import read_glosses
+from benchmarks.mini import grounding, language, obedience, probe, scenes, speed, supervised
 from benchmarks.mini.__main__ import PARTS, main
 from benchmarks.mini.photos import LEAST_IMAGES, Photos, blood_smears, frequent_answers, kvasir
 from benchmarks.mini.place import Amounts, Place
@@ -228,3 +229,20 @@ def test_a_model_with_more_image_tokens_is_measured_as_well(tmp_path):
     assert features.image_tokens > 64
     assert next((tmp_path / "work").glob("scenes_320/*.png")).exists()
     assert {row.part for row in obedience.measure(place)} == {"obedience"}
+
+
+def test_english_is_measured_on_words_that_training_leaves_out(tmp_path):
+    lines = [
+        f"00001740 03 n 01 {word} 0 000 | the meaning of {word} in plain words"
+        for word in (f"word{n}" for n in range(400))
+    ]
+    (tmp_path / "data.noun").write_text("\n".join(lines) + "\n")
+    trained, held = read_glosses(tmp_path), read_glosses(tmp_path, held_out=True)
+    assert len(trained) + len(held) == 400 and 2 <= len(held) <= 20
+    place = Place("leaml-mini", tmp_path, wordnet=tmp_path, amounts=TINY)
+    nats, bits = language.measure(place)
+    assert 0 < bits.value < nats.value < 20
+    losses, tokens = language.gloss_losses(place.backbone(), held[:2])
+    alone = [language.gloss_losses(place.backbone(), [pair])[0][0] for pair in held[:2]]
+    assert losses == pytest.approx(alone, rel=1e-3)  # padding changes nothing
+    assert all(count > 3 for count in tokens)

@@ -27,13 +27,10 @@ def _batch(rng: Rng, store: FeatureStore) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.stack([f for _, _, f in drawn])).float(), torch.from_numpy(facts)
 
 
-def align(
-    projector: nn.Module, whitening: Whitening, store: FeatureStore, *, steps: int, only_heads: bool
-) -> CellHeads:
-    """Train heads, and the projector unless `only_heads`, in place; return the heads."""
+def align(projector: nn.Module, whitening: Whitening, store: FeatureStore, *, steps: int) -> CellHeads:
+    """Train the projector in place, and heads that read it; return the heads."""
     heads = CellHeads(projector.linear_2.out_features)
-    projector.requires_grad_(not only_heads)
-    trained = [p for p in (*projector.parameters(), *heads.parameters()) if p.requires_grad]
+    trained = [*projector.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(trained, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps, pct_start=0.1)
     for step in range(steps):
@@ -47,7 +44,6 @@ def align(
         if step % 100 == 0:
             store.refresh()
             print(f"align step {step} loss {loss.item():.3f} images {len(store)}", flush=True)
-    projector.requires_grad_(True)
     return heads
 
 

@@ -5,10 +5,16 @@ use and modify them; none of the text is kept in this repository.
 """
 
 from pathlib import Path
+from zlib import crc32
+
+HELD_OUT = 50
+"""One word in so many is kept out of training, with all its glosses."""
 
 
-def read_glosses(folder: Path) -> list[tuple[str, str]]:
-    """Return (word, gloss) pairs from the folder's `data.*` files; examples in quotes are cut off.
+def read_glosses(folder: Path, *, held_out: bool = False) -> list[tuple[str, str]]:
+    """Return (word, gloss) pairs from the folder's `data.*` files, those of training or the held-out ones.
+
+    Examples in quotes are cut off.
 
     Raises:
         FileNotFoundError: If the folder has no `data.*` file.
@@ -25,6 +31,7 @@ def read_glosses(folder: Path) -> list[tuple[str, str]]:
                 continue
             head, _, gloss = line.partition("|")
             definition = gloss.split('; "')[0].strip()
-            if 10 < len(definition) < 140:
-                pairs.append((head.split()[4].split("(")[0].replace("_", " "), definition))
+            word = head.split()[4].split("(")[0].replace("_", " ")
+            if 10 < len(definition) < 140 and (crc32(word.encode()) % HELD_OUT == 0) == held_out:
+                pairs.append((word, definition))
     return pairs

@@ -1,7 +1,7 @@
 """What a drawn scene consists of, as values: tints, objects, tissue, overlays. Nothing is planned or drawn here."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,10 @@ class Thing:
 
     def visible(self) -> "Visible":
         """Return what can be seen of the object inside the image."""
+        return self._visible
+
+    @cached_property
+    def _visible(self) -> "Visible":  # each question about a scene asks for it
         raw = self.outline()
         points = raw.clip(0.0, 1.0)
         low, high = points.min(0), points.max(0)

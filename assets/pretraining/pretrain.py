@@ -31,7 +31,7 @@ from leaml.precision import autocast
 BATCH = 8
 PEAK_LEARNING_RATE = 1.2e-3
 WARM_UP = 150
-CELL_WEIGHT = 0.05
+CELL_WEIGHT = 0.15
 """Of the summed losses of the cell heads, beside the decoder's loss."""
 FALL = 0.2
 """Share of the steps over which the learning rate falls to zero."""
@@ -101,7 +101,7 @@ def parse_arguments() -> argparse.Namespace:
         "--seed", type=int, default=3, help="of the draws; another one for each part of a longer training"
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--align-steps", type=int, default=2_000, help="of the cell heads, before the decoder")
+    parser.add_argument("--align-steps", type=int, default=2_000, help="of the projector alone, before the decoder")
     parser.add_argument("--steps", type=int, default=1_200)
     parser.add_argument("--evaluate-every", type=int, default=300)
     parser.add_argument("--shrink", type=float, default=0.02, help="of the whitening; 1e6 switches it off")
@@ -115,7 +115,7 @@ def start(options: argparse.Namespace, store: FeatureStore, tokenizer: PreTraine
     whitening = fit_whitening(torch.from_numpy(sample.astype(np.float32)).flatten(0, 1), shrink=options.shrink)
     model = load_bundle(options.start, whitening) if options.start else build_model(tokenizer)
     projector = model.model.multi_modal_projector
-    heads = align(projector, whitening, store, steps=options.align_steps, only_heads=options.start is not None)
+    heads = align(projector, whitening, store, steps=options.align_steps)
     accuracy = cell_accuracy(projector, heads, whitening, store)
     append_log(
         options.log, {"step": 0, "minutes": 0.0, **{f"cells: {name}": value for name, value in accuracy.items()}}

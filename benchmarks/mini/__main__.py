@@ -1,6 +1,7 @@
 """`python -m benchmarks.mini --json FILE`: prints a table and targets; exit code 1 if a target is missed.
 
-One run with fixed seeds. `--kvasir FOLDER` (or LEAML_KVASIR) adds Kvasir polyps, `--only PART` measures less, `--docs`
+One run with fixed seeds. `--kvasir FOLDER` (or LEAML_KVASIR) adds Kvasir polyps, `--wordnet FOLDER` (or
+LEAML_WORDNET) the loss of held-out English, `--only PART` measures less, `--docs`
 writes docs/mini.md. Figures are added to benchmarks/results.csv.
 """
 
@@ -15,13 +16,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import record
-from benchmarks.mini import grounding, obedience, scenes, speed, supervised
+from benchmarks.mini import grounding, language, obedience, scenes, speed, supervised
 from benchmarks.mini.place import Part, Place
 from benchmarks.mini.report import check_targets, figures, table, write_docs
 from benchmarks.mini.rows import Row
 from leaml.config import BUNDLED_MODEL
 
-PARTS: dict[str, Part] = {module.PART: module.measure for module in (speed, scenes, obedience, grounding, supervised)}
+MODULES = (speed, scenes, obedience, language, grounding, supervised)
+PARTS: dict[str, Part] = {module.PART: module.measure for module in MODULES}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", required=True, help="where to write the result")
     parser.add_argument("--model", default=BUNDLED_MODEL, metavar="NAME_OR_PATH", help=f"[{BUNDLED_MODEL}]")
     parser.add_argument("--kvasir", type=Path, metavar="FOLDER", default=os.environ.get("LEAML_KVASIR") or None)
+    parser.add_argument("--wordnet", type=Path, metavar="FOLDER", default=os.environ.get("LEAML_WORDNET") or None)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--docs", action="store_true", help="write docs/mini.md")
     parser.add_argument("--log", type=Path, default=record.RESULTS, metavar="FILE", help="the log to add to")
@@ -37,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.kvasir and not (Path(arguments.kvasir) / "annotations.jsonl").exists():
         parser.error(f"{arguments.kvasir} holds no annotations.jsonl. Give the folder of the Kvasir copy.")
     with tempfile.TemporaryDirectory(prefix="leaml_mini_") as work:
-        kvasir = Path(arguments.kvasir) if arguments.kvasir else None
-        rows = run(Place(arguments.model, Path(work), kvasir), arguments.only)
+        kvasir, wordnet = (Path(folder) if folder else None for folder in (arguments.kvasir, arguments.wordnet))
+        rows = run(Place(arguments.model, Path(work), kvasir, wordnet), arguments.only)
     verdicts = check_targets(rows)
     print(f"{arguments.model} on {record.machine()}; {record.versions()}\n\n{table(rows)}")
     for verdict in verdicts:

@@ -33,6 +33,7 @@ class Amounts:
         distil_s: Wall time of caption distillation, seconds.
         finetune_s: Wall time of supervised training, seconds.
         photos: At most so many pictures of each collection; None for all.
+        glosses: Held-out glosses.
         repeats: Of each timed thing.
     """
 
@@ -42,6 +43,7 @@ class Amounts:
     distil_s: float = 120.0
     finetune_s: float = 180.0
     photos: int | None = None
+    glosses: int = 1000
     repeats: int = 40
 
 
@@ -53,6 +55,7 @@ class Place:
         model: Name or path of the model.
         work: A folder for features, drawn scenes and checkpoints; it may be thrown away afterwards.
         kvasir: Folder of the Kvasir copy, or None.
+        wordnet: Folder of WordNet's data files, or None.
         amounts: How much is measured.
         towers: The tower's tokens `[T, C]` float16 of each photograph that was encoded.
     """
@@ -60,6 +63,7 @@ class Place:
     model: str
     work: Path
     kvasir: Path | None = None
+    wordnet: Path | None = None
     amounts: Amounts = field(default_factory=Amounts)
     towers: dict[ImageId, Tensor] = field(default_factory=dict)
 
