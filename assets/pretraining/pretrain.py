@@ -25,7 +25,7 @@ from assets.pretraining.english import read_glosses
 from assets.pretraining.evaluate import CPU, examine, predict
 from assets.pretraining.packing import Encoder
 from assets.pretraining.scenes import Scene, plan_scene
-from assets.pretraining.tokenizer import train_tokenizer
+from assets.pretraining.tokenizer import carry_over, train_tokenizer
 from leaml.precision import autocast
 
 BATCH = 8
@@ -72,7 +72,7 @@ def wait_for_features(work: Path, *, shards: int) -> FeatureStore:
 
 def prepare_tokenizer(options: argparse.Namespace, glosses: list[tuple[str, str]]) -> PreTrainedTokenizerFast:
     """Return the tokenizer of `--start`, or that of the work folder, trained there on the first call."""
-    folder = options.start or options.work / "tokenizer"
+    folder = options.start if options.start and not options.new_tokenizer else options.work / "tokenizer"
     if not folder.exists():
         train_tokenizer(tokenizer_texts(glosses)).save_pretrained(folder)
     return PreTrainedTokenizerFast.from_pretrained(folder)
@@ -96,6 +96,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder that the finished model is written to")
     parser.add_argument("--log", type=Path, required=True, help="CSV of every figure")
     parser.add_argument("--english", type=Path, help="folder with WordNet's data.* files (Debian wordnet-base)")
+    parser.add_argument(
+        "--new-tokenizer", action="store_true", help="train one, and carry the embeddings of --start over"
+    )
     parser.add_argument("--start", type=Path, help="folder of an earlier model to train further")
     parser.add_argument(
         "--seed", type=int, default=3, help="of the draws; another one for each part of a longer training"
@@ -114,6 +117,10 @@ def start(options: argparse.Namespace, store: FeatureStore, tokenizer: PreTraine
     sample = np.concatenate([features[::4] for _, _, features in store.shards[:3]])
     whitening = fit_whitening(torch.from_numpy(sample.astype(np.float32)).flatten(0, 1), shrink=options.shrink)
     model = load_bundle(options.start, whitening) if options.start else build_model(tokenizer)
+    if options.start and options.new_tokenizer:
+        embeddings = model.get_input_embeddings().weight.data
+        old = PreTrainedTokenizerFast.from_pretrained(options.start)
+        embeddings.copy_(carry_over(embeddings, old, tokenizer))
     projector = model.model.multi_modal_projector
     heads = align(projector, whitening, store, steps=options.align_steps)
     accuracy = cell_accuracy(projector, heads, whitening, store)
@@ -134,8 +141,11 @@ def main() -> None:
     store = wait_for_features(options.work, shards=3)
 
     state_path = options.work / f"{options.name}.pt"
+    aligned_path = options.work / f"{options.name}_aligned.pt"
+    if not aligned_path.exists():
+        torch.save(start(options, store, tokenizer), aligned_path)
     state = torch.load(state_path, weights_only=False) if state_path.exists() else None
-    trained = state["trained"] if state else start(options, store, tokenizer)
+    trained: Trained = state["trained"] if state else torch.load(aligned_path, weights_only=False)
     model, projector = trained.model, trained.model.model.multi_modal_projector
     model.model.language_model.train()
     optimizer = torch.optim.AdamW(parameter_groups(model, trained.heads), betas=(0.9, 0.97), eps=1e-8, fused=True)

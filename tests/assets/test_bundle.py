@@ -9,7 +9,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast
 
 from assets.pretraining.bundle import export, fit_whitening, load_bundle
+from assets.pretraining.tokenizer import carry_over, train_tokenizer
 from leaml.backbone import BUNDLED_PATH
+from leaml.prompts import OPTIONS_LEAD, question_prompt
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +64,16 @@ def test_a_folded_tower_gives_the_same_features():
         whole = load_wide_tower()(pixels).last_hidden_state
         fast = folded(load_wide_tower())(pixels).last_hidden_state
     torch.testing.assert_close(fast, whole, atol=1e-4, rtol=1e-4)
+
+
+def test_embeddings_are_carried_over_to_a_new_tokenizer():
+    texts = [question_prompt(f"Where is the {word}?", ("left", "right")) for word in ("disc", "spot", "star")] * 30
+    old, new = PreTrainedTokenizerFast.from_pretrained(BUNDLED_PATH), train_tokenizer(texts)
+    lead = new(f" {OPTIONS_LEAD} ", add_special_tokens=False)["input_ids"]
+    assert len(lead) == 1
+    before = torch.randn(len(old), 8)
+    after = carry_over(before, old, new)
+    assert after.shape == (len(new), 8)
+    assert torch.equal(after[new.eos_token_id], before[old.eos_token_id])
+    written = old(f" {OPTIONS_LEAD} ", add_special_tokens=False)["input_ids"]
+    torch.testing.assert_close(after[lead[0]], before[torch.tensor(written)].mean(0))
