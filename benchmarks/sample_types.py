@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assets.pretraining.tower import load_tower, preprocess
+from assets.pretraining.model.tower import load_tower, preprocess
 from data.samples.build_blood_smears import (
     TARGET,
     UNBOXED_WHITE_CELL,

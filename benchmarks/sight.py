@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import EfficientNetModel
 
-from assets.pretraining.tower import folded, load_tower, preprocess
+from assets.pretraining.model.tower import folded, load_tower, preprocess
 from benchmarks.mini import probe
 from benchmarks.mini.photos import Photos, blood_smears, kvasir
 from benchmarks.record import machine, versions

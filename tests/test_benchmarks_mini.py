@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from assets.pretraining.english import read_glosses
+from assets.pretraining.texts.english import read_glosses
 from benchmarks.mini import grounding, language, obedience, probe, scenes, speed, supervised
 from benchmarks.mini.__main__ import PARTS, main
 from benchmarks.mini.photos import LEAST_IMAGES, Photos, blood_smears, frequent_answers, kvasir

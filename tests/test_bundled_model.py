@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
 
-from assets.pretraining.ask_place import ask_across, ask_down
-from assets.pretraining.drawing import draw_scene
 from assets.pretraining.features import HELD_OUT_SEED
-from assets.pretraining.scenes import plan_scene
-from assets.pretraining.tower import preprocess
+from assets.pretraining.model.tower import preprocess
+from assets.pretraining.scenes.drawing import draw_scene
+from assets.pretraining.scenes.plan import plan_scene
+from assets.pretraining.texts.ask_place import ask_across, ask_down
 from leaml.backbone import BUNDLED_PATH, Backbone, load
 from leaml.config import BUNDLED_MODEL
 from leaml.decoding import option_log_probabilities, prefill

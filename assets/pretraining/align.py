@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from assets.pretraining.bundle import Whitening
 from assets.pretraining.cells import FACTS, CellHeads, cell_facts
 from assets.pretraining.corpus import FeatureStore
 from assets.pretraining.features import HELD_OUT_SEED
-from assets.pretraining.scenes import Rng, plan_scene
+from assets.pretraining.model.bundle import Whitening
+from assets.pretraining.scenes.facts import Rng
+from assets.pretraining.scenes.plan import plan_scene
 from leaml.precision import autocast
 
 CPU = torch.device("cpu")

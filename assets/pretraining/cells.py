@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assets.pretraining.bundle import IMAGE_TOKENS
-from assets.pretraining.facts import ANGLES, COLORS, SHAPES, TEXTURES, Curve, Scene, Thing, profile
+from assets.pretraining.model.bundle import IMAGE_TOKENS
+from assets.pretraining.scenes.facts import ANGLES, COLORS, SHAPES, TEXTURES, Curve, Scene, Thing, profile
 
 GRID = 8
 SAMPLES = 2

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.pretraining.captions import write_caption
 from assets.pretraining.features import SHARD, shard_path
-from assets.pretraining.lists import list_question
-from assets.pretraining.packing import PREFIX, Encoder, Segment
-from assets.pretraining.questions import Question, easy_vqa_question
-from assets.pretraining.scenes import Rng, Scene, plan_scene
-from assets.pretraining.skills import draw_question
-from assets.pretraining.wording import fill, pick
+from assets.pretraining.model.packing import PREFIX, Encoder, Segment
+from assets.pretraining.scenes.facts import Rng, Scene
+from assets.pretraining.scenes.plan import plan_scene
+from assets.pretraining.texts.captions import write_caption
+from assets.pretraining.texts.lists import list_question
+from assets.pretraining.texts.questions import Question, easy_vqa_question
+from assets.pretraining.texts.skills import draw_question
+from assets.pretraining.texts.wording import fill, pick
 from leaml.prompts import CAPTION_PROMPT, GENERATION_PROMPT, pair_target, question_prompt
 
 LENGTH = 448

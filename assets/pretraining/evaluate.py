@@ -15,13 +15,14 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import FastVlmForConditionalGeneration
 
-from assets.pretraining.bundle import Whitening
-from assets.pretraining.captions import write_caption
 from assets.pretraining.features import HELD_OUT_SEED
-from assets.pretraining.packing import PREFIX, Batch, Encoder, Segment
-from assets.pretraining.questions import Question, reworded
-from assets.pretraining.scenes import Rng, Scene, plan_scene
-from assets.pretraining.skills import SKILLS, UNSEEN
+from assets.pretraining.model.bundle import Whitening
+from assets.pretraining.model.packing import PREFIX, Batch, Encoder, Segment
+from assets.pretraining.scenes.facts import Rng, Scene
+from assets.pretraining.scenes.plan import plan_scene
+from assets.pretraining.texts.captions import write_caption
+from assets.pretraining.texts.questions import Question, reworded
+from assets.pretraining.texts.skills import SKILLS, UNSEEN
 from leaml.precision import autocast
 from leaml.prompts import CAPTION_PROMPT, question_prompt
 

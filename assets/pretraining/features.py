@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import EfficientNetModel
 
-from assets.pretraining.drawing import draw_scene
-from assets.pretraining.scenes import plan_scene
-from assets.pretraining.tower import folded, preprocess
-from assets.pretraining.wide_tower import load_wide_tower
+from assets.pretraining.model.tower import folded, preprocess
+from assets.pretraining.model.wide_tower import load_wide_tower
+from assets.pretraining.scenes.drawing import draw_scene
+from assets.pretraining.scenes.plan import plan_scene
 from leaml.precision import multiplies_bfloat16
 
 IMAGE_SIZE = 256

@@ -18,14 +18,15 @@ from torch.nn import functional
 from transformers import FastVlmForConditionalGeneration, PreTrainedTokenizerFast
 
 from assets.pretraining.align import align, cell_accuracy
-from assets.pretraining.bundle import Whitening, build_model, export, fit_whitening, load_bundle
 from assets.pretraining.cells import CellHeads, cell_facts
 from assets.pretraining.corpus import LENGTH, EasyVqa, FeatureStore, lesson, tokenizer_texts
-from assets.pretraining.english import read_glosses
 from assets.pretraining.evaluate import CPU, examine, predict
-from assets.pretraining.packing import Encoder
-from assets.pretraining.scenes import Scene, plan_scene
-from assets.pretraining.tokenizer import carry_over, train_tokenizer
+from assets.pretraining.model.bundle import Whitening, build_model, export, fit_whitening, load_bundle
+from assets.pretraining.model.packing import Encoder
+from assets.pretraining.model.tokenizer import carry_over, train_tokenizer
+from assets.pretraining.scenes.facts import Scene
+from assets.pretraining.scenes.plan import plan_scene
+from assets.pretraining.texts.english import read_glosses
 from leaml.precision import autocast
 
 BATCH = 8

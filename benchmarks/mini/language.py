@@ -1,7 +1,7 @@
 """The decoder's English: held-out glosses of WordNet, read without an image as in pretraining.
 
-The words are those that pretraining leaves out (`assets/pretraining/english.py`). Bits a byte compare models whose
-tokenizers differ.
+The words are those that pretraining leaves out (`assets/pretraining/texts/english.py`). Bits a byte compare models
+whose tokenizers differ.
 """
 
 import math
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from assets.pretraining.english import read_glosses
+from assets.pretraining.texts.english import read_glosses
 from benchmarks.mini.place import Place
 from benchmarks.mini.rows import Row, ratio_interval
 from leaml.backbone import Backbone

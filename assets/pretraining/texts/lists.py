@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from assets.pretraining.questions import Question
-from assets.pretraining.scenes import Rng
-from assets.pretraining.wording import fill, invented_word, pick
+from assets.pretraining.scenes.facts import Rng
+from assets.pretraining.texts.questions import Question
+from assets.pretraining.texts.wording import fill, invented_word, pick
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 MOST = 8

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from assets.pretraining.ask_look import (
+from assets.pretraining.scenes.facts import Rng, Scene
+from assets.pretraining.texts.ask_look import (
     ask_background,
     ask_color,
     ask_count,
@@ -14,13 +15,12 @@ from assets.pretraining.ask_look import (
     ask_shape,
     ask_texture,
 )
-from assets.pretraining.ask_overlay import ask_box, ask_text
-from assets.pretraining.ask_place import ask_across, ask_border, ask_compare, ask_down, ask_quadrant, ask_size
-from assets.pretraining.ask_several import ask_colors, ask_findings, ask_regions
-from assets.pretraining.ask_tissue import ask_core, ask_folds, ask_lumen, ask_pale_center, ask_relief
-from assets.pretraining.dressing import dressed
-from assets.pretraining.questions import Question, reworded
-from assets.pretraining.scenes import Rng, Scene
+from assets.pretraining.texts.ask_overlay import ask_box, ask_text
+from assets.pretraining.texts.ask_place import ask_across, ask_border, ask_compare, ask_down, ask_quadrant, ask_size
+from assets.pretraining.texts.ask_several import ask_colors, ask_findings, ask_regions
+from assets.pretraining.texts.ask_tissue import ask_core, ask_folds, ask_lumen, ask_pale_center, ask_relief
+from assets.pretraining.texts.dressing import dressed
+from assets.pretraining.texts.questions import Question, reworded
 
 Asker = Callable[[Rng, Scene, bool], Question | None]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import EfficientNetConfig, EfficientNetModel
 
-from assets.pretraining.tower import GATE_BIAS, load_tower, tower_config
+from assets.pretraining.model.tower import GATE_BIAS, load_tower, tower_config
 
 CHANNELS = 1440
 """Channels of the last layer: the 1,280 pretrained ones, 12 sub-cell colors, 4 place ramps, 144 color mixtures."""

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from assets.pretraining.facts import COLORS, SHAPES, TEXTURES, Rng, Scene, Thing, Tint
-from assets.pretraining.objects import contrast, make_thing, make_tint, place, plan_dots, tint_against
-from assets.pretraining.overlays import clear_of_overlays, plan_box, plan_writing
-from assets.pretraining.tissue import in_frame, mound_tint, plan_folds, plan_glints, plan_vessels
+from assets.pretraining.scenes.facts import COLORS, SHAPES, TEXTURES, Rng, Scene, Thing, Tint
+from assets.pretraining.scenes.objects import contrast, make_thing, make_tint, place, plan_dots, tint_against
+from assets.pretraining.scenes.overlays import clear_of_overlays, plan_box, plan_writing
+from assets.pretraining.scenes.tissue import in_frame, mound_tint, plan_folds, plan_glints, plan_vessels
 
 DENSE = 25
 """More bodies than this make a crowd dense."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assets.pretraining import wording as w
-from assets.pretraining.scenes import Rng
-from assets.pretraining.wording import Family, fill, pick
+from assets.pretraining.scenes.facts import Rng
+from assets.pretraining.texts import wording as w
+from assets.pretraining.texts.wording import Family, fill, pick
 
 _WRONG = (0.2, 0.2, 0.2, 0.16, 0.12, 0.06, 0.06)
 """Shares of questions with 1 to 7 wrong options."""

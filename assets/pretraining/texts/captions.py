@@ -4,9 +4,10 @@ Each sentence states facts (place, color, count, texture, crowding); wording var
 differ and captions of different scenes are not interchangeable.
 """
 
-from assets.pretraining import wording as w
-from assets.pretraining.captions_extra import article as _article
-from assets.pretraining.captions_extra import (
+from assets.pretraining.scenes.facts import Rng, Scene, Thing
+from assets.pretraining.texts import wording as w
+from assets.pretraining.texts.captions_extra import article as _article
+from assets.pretraining.texts.captions_extra import (
     core_sentence,
     ground_sentence,
     light_sentence,
@@ -14,8 +15,7 @@ from assets.pretraining.captions_extra import (
     overlay_sentence,
     relief_sentence,
 )
-from assets.pretraining.scenes import Rng, Scene, Thing
-from assets.pretraining.wording import fill, pick
+from assets.pretraining.texts.wording import fill, pick
 
 _ISH = {"pink": "pinkish", "red": "reddish", "white": "whitish", "brown": "brownish", "gray": "grayish"}
 WORDS = 47

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from assets.pretraining import wording as w
-from assets.pretraining.facts import COLORS, Rng, Scene, Thing
-from assets.pretraining.questions import Question
-from assets.pretraining.wording import fill, pick
+from assets.pretraining.scenes.facts import COLORS, Rng, Scene, Thing
+from assets.pretraining.texts import wording as w
+from assets.pretraining.texts.questions import Question
+from assets.pretraining.texts.wording import fill, pick
 
 JOIN = "; "
 _SIDE = 60

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.pretraining.facts import ANGLES, Rng, Thing, profile
+from assets.pretraining.scenes.facts import ANGLES, Rng, Thing, profile
 
 Canvas = NDArray[np.float32]
 

@@ -1,10 +1,10 @@
 """Questions about what is laid over an image: text and corner boxes."""
 
-from assets.pretraining import wording as w
-from assets.pretraining.ask_tissue import presence
-from assets.pretraining.facts import Rng, Scene
-from assets.pretraining.questions import Question, among, closed
-from assets.pretraining.wording import fill, pick
+from assets.pretraining.scenes.facts import Rng, Scene
+from assets.pretraining.texts import wording as w
+from assets.pretraining.texts.ask_tissue import presence
+from assets.pretraining.texts.questions import Question, among, closed
+from assets.pretraining.texts.wording import fill, pick
 
 
 def ask_text(rng: Rng, scene: Scene, held_out: bool) -> Question | None:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from assets.pretraining.bundle import IMAGE_TOKENS
-from assets.pretraining.tokenizer import ASSISTANT, END, PAD, USER
+from assets.pretraining.model.bundle import IMAGE_TOKENS
+from assets.pretraining.model.tokenizer import ASSISTANT, END, PAD, USER
 
 PREFIX = IMAGE_TOKENS + 1
 """The user token and the image tokens, shared by all segments of an image."""

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from assets.pretraining import wording as w
-from assets.pretraining.questions import Question
-from assets.pretraining.scenes import Rng
-from assets.pretraining.wording import pick
+from assets.pretraining.scenes.facts import Rng
+from assets.pretraining.texts import wording as w
+from assets.pretraining.texts.questions import Question
+from assets.pretraining.texts.wording import pick
 
 _PLAIN = {option for family in w.YES for option in family} | {"none", "zero", "0", "1", "2", "3"}
 """Options around which no words make sense."""

@@ -21,9 +21,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from assets.pretraining.tokenizer import END, IMAGE, PAD, VOCABULARY
-from assets.pretraining.tower import STRIDE
-from assets.pretraining.wide_tower import load_wide_tower, wide_config
+from assets.pretraining.model.tokenizer import END, IMAGE, PAD, VOCABULARY
+from assets.pretraining.model.tower import STRIDE
+from assets.pretraining.model.wide_tower import load_wide_tower, wide_config
 
 IMAGE_SIZE = 256
 IMAGE_TOKENS = (IMAGE_SIZE // STRIDE) ** 2

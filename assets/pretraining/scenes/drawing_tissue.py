@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from assets.pretraining.facts import Curve, Rng, Thing, Tint, Tissue
-from assets.pretraining.painting import Canvas, frame_of, textured
+from assets.pretraining.scenes.facts import Curve, Rng, Thing, Tint, Tissue
+from assets.pretraining.scenes.painting import Canvas, frame_of, textured
 
 
 def shade_ground(canvas: Canvas, ground: Tint, rng: Rng) -> None:

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from assets.pretraining.facts import Scene
-from assets.pretraining.overlays import LINE
+from assets.pretraining.scenes.facts import Scene
+from assets.pretraining.scenes.overlays import LINE
 
 
 @lru_cache(maxsize=4)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from assets.pretraining.facts import COLORS, DARK, PALE, SHAPES, TEXTURES, Core, Rng, Thing, Tint
+from assets.pretraining.scenes.facts import COLORS, DARK, PALE, SHAPES, TEXTURES, Core, Rng, Thing, Tint
 
 
 def make_tint(rng: Rng, name: str, tone: str = "plain") -> Tint:

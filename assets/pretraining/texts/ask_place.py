@@ -5,10 +5,10 @@ A fact that a person could argue about (an object close to a line between two th
 
 from collections.abc import Sequence
 
-from assets.pretraining import wording as w
-from assets.pretraining.questions import Question, closed
-from assets.pretraining.scenes import Rng, Scene, Thing
-from assets.pretraining.wording import Family, fill, pick
+from assets.pretraining.scenes.facts import Rng, Scene, Thing
+from assets.pretraining.texts import wording as w
+from assets.pretraining.texts.questions import Question, closed
+from assets.pretraining.texts.wording import Family, fill, pick
 
 MARGIN = 0.035
 """Objects closer than this to a dividing line are not asked about."""

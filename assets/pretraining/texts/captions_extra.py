@@ -1,8 +1,8 @@
 """Caption sentences about relief, cores, overlays and what is absent, and the one-sentence summary."""
 
-from assets.pretraining import wording as w
-from assets.pretraining.facts import Rng, Scene
-from assets.pretraining.wording import fill, pick
+from assets.pretraining.scenes.facts import Rng, Scene
+from assets.pretraining.texts import wording as w
+from assets.pretraining.texts.wording import fill, pick
 
 _CORNERS = ("upper left", "upper right", "lower left", "lower right")
 

@@ -6,7 +6,7 @@ training; they measure whether the model reads the options given.
 
 from collections.abc import Sequence
 
-from assets.pretraining.scenes import Rng, Scene, Thing, Tint
+from assets.pretraining.scenes.facts import Rng, Scene, Thing, Tint
 
 Family = tuple[str, ...]
 

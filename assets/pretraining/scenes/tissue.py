@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from assets.pretraining.facts import Curve, Rgb, Rng, Scene, Thing, Tint, Tissue
-from assets.pretraining.objects import make_thing, plan_dots
+from assets.pretraining.scenes.facts import Curve, Rgb, Rng, Scene, Thing, Tint, Tissue
+from assets.pretraining.scenes.objects import make_thing, plan_dots
 
 GROUNDS: dict[str, Rgb] = {
     "pink": (230, 152, 152),

@@ -1,11 +1,11 @@
 """Questions about relief: folds, vessels, an opening, glints; and about cores and pale centres."""
 
-from assets.pretraining import wording as w
-from assets.pretraining.ask_place import MARGIN, band
-from assets.pretraining.facts import COLORS, Rng, Scene, Thing
-from assets.pretraining.objects import contrast
-from assets.pretraining.questions import Question, among, closed
-from assets.pretraining.wording import fill, pick
+from assets.pretraining.scenes.facts import COLORS, Rng, Scene, Thing
+from assets.pretraining.scenes.objects import contrast
+from assets.pretraining.texts import wording as w
+from assets.pretraining.texts.ask_place import MARGIN, band
+from assets.pretraining.texts.questions import Question, among, closed
+from assets.pretraining.texts.wording import fill, pick
 
 
 def presence(rng: Rng, skill: str, kinds: tuple[str, ...], truth: bool) -> Question:

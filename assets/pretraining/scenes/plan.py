@@ -2,59 +2,19 @@
 
 A scene holds primitives that specialist images share (crowds of pale discs, odd bodies with a core, tiny dots, shaded
 mounds, folds, vessels, overlays), never such an image itself. `plan_scene` is pure: the same seed gives the same
-facts, so that only features have to be stored. Drawing lives in `drawing.py`, sentences in `captions.py` and the
-`ask_*` modules.
+facts, so that only features have to be stored. Drawing lives in `drawing.py`, sentences and questions in `texts/`.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from assets.pretraining.facts import (
-    ANGLES,
-    COLORS,
-    SHAPES,
-    TEXTURES,
-    Core,
-    Rgb,
-    Rng,
-    Scene,
-    Thing,
-    Tint,
-    Visible,
-    profile,
-)
-from assets.pretraining.objects import (
-    contrast,
-    make_tint,
-    plan_background,
-    plan_crowd,
-    plan_dots,
-    plan_few,
-    plan_odd_ones,
-)
-from assets.pretraining.overlays import plan_overlays
-from assets.pretraining.tissue import plan_tissue_scene
-from assets.pretraining.twins import twin
+from assets.pretraining.scenes.facts import Rng, Scene, Thing
+from assets.pretraining.scenes.objects import plan_background, plan_crowd, plan_dots, plan_few, plan_odd_ones
+from assets.pretraining.scenes.overlays import plan_overlays
+from assets.pretraining.scenes.tissue import plan_tissue_scene
+from assets.pretraining.scenes.twins import twin
 
-__all__ = [
-    "ANGLES",
-    "COLORS",
-    "SHAPES",
-    "TEXTURES",
-    "Core",
-    "Rgb",
-    "Rng",
-    "Scene",
-    "Thing",
-    "Tint",
-    "Visible",
-    "contrast",
-    "is_twin",
-    "make_tint",
-    "plan_scene",
-    "profile",
-]
 FAMILIES = {"tissue": 0.30, "crowd": 0.32, "few": 0.22, "single": 0.13, "empty": 0.03}
 TWINS = 1 / 3
 """Share of the seed pairs (2k, 2k + 1) whose second scene differs from the first in one fact."""

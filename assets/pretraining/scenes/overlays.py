@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from assets.pretraining.facts import Box, Rng, Scene, Thing, Tint, Writing
-from assets.pretraining.objects import contrast, make_tint
+from assets.pretraining.scenes.facts import Box, Rng, Scene, Thing, Tint, Writing
+from assets.pretraining.scenes.objects import contrast, make_tint
 
 LETTERS = list("ABCDEFGHKLMNPRSTUVXZ0123456789")
 LINE = 0.058

@@ -1,9 +1,9 @@
 """Questions about how objects look and how many there are."""
 
-from assets.pretraining import wording as w
-from assets.pretraining.questions import Question, among, closed, counted
-from assets.pretraining.scenes import COLORS, SHAPES, TEXTURES, Rng, Scene
-from assets.pretraining.wording import fill, pick
+from assets.pretraining.scenes.facts import COLORS, SHAPES, TEXTURES, Rng, Scene
+from assets.pretraining.texts import wording as w
+from assets.pretraining.texts.questions import Question, among, closed, counted
+from assets.pretraining.texts.wording import fill, pick
 
 
 def ask_count(rng: Rng, scene: Scene, held_out: bool) -> Question | None:

@@ -8,10 +8,10 @@ overlays are drawn in `drawing_tissue.py` and `drawing_overlays.py`.
 import numpy as np
 from PIL import Image, ImageFilter
 
-from assets.pretraining.drawing_overlays import add_overlays
-from assets.pretraining.drawing_tissue import add_frame, add_glints, add_relief, paint_mound, shade_ground
-from assets.pretraining.facts import Rng, Scene, Thing
-from assets.pretraining.painting import Canvas, frame_of, textured
+from assets.pretraining.scenes.drawing_overlays import add_overlays
+from assets.pretraining.scenes.drawing_tissue import add_frame, add_glints, add_relief, paint_mound, shade_ground
+from assets.pretraining.scenes.facts import Rng, Scene, Thing
+from assets.pretraining.scenes.painting import Canvas, frame_of, textured
 
 
 def draw_scene(scene: Scene, size: int = 256) -> Image.Image:

@@ -1,0 +1,1 @@
+"""Scenes: planned as facts, then drawn."""

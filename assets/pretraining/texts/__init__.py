@@ -1,0 +1,1 @@
+"""What is said and asked about a scene, and plain English."""
