@@ -11,7 +11,7 @@ from assets.pretraining.model.packing import PREFIX, Encoder, Segment
 from assets.pretraining.scenes.facts import Rng, Scene
 from assets.pretraining.scenes.plan import plan_scene
 from assets.pretraining.texts.captions import write_caption
-from assets.pretraining.texts.lists import list_question
+from assets.pretraining.texts.lists import list_question, repeat_request
 from assets.pretraining.texts.questions import Question, easy_vqa_question
 from assets.pretraining.texts.skills import draw_question
 from assets.pretraining.texts.wording import fill, pick
@@ -71,8 +71,7 @@ def lesson(
     for _ in range(DEFINITIONS if glosses else 0):
         word, gloss = glosses[int(rng.integers(len(glosses)))]
         segments.append(encoder.segment(fill(rng, DEFINE, w=word), gloss, sees_image=False))
-    if rng.random() < 0.7:
-        segments.append(question_segment(encoder, list_question(rng, glosses)))
+    segments += [question_segment(encoder, make(rng, glosses)) for make in (list_question, repeat_request)]
     used = PREFIX + sum(len(s.tokens) for s in segments)
     misses = 0
     while misses < 2:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from assets.pretraining.texts.dressing import dressed
-from assets.pretraining.texts.lists import MOST, ORDINALS, list_question
+from assets.pretraining.texts.lists import MOST, ORDINALS, list_question, repeat_request
 from assets.pretraining.texts.questions import Question
 
 GLOSSES = [(word, f"the meaning of {word}") for word in ("apple", "bridge", "cello", "drum", "eagle", "fern", "glue")]
@@ -47,3 +47,9 @@ def test_yes_and_no_get_no_words_around_them():
     question = Question("border", "Cut off?", ("no", "yes"), "no")
     options = {o for seed in range(60) for o in dressed(np.random.default_rng(seed), question).options}
     assert {o.casefold() for o in options} == {"yes", "no"}
+
+
+def test_a_request_to_repeat_is_answered_with_its_words():
+    for seed in range(20):
+        request = repeat_request(np.random.default_rng(seed), GLOSSES)
+        assert request.text.endswith(f": {request.answer}") and not request.options

@@ -14,12 +14,19 @@ MOST = 8
 def list_question(rng: Rng, glosses: Sequence[tuple[str, str]]) -> Question:
     """Return a question that needs no picture: an option by its place, its first letter, or its meaning."""
     style = rng.random()
-    if glosses and style < 0.5:
+    if glosses and style < 0.3:
         return _by_meaning(rng, glosses)
     words = _fresh_words(rng, glosses, int(rng.integers(2, MOST + 1)))
-    if style < 0.75:
+    if style < 0.65:
         return _by_place(rng, words)
     return _by_letter(rng, words)
+
+
+def repeat_request(rng: Rng, glosses: Sequence[tuple[str, str]]) -> Question:
+    """Return a request to say fresh words again: who cannot copy cannot choose from a list of new words."""
+    words = ", ".join(_fresh_words(rng, glosses, int(rng.integers(1, 7))))
+    text = fill(rng, ("Repeat: {w}", "Say again: {w}", "Copy these words: {w}", "Write once more: {w}"), w=words)
+    return Question("repeat", text, (), words)
 
 
 def _fresh_words(rng: Rng, glosses: Sequence[tuple[str, str]], count: int) -> list[str]:
