@@ -23,7 +23,7 @@ BATCH = 24
 
 def _batch(rng: Rng, store: FeatureStore) -> tuple[Tensor, Tensor]:
     """Return features and facts of random scenes; easy-vqa's images have no facts of cells."""
-    drawn = [d for d in (store.draw(rng) for _ in range(BATCH)) if d[0] == "scenes"]
+    drawn = [store.draw(rng, scene=True) for _ in range(BATCH)]
     facts = np.stack([cell_facts(plan_scene(row)) for _, row, _ in drawn])
     return torch.from_numpy(np.stack([f for _, _, f in drawn])).float(), torch.from_numpy(facts)
 

@@ -120,9 +120,10 @@ class FeatureStore:
         """Return the number of images."""
         return SHARD * len(self.shards)
 
-    def draw(self, rng: Rng) -> tuple[str, int, NDArray[np.float16]]:
-        """Return (split, row number, features `[tokens, C]`) of a random image."""
-        split, number, features = self.shards[int(rng.integers(len(self.shards)))]
+    def draw(self, rng: Rng, *, scene: bool = False) -> tuple[str, int, NDArray[np.float16]]:
+        """Return (split, row number, features `[tokens, C]`) of a random image; with `scene`, not one of easy-vqa."""
+        shards = [shard for shard in self.shards if shard[0] == "scenes"] if scene else self.shards
+        split, number, features = shards[int(rng.integers(len(shards)))]
         row = int(rng.integers(len(features)))
         return split, number * SHARD + row, features[row]
 

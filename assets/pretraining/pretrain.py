@@ -158,7 +158,7 @@ def main() -> None:
     started, sums, count = time.monotonic() - 60 * minutes, np.zeros(2), 0
     while step < options.steps:
         rng = np.random.default_rng([step, options.seed])  # by step: a resumed run draws what an unbroken one would
-        drawn = [store.draw(rng) for _ in range(BATCH)]
+        drawn = [store.draw(rng, scene=number == 0) for number in range(BATCH)]  # one at least has facts of cells
         sources = [(easy, row) if split == "easyvqa" else plan_scene(row) for split, row, _ in drawn]
         batch = encoder.pack([lesson(rng, encoder, source, glosses) for source in sources], length=LENGTH)
         features = torch.from_numpy(np.stack([f for _, _, f in drawn])).float()
