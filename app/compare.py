@@ -4,7 +4,7 @@ Blind voting is not here yet. Figures of the table come from `leaml.stats`; mode
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from app.view import empty_state, go_button
 from leaml import stats
 from leaml.answering import Answer
 from leaml.errors import LeamlError
-from leaml.records import METHODS, ImageRow, Method, Prediction, Split
+from leaml.records import METHODS, ImageId, ImageRow, Method, Prediction, Split
 
 BASE = "base"
 RIVALS: tuple[Method, ...] = ("full_finetune", "lora", "zero_shot")
@@ -197,9 +197,9 @@ def results(services: Services) -> tuple[str, go.Figure | None]:
     evaluations = services.evaluations()
     if not evaluations:
         return empty_state(text.COMPARE_EMPTY_TITLE, text.COMPARE_EMPTY, go_button(text.GO_TRAIN, "train")), None
-    latest = services.latest_models()
+    latest, groups = services.latest_models(), services.test_groups()
     rows = {
-        name: score(predictions) if name == "majority" else services.scores(latest[name].run_id)  # type: ignore[index]
+        name: score(predictions, groups) if name == "majority" else services.scores(latest[name].run_id)  # type: ignore[index]
         for name, predictions in evaluations.items()
     }
     some = next(iter(evaluations.values()))
@@ -212,17 +212,17 @@ def results(services: Services) -> tuple[str, go.Figure | None]:
         (text.MAJORITY[0] if name == "majority" else text.METHODS[name][0], macro, name in OURS)  # type: ignore[index]
         for name, (_, macro) in rows.items()
     ]
-    return table_card(rows, types, rests_on=rests_on, finding=finding(evaluations)), interval_figure(dots)
+    return table_card(rows, types, rests_on=rests_on, finding=finding(evaluations, groups)), interval_figure(dots)
 
 
-def finding(evaluations: dict[str, list[Prediction]]) -> str:
+def finding(evaluations: dict[str, list[Prediction]], groups: Mapping[ImageId, str]) -> str:
     """Return the paired difference between our best-founded model and the strongest kind of rival, in words."""
     ours = next((method for method in reversed(METHODS) if method in OURS and method in evaluations), None)
     rival = next((method for method in RIVALS if method in evaluations), None)
     if ours is None or rival is None:
         return text.ONE_MODEL
     try:
-        gap = stats.paired_difference(evaluations[ours], evaluations[rival])
+        gap = stats.paired_difference(evaluations[ours], evaluations[rival], groups)
     except LeamlError as error:
         return str(error)
     names = text.METHODS[ours][0], text.METHODS[rival][0]

@@ -14,6 +14,7 @@ import gradio as gr
 
 from app import text
 from app.cards import LabelCard, Picture, label_screen
+from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, require_option, require_text, typed_options
 from app.services import Services, count_by_type
 from app.view import empty_state, go_button
@@ -47,12 +48,13 @@ def build(services: Services, header: gr.HTML) -> Screen:
     place = gr.State(Place())
     card = panel("label-panel")
 
-    def redraw(now: Place) -> tuple[Place, str, str]:
-        now = arrive(services, now)
-        return now, draw(services, now), header_of(services)
+    def redraw(now: Place, request: gr.Request) -> tuple[Place, str, str]:
+        person = who(services, request.username)
+        now = arrive(person, now)
+        return now, draw(person, now), header_of(person)
 
-    def act(now: Place, event: gr.EventData) -> tuple[Place, str, str]:
-        return redraw(decide(services, now, event._data))
+    def act(now: Place, event: gr.EventData, request: gr.Request) -> tuple[Place, str, str]:
+        return redraw(decide(who(services, request.username), now, event._data), request)
 
     on_act("label", card, act, [place], [place, card, header])
     return Screen(redraw, [place], [place, card, header])
@@ -93,21 +95,47 @@ def next_questions(
     return chosen
 
 
-def arrive(services: Services, now: Place) -> Place:
-    """Return the place with a question to show: the one it has, unless that is answered by now."""
-    project = services.store.project()
-    types = project.question_types if project else ()
-    labels = services.store.labels("pool")
-    answered = {(label.pair.image_id, label.pair.type_id) for label in labels}
-    if now.asked and (now.asked not in answered or now.chosen is not None):
+def arrive(person: Person, now: Place) -> Place:
+    """Return the place with a question to show that nobody else has: its own, unless that is answered by now."""
+    if not person.may("label"):
         return now
-    found = next_questions(types, services.store.images("pool"), labels, skipped=now.skipped)
-    return replace(now, asked=found[0] if found else None, chosen=None, serial=now.serial + 1)
+    store, asked = person.services.store, now.asked
+    project = store.project()
+    types = project.question_types if project else ()
+
+    def choose(others: set[str]) -> str | None:
+        nonlocal asked
+        labels = store.labels("pool")
+        answered = {(label.pair.image_id, label.pair.type_id) for label in labels}
+        if asked is None or card_of(asked) in others or (asked in answered and now.chosen is None):
+            left_out = now.skipped | {asked_of(card) for card in others}
+            found = next_questions(types, store.images("pool"), labels, skipped=left_out)
+            asked = found[0] if found else None
+        return card_of(asked) if asked else None
+
+    store.leases.give("label", person.name, choose)
+    if asked == now.asked and asked is not None:
+        return now
+    return replace(now, asked=asked, chosen=None, serial=now.serial + 1)
 
 
-def draw(services: Services, now: Place) -> str:
+def card_of(asked: Asked) -> str:
+    """Return the name under which a question about an image is given out."""
+    return f"{asked[0]} {asked[1]}"
+
+
+def asked_of(card: str) -> Asked:
+    """Return the question of a card's name."""
+    image_id, type_id = card.split(" ", 1)
+    return ImageId(image_id), type_id
+
+
+def draw(person: Person, now: Place) -> str:
     """Return the screen's HTML."""
+    services = person.services
     project, store = services.store.project(), services.store
+    if not person.may("label"):
+        return empty_state(text.NOT_LABELLING_TITLE, text.NOT_LABELLING, go_button(text.GO_REVIEW, "review"))
     if project is None or not store.images("pool"):
         return empty_state(text.LABEL_EMPTY_TITLE, text.LABEL_EMPTY, go_button(text.GO_PROJECT, "project"))
     if now.asked is None:
@@ -126,32 +154,35 @@ def draw(services: Services, now: Place) -> str:
             budget=services.settings.label_budget,
             ratio=services.image_ratio(),
             message=now.message,
-            for_me=services.labels_on_offer(),
+            for_me=person.labels_on_offer(),
             preload=[picture(services, image_id).url for image_id, _ in ahead],
         )
     )
 
 
-def decide(services: Services, now: Place, data: dict[str, Any]) -> Place:
+def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     """Do what a button asked, and return the place after it. A press on a card that is gone changes nothing.
 
     Raises:
         LeamlError: If what was typed cannot be used, or cannot be saved.
     """
+    person.require("label")
     act = data.get("act")
     if act == "fill":
-        count = services.label_for_me()
+        count = person.label_for_me()
         return replace(now, asked=None, chosen=None, message=text.labelled_for_you(count))
     if act == "undo":
-        return _undo(services, now)
+        return _undo(person, now)
     if now.asked is None or (data.get("image"), data.get("type")) != now.asked:
         return now
     if act == "skip":
         return replace(now, asked=None, chosen=None, skipped=now.skipped | {now.asked}, message="")
     if act == "switch":
         return replace(now, asked=(now.asked[0], str(data["to"])), chosen=None, message="", serial=now.serial + 1)
-    pair = _own_pair(now.asked[0], data) if act == "own" else _answered(services, now.asked, data)
-    services.store.add_label(pair, author=services.settings.author, seconds=float(data.get("seconds", 0.0)))
+    if card_of(now.asked) in person.services.store.leases.held_by_others("label", person.name):
+        return replace(now, asked=None, chosen=None, message=text.CARD_GONE)
+    pair = _own_pair(now.asked[0], data) if act == "own" else _answered(person.services, now.asked, data)
+    person.add_label(pair, seconds=float(data.get("seconds", 0.0)))
     # A question of one's own leaves the card's question unanswered: it stays.
     stay = replace(now, message=text.SAVED, serial=now.serial + 1)
     return stay if act == "own" else replace(stay, asked=None, chosen=None)
@@ -176,9 +207,9 @@ def _own_pair(image_id: ImageId, data: dict[str, Any]) -> AnsweredQuestion:
     return AnsweredQuestion(image_id, question, options, require_option(str(data.get("own_answer", "")), options))
 
 
-def _undo(services: Services, now: Place) -> Place:
+def _undo(person: Person, now: Place) -> Place:
     """Take back this person's last label and show its question again, with the answer that it had."""
-    undone = services.store.undo_label(services.settings.author)
+    undone = person.undo_label()
     if undone is None:
         return replace(now, message=text.NOTHING_TO_UNDO)
     message = text.taken_back(undone.pair.answer)

@@ -7,8 +7,10 @@ import gradio as gr
 
 from app import compare, label, project, review, terminal_text, text, train
 from app.errors import InputError, shown_to_people
-from app.screen import Screen, header_of, in_turn
+from app.screen import Screen, in_turn
 from app.services import Services
+from app.sign_in import SignIn
+from app.view import header as header_html
 
 ASSETS = Path(__file__).parent.parent / "assets"
 SCREENS: dict[str, ModuleType] = {
@@ -24,7 +26,7 @@ FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans
 def build_app(services: Services) -> gr.Blocks:
     """Return the whole page."""
     with gr.Blocks(title=text.NAME, fill_width=True, analytics_enabled=False) as page:
-        header = gr.HTML(lambda: header_of(services), elem_id="header", apply_default_css=False, js_on_load=None)
+        header = gr.HTML(header_html("", {}), elem_id="header", apply_default_css=False, js_on_load=None)
         with gr.Tabs(elem_id="tabs"):
             for name, module in SCREENS.items():
                 with gr.Tab(text.TABS[name], id=name, elem_id=f"tab-{name}", render_children=True) as tab:
@@ -48,6 +50,9 @@ def launch(page: gr.Blocks, services: Services) -> None:
         _, address, _ = page.launch(
             server_name=settings.host,
             server_port=settings.port,
+            auth=SignIn(services.store.users).check if services.needs_sign_in else None,
+            auth_message=text.SIGN_IN,
+            share=False,  # or the environment could open a tunnel to the world
             quiet=True,
             prevent_thread_lock=True,
             show_error=True,

@@ -27,7 +27,9 @@ def project_screen(
     tiles: dict[str, int],
     thumbs: Sequence[Picture],
     message: str,
+    *,
     for_me: int,
+    may_import: bool,
 ) -> str:
     """Return the Project screen: the loop with its next step, and what is here.
 
@@ -38,14 +40,15 @@ def project_screen(
         thumbs: A few of the images.
         message: What just happened.
         for_me: How many questions the reference answers could label; 0 hides the offer.
+        may_import: Whether to offer the sample and the form that brings images in.
     """
     told = note(message) if message else ""
     if project is None:
-        load = button(text.LOAD_SAMPLE, kind="go", data_act="sample")
+        load = button(text.LOAD_SAMPLE, kind="go", data_act="sample", disabled=not may_import)
         return (
             f'<div class="screen">{told}<div class="card empty" data-serial="0"><h1>{text.NO_PROJECT_TITLE}</h1>'
             f'<p class="soft">{text.NO_PROJECT}</p><div class="acts">{load}</div></div>'
-            f"{_import_card(opened=True)}</div>"
+            f"{_import_card(opened=True) if may_import else ''}</div>"
         )
     numbers = "".join(
         f'<div class="tile"><b>{tiles[key]}</b><span>{text.TILES[key]}</span></div>' for key in text.TILES
@@ -61,7 +64,7 @@ def project_screen(
         f'<section class="card column-card">{eyebrow(text.HERE)}<h1>{escape(project.name)}</h1>'
         f'<p class="soft">{escape(project.description)}</p><div class="tiles">{numbers}</div>'
         f'<p class="soft small">{text.TEST_WALL}</p><div class="thumbs">{pictures}</div></section></div>'
-        f"{_import_card(opened=False)}</div>"
+        f"{_import_card(opened=False) if may_import else ''}</div>"
     )
 
 

@@ -11,6 +11,7 @@ from app.cards import Picture
 from app.errors import InputError
 from app.label import picture
 from app.overview import LoopStep, project_screen
+from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, require_text, typed_options
 from app.services import Services
 from leaml.records import QuestionType
@@ -22,17 +23,19 @@ def build(services: Services, header: gr.HTML) -> Screen:
     """Build the screen in the current tab."""
     screen = panel("project-panel")
 
-    def redraw() -> tuple[str, str]:
-        return draw(services), header_of(services)
+    def redraw(request: gr.Request) -> tuple[str, str]:
+        person = who(services, request.username)
+        return draw(person), header_of(person)
 
-    def act(event: gr.EventData) -> tuple[str, str]:
-        return draw(services, decide(services, event._data)), header_of(services)
+    def act(event: gr.EventData, request: gr.Request) -> tuple[str, str]:
+        person = who(services, request.username)
+        return draw(person, decide(person, event._data)), header_of(person)
 
     on_act("project", screen, act, [], [screen, header])
     return Screen(redraw, [], [screen, header])
 
 
-def decide(services: Services, data: Mapping[str, Any]) -> str:
+def decide(person: Person, data: Mapping[str, Any]) -> str:
     """Do what a button asked; return what happened as a sentence.
 
     Raises:
@@ -40,18 +43,18 @@ def decide(services: Services, data: Mapping[str, Any]) -> str:
     """
     act = data.get("act")
     if act == "fill":
-        return text.labelled_for_you(services.label_for_me())
-    if act == "sample" and services.store.project() is None:
-        services.load_sample()
+        return text.labelled_for_you(person.label_for_me())
+    if act == "sample" and person.services.store.project() is None:
+        person.load_sample()
     if act == "import":
         typed = (str(data.get(name, "")) for name in ("import_name", "import_folder", "import_questions"))
-        return import_typed(services, *typed)
+        return import_typed(person, *typed)
     return ""
 
 
-def draw(services: Services, message: str = "") -> str:
+def draw(person: Person, message: str = "") -> str:
     """Return the screen's HTML."""
-    store = services.store
+    services, store = person.services, person.services.store
     pool, test = store.images("pool"), store.images("test")
     tiles = {
         "pool": len(pool),
@@ -62,7 +65,15 @@ def draw(services: Services, message: str = "") -> str:
         "reviewed": len(store.reviewed_pairs()),
     }
     thumbs: list[Picture] = [picture(services, image.id) for image in pool[:THUMBS]]
-    return project_screen(store.project(), loop_steps(services), tiles, thumbs, message, services.labels_on_offer())
+    return project_screen(
+        store.project(),
+        loop_steps(services),
+        tiles,
+        thumbs,
+        message,
+        for_me=person.labels_on_offer(),
+        may_import=person.may("import"),
+    )
 
 
 def loop_steps(services: Services) -> list[LoopStep]:
@@ -86,7 +97,7 @@ def loop_steps(services: Services) -> list[LoopStep]:
     return steps
 
 
-def import_typed(services: Services, name: str, folder: str, questions: str) -> str:
+def import_typed(person: Person, name: str, folder: str, questions: str) -> str:
     """Bring in the folder that a person typed; return what happened as a sentence.
 
     Raises:
@@ -94,8 +105,8 @@ def import_typed(services: Services, name: str, folder: str, questions: str) -> 
     """
     name = require_text(name, text.NO_PROJECT_NAME)
     path = Path(require_text(folder, text.NO_FOLDER)).expanduser()
-    count, workspace = services.import_images(path, name=name, types=typed_questions(questions))
-    if workspace == services.settings.workspace:
+    count, workspace = person.import_images(path, name=name, types=typed_questions(questions))
+    if workspace == person.services.settings.workspace:
         return text.imported(count, name)
     return text.imported_elsewhere(count, name, str(workspace))
 

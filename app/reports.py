@@ -29,6 +29,7 @@ class RunView:
         seconds_left: Estimated, for that stage.
         started_at: Unix seconds.
         took: Seconds from start to end, or until now.
+        locked: Whether the person who looks may neither cancel nor resume it.
     """
 
     id: str
@@ -43,6 +44,7 @@ class RunView:
     seconds_left: float | None = None
     started_at: float | None = None
     took: float | None = None
+    locked: bool = False
 
     @property
     def active(self) -> bool:
@@ -156,11 +158,12 @@ def _running(run: RunView, waiting: int) -> str:
     left = text.STATES["queued"].capitalize() if run.name == "queued" else text.time_left(known)
     if run.detail and run.name != "queued":
         left = run.detail
+    fixed = stopping or run.locked
     return (
         f"{bar(run.share, label=run.title)}"
         f'<div class="foot"><span>{escape(left)}</span><span>{text.waiting(waiting)}</span></div>'
         f'<p class="small soft" style="margin:10px 0 12px">{text.CLOSE_PAGE}</p>'
-        f"{button(text.CANCEL, kind='no', data_act='cancel', data_run=run.id, id='cancel-run', disabled=stopping)}"
+        f"{button(text.CANCEL, kind='no', data_act='cancel', data_run=run.id, id='cancel-run', disabled=fixed)}"
     )
 
 
@@ -175,7 +178,9 @@ def _at_rest(run: RunView | None, why_not: str | None, report: Mapping[str, Any]
         parts.append(f'<div class="acts half">{go_button(text.GO_REVIEW, "review")}{again}</div>')
     elif run is not None:
         parts.append(note(f"{text.STATES.get(run.name, run.name).capitalize()}. {run.detail}".strip(), kind="warn"))
-        resume = button(text.RESUME, kind="go", data_act="resume", data_run=run.id, id="resume-run")
+        resume = button(
+            text.RESUME, kind="go", data_act="resume", data_run=run.id, id="resume-run", disabled=run.locked
+        )
         parts.append(f'<div class="acts half" style="margin-top:12px">{resume}{again}</div>')
     else:
         start = button(
@@ -193,10 +198,10 @@ def _method(row: MethodView) -> str:
         progress = text.step_of(run.step, run.total) if run.name == "running" else text.STATES[run.name]
         stage = f"{text.STAGES.get(run.stage or '', '')}, " if run.name == "running" and run.stage else ""
         state = f'<span class="small">{escape(stage + progress)}</span>{bar(run.share, label=title)}'
-        action = button(text.CANCEL, kind="compact no", data_act="cancel", data_run=run.id)
+        action = button(text.CANCEL, kind="compact no", data_act="cancel", data_run=run.id, disabled=run.locked)
     elif run is not None and run.name in ("failed", "cancelled", "crashed") and row.accuracy is None:
         state = f'<span class="state {run.name}">{text.STATES[run.name]}</span>'
-        action = button(text.RESUME, kind="compact", data_act="resume", data_run=run.id)
+        action = button(text.RESUME, kind="compact", data_act="resume", data_run=run.id, disabled=run.locked)
     else:
         if row.accuracy is not None:
             learnt = f'<br><span class="small soft">{escape(row.learnt_from)}</span>' if row.learnt_from else ""
@@ -216,9 +221,9 @@ def _method(row: MethodView) -> str:
 def _run_row(run: RunView) -> str:
     action = ""
     if run.active:
-        action = button(text.CANCEL, kind="compact no", data_act="cancel", data_run=run.id)
+        action = button(text.CANCEL, kind="compact no", data_act="cancel", data_run=run.id, disabled=run.locked)
     elif run.name in ("failed", "cancelled", "crashed"):
-        action = button(text.RESUME, kind="compact", data_act="resume", data_run=run.id)
+        action = button(text.RESUME, kind="compact", data_act="resume", data_run=run.id, disabled=run.locked)
     detail = f"<small>{escape(run.detail)}</small>" if run.detail and run.name not in ("done", "running") else ""
     state = f'<span class="state {escape(run.name)}">{text.STATES.get(run.name, run.name)}</span>{detail}'
     cells = (run.id, escape(run.title), state, _clock(run.started_at), text.duration(run.took), action)

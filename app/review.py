@@ -13,6 +13,7 @@ from app import text
 from app.cards import ReviewCard, review_screen
 from app.errors import InputError
 from app.label import picture
+from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, require_option, require_text, typed_options
 from app.services import Services
 from app.view import empty_state, go_button
@@ -42,22 +43,27 @@ def build(services: Services, header: gr.HTML) -> Screen:
     place = gr.State(Place())
     card = panel("review-panel")
 
-    def redraw(now: Place) -> tuple[Place, str, str]:
-        now, html = look(services, now)
-        return now, html, header_of(services)
+    def redraw(now: Place, request: gr.Request) -> tuple[Place, str, str]:
+        person = who(services, request.username)
+        now, html = look(person, now)
+        return now, html, header_of(person)
 
-    def act(now: Place, event: gr.EventData) -> tuple[Place, str, str]:
-        return redraw(decide(services, now, event._data))
+    def act(now: Place, event: gr.EventData, request: gr.Request) -> tuple[Place, str, str]:
+        return redraw(decide(who(services, request.username), now, event._data), request)
 
     on_act("review", card, act, [place], [place, card, header])
     return Screen(redraw, [place], [place, card, header])
 
 
-def look(services: Services, now: Place) -> tuple[Place, str]:
+def look(person: Person, now: Place) -> tuple[Place, str]:
     """Return the place with the pair that comes next, and the screen's HTML."""
-    queue = services.store.review_queue(limit=AHEAD, author=services.settings.author)
+    services = person.services
+    queue = _queue_of(person)
     counts = services.store.review_counts()
     if not queue:
+        if counts.open:
+            go = go_button(text.GO_LABEL, "label")
+            return now, empty_state(text.REVIEW_WITH_OTHERS_TITLE, text.REVIEW_WITH_OTHERS, go)
         if counts.accepted + counts.edited + counts.rejected:
             return now, empty_state(text.REVIEW_DONE_TITLE, text.REVIEW_DONE, go_button(text.GO_TRAIN, "train"))
         return now, empty_state(text.REVIEW_EMPTY_TITLE, text.REVIEW_EMPTY, go_button(text.GO_TRAIN, "train"))
@@ -83,22 +89,22 @@ def look(services: Services, now: Place) -> tuple[Place, str]:
     return now, html
 
 
-def decide(services: Services, now: Place, data: dict[str, Any]) -> Place:
+def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     """Save a decision, and return the place after it. A decision on another card than the one shown is left aside.
 
     Raises:
         LeamlError: If what was typed cannot be used, or cannot be saved.
     """
-    author = services.settings.author
+    person.require("review")
     if data.get("act") == "undo":
-        undone = services.store.undo_review(author)
+        undone = person.undo_review()
         message = text.taken_back(undone.answer) if undone else text.NOTHING_TO_UNDO
         return replace(now, message=message, shown="", serial=now.serial + 1)
-    candidate = _open_candidate(services, str(data.get("candidate", "")))
+    candidate = _open_candidate(person, str(data.get("candidate", "")))
     if candidate is None or candidate.id != now.shown:
-        return now
-    review = read_decision(candidate, data, author=author)
-    services.store.add_review(review)
+        return replace(now, message=text.CARD_GONE) if data.get("candidate") == now.shown else now
+    review = read_decision(candidate, data, author=person.name)
+    person.add_review(review)
     return replace(now, message=text.SAVED)
 
 
@@ -132,7 +138,22 @@ def read_decision(candidate: Candidate, data: dict[str, Any], *, author: str) ->
     return Review(candidate.id, action, pair, reason, author, float(data.get("seconds", 0.0)))
 
 
-def _open_candidate(services: Services, candidate_id: str) -> Candidate | None:
-    """Return the candidate if nobody has decided on it yet."""
-    queue = services.store.review_queue(limit=1_000_000, author=services.settings.author)
-    return next((candidate for candidate in queue if candidate.id == candidate_id), None)
+def _open_candidate(person: Person, candidate_id: str) -> Candidate | None:
+    """Return the candidate if nobody has decided on it yet, and nobody else was given it meanwhile."""
+    store = person.services.store
+    if candidate_id in store.leases.held_by_others("review", person.name):
+        return None
+    return next((found for found in store.review_queue(limit=1_000_000) if found.id == candidate_id), None)
+
+
+def _queue_of(person: Person) -> list[Candidate]:
+    """Return the next pairs for a person, who alone is given the first."""
+    store, queue = person.services.store, list[Candidate]()
+
+    def choose(others: set[str]) -> str | None:
+        open_pairs = store.review_queue(limit=AHEAD + len(others))
+        queue[:] = [candidate for candidate in open_pairs if candidate.id not in others][:AHEAD]
+        return queue[0].id if queue else None
+
+    store.leases.give("review", person.name, choose)
+    return queue

@@ -8,7 +8,7 @@ import gradio as gr
 
 from app import text
 from app.errors import InputError, shown_to_people
-from app.services import Services
+from app.person import Person
 from app.view import header
 
 
@@ -78,11 +78,13 @@ def on_act(
     event.then(None, js=release)
 
 
-def header_of(services: Services) -> str:
-    """Return the header with the project's name and the counts beside the tabs."""
+def header_of(person: Person) -> str:
+    """Return the header with the project's name, the counts beside the tabs, and who has signed in."""
+    services = person.services
     project = services.store.project()
     counts = {"label": str(services.label_count() or ""), "review": str(services.open_count() or "")}
-    return header(project.name if project else "", counts if project else {})
+    signed_in = person.name if person.signed_in else ""
+    return header(project.name if project else "", counts if project else {}, signed_in=signed_in)
 
 
 def typed_options(line: str) -> tuple[str, ...]:

@@ -5,24 +5,26 @@ Screens ask this object and draw what it returns. It knows no HTML and no Gradio
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Self
 
-from app import text
+from app import terminal_text, text
 from app.errors import InputError
-from app.settings import Settings
+from app.settings import LOCAL_HOSTS, Settings
 from leaml import stats
 from leaml.answering import Answer, Answerer, Asked
 from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, TrainConfig, generator_run, model_run
 from leaml.data.folder import import_folder
 from leaml.data.project_folder import SAMPLES, import_project
+from leaml.errors import ConfigError
 from leaml.experts import label_from_references
 from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir
-from leaml.records import METHODS, ImageRow, Interval, Method, Prediction, QuestionType, RunId
+from leaml.records import METHODS, ImageId, ImageRow, Interval, Method, Prediction, QuestionType, RunId
 from leaml.store import ModelRow, Store
 
 ACTIVE = ("queued", "running", "stalled")
@@ -39,6 +41,7 @@ class Services:
     def __init__(self, settings: Settings, store: Store, jobs: Jobs, answerer: Answerer) -> None:
         """Take the parts; `open` makes them."""
         self.settings, self.store, self.jobs, self.answerer = settings, store, jobs, answerer
+        self.needs_sign_in = bool(store.users.all())
         self._starting, self._ingesting = threading.Lock(), threading.Lock()
         self._taken_over: frozenset[str] = frozenset()
         self._scores: dict[RunId, Scores] = {}
@@ -49,10 +52,14 @@ class Services:
 
         Raises:
             StoreLockedError: If another process works in this workspace.
+            ConfigError: If others could reach the app without signing in.
             LeamlError: If the workspace or the sample cannot be read.
         """
         workspace = settings.workspace.resolve()
         store = Store.open(workspace)
+        if settings.host not in LOCAL_HOSTS and not store.users.all():
+            store.close()
+            raise ConfigError(terminal_text.host_refused(settings.host, str(settings.workspace)))
         answerer = Answerer(cache=workspace / "cache", log=workspace / "answers.log")
         services = cls(replace(settings, workspace=workspace), store, Jobs(workspace / "runs"), answerer)
         if settings.sample and store.project() is None:
@@ -214,10 +221,14 @@ class Services:
         majority = stats.majority_predictions(labels, references) if found and labels else []
         return {**({"majority": majority} if majority else {}), **found}
 
+    def test_groups(self) -> dict[ImageId, str]:
+        """Return the group of each test image: images of one group are not independent."""
+        return {image.id: image.group for image in self.store.images("test")}
+
     def scores(self, run_id: RunId) -> Scores:
         """Return a model's accuracy by question type and its average, computed once: bootstraps take a second."""
         if run_id not in self._scores:
-            self._scores[run_id] = score(self.store.predictions(run_id))
+            self._scores[run_id] = score(self.store.predictions(run_id), self.test_groups())
         return self._scores[run_id]
 
     def model_path(self, name: str) -> str:
@@ -249,9 +260,9 @@ class Services:
         return self.answerer.ask(models, image_id=image.id, image=path, question=question, options=options)
 
 
-def score(predictions: list[Prediction]) -> Scores:
-    """Return the accuracy by question type, and its average over the types."""
-    return stats.accuracy_by_type(predictions), stats.macro_accuracy(predictions)
+def score(predictions: list[Prediction], groups: Mapping[ImageId, str]) -> Scores:
+    """Return the accuracy by question type, and its average over the types; groups of images are clusters."""
+    return dict(stats.accuracy_by_type(predictions, groups)), stats.macro_accuracy(predictions, groups)
 
 
 def run_kind(run: RunDir) -> str:

@@ -21,10 +21,10 @@ class Settings:
 
     Attributes:
         workspace: Folder of the project: images, labels, runs and models.
-        host: Address to listen on; only this machine's own, as there are no users yet.
+        host: Address to listen on; another than this machine's own needs users (`leaml user add`).
         port: TCP port.
         sample: Import the sample project into a new workspace.
-        author: Name under which decisions are recorded.
+        author: Name under which decisions are recorded where nobody signs in.
         label_budget: Labels that make a good start.
         generator_steps: Training steps of the generator, and at most so many of its judge; None is the default.
         finetune_steps: Training steps of each model; None is the default.
@@ -43,10 +43,8 @@ class Settings:
         """Check what a person may have typed.
 
         Raises:
-            ConfigError: On a host that others could reach, or a number that cannot work.
+            ConfigError: On a number that cannot work.
         """
-        if self.host not in LOCAL_HOSTS:
-            raise ConfigError(terminal_text.host_refused(self.host))
         for name, value in (("--generator-steps", self.generator_steps), ("--finetune-steps", self.finetune_steps)):
             if value is not None and value < 1:
                 raise ConfigError(terminal_text.too_few_steps(name, value))
@@ -68,7 +66,7 @@ def parse_settings(argv: Sequence[str]) -> Settings:
     parser.add_argument(
         "--no-sample", dest="sample", action="store_false", help="start an empty workspace without the sample project"
     )
-    parser.add_argument("--author", default=default.author, help="name under which decisions are recorded [expert]")
+    parser.add_argument("--author", default=default.author, help="name of whoever decides, without users [expert]")
     parser.add_argument("--generator-steps", type=int, metavar="N", help="training steps of the generator [150]")
     parser.add_argument("--finetune-steps", type=int, metavar="N", help="training steps of each model [150]")
     return Settings(**vars(parser.parse_args(argv)))

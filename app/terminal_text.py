@@ -5,11 +5,11 @@ from app.text import NAME
 PURPOSE = "Adapt a vision-language model to a specialist domain with very few expert labels."
 
 
-def host_refused(host: str) -> str:
+def host_refused(host: str, workspace: str) -> str:
     """Say why the app does not listen to the network."""
     return (
-        f"--host {host} would open your images to the network, and there are no passwords yet. "
-        "Use --host 127.0.0.1, and reach it from another machine through an SSH tunnel."
+        f"--host {host} would open your images to the network, and nobody has a password in this workspace. Add a "
+        f"user first: python -m leaml --workspace {workspace} user add NAME --role admin. Or use --host 127.0.0.1."
     )
 
 

@@ -7,6 +7,22 @@ from leaml.records import Method, RejectReason
 NAME = "LEAML Studio"
 TABS = {"project": "Project", "label": "Label", "train": "Train", "review": "Review", "compare": "Compare"}
 
+# People
+
+SIGN_IN = "Sign in. Whoever looks after this computer gives you a name and a password."
+SIGN_IN_FIRST = "Sign in first: reload the page."
+SIGN_OUT = "Sign out"
+NEEDS_ADMIN = "An admin starts trainings."
+NOT_LABELLING_TITLE = "Labelling is for experts"
+NOT_LABELLING = "As a reviewer you decide about the pairs that the model wrote."
+RIGHTS = {"label": "label images", "review": "review pairs", "train": "start or stop trainings", "import": "import"}
+
+
+def not_allowed(name: str, right: str) -> str:
+    """Say that somebody may not do something, and who could change that."""
+    return f"{name} may not {RIGHTS[right]}. Nothing was changed; ask an admin of this workspace."
+
+
 # Project
 
 NO_PROJECT_TITLE = "This workspace is empty"
@@ -172,6 +188,9 @@ REVIEW_EMPTY_TITLE = "Nothing to review yet"
 REVIEW_EMPTY = "Train the question generator first: the questions that it writes appear here."
 REVIEW_DONE_TITLE = "All reviewed"
 REVIEW_DONE = "Next: fine-tune on what you accepted, and compare."
+REVIEW_WITH_OTHERS_TITLE = "The rest is with others"
+REVIEW_WITH_OTHERS = "The last pairs are on other people's screens. What they leave comes back here within ten minutes."
+CARD_GONE = "Somebody else has that card by now. Nothing was saved; here is the next."
 ZOOM, CONTRAST, HELP = "Zoom", "Contrast", "Keys"
 CLOSE = "Close"
 KEYS = {
@@ -280,6 +299,11 @@ def round_number(number: int) -> str:
 def step_of(step: int, total: int) -> str:
     """Say how far a stage is."""
     return f"step {step} of {total}" if total > 1 else "working"
+
+
+def resuming_sends(host: str) -> str:
+    """Warn that a stopped run would send images somewhere; nothing where it would not."""
+    return f"To resume it sends images to {host}, to be described." if host else ""
 
 
 def time_left(seconds: float | None) -> str:

@@ -13,9 +13,11 @@ import plotly.graph_objects as go
 from app import text
 from app.figures import loss_figure, loss_series
 from app.mask import mask_picture
+from app.person import Person, who
 from app.reports import MethodView, RunView, generator_card, loss_line, methods_card, runs_card
 from app.screen import Screen, header_of, in_turn, on_act, panel
-from app.services import Services, run_kind
+from app.services import RESUMABLE, Services, run_kind
+from leaml.config import TeacherConfig
 from leaml.errors import LeamlError
 from leaml.jobs import RunDir
 from leaml.records import METHODS, RunId
@@ -36,15 +38,16 @@ def build(services: Services, header: gr.HTML) -> Screen:
     models = panel("models-panel")
     outputs = [seen, generator, loss_head, loss, mask, models, header]
 
-    def redraw() -> tuple[Any, ...]:
-        return draw(services, {})
+    def redraw(request: gr.Request) -> tuple[Any, ...]:
+        return draw(who(services, request.username), {})
 
-    def tick(before: dict[str, Any]) -> tuple[Any, ...]:
-        return draw(services, before)
+    def tick(before: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
+        return draw(who(services, request.username), before)
 
-    def act(event: gr.EventData) -> tuple[Any, ...]:
-        decide(services, event._data)
-        return draw(services, {})
+    def act(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        person = who(services, request.username)
+        decide(person, event._data)
+        return draw(person, {})
 
     on_act("train", generator, act, [], outputs)
     on_act("train", models, act, [], outputs)
@@ -52,7 +55,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
     return Screen(redraw, [], outputs)
 
 
-def decide(services: Services, data: Mapping[str, Any]) -> None:
+def decide(person: Person, data: Mapping[str, Any]) -> None:
     """Do what a button asked.
 
     Raises:
@@ -60,38 +63,38 @@ def decide(services: Services, data: Mapping[str, Any]) -> None:
     """
     act, run_id = data.get("act"), RunId(str(data.get("run", "")))
     if act == "generator":
-        services.start_generator()
+        person.start_generator()
     elif act == "cancel":
-        services.jobs.cancel(run_id)
+        person.cancel(run_id)
     elif act == "resume":
-        services.jobs.resume(run_id)
+        person.resume(run_id)
     elif act == "method":
-        services.start_methods(tuple(method for method in METHODS if method == data.get("method")))
+        person.start_methods(tuple(method for method in METHODS if method == data.get("method")))
     elif act == "all":
-        gr.Info(text.queued_all(services.start_methods(METHODS)))
+        gr.Info(text.queued_all(person.start_methods(METHODS)))
 
 
-def draw(services: Services, before: Mapping[str, Any]) -> tuple[Any, ...]:
+def draw(person: Person, before: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return the outputs' values; those that would be the same as `before` are left alone, so nothing flickers."""
-    trouble = ""
+    services, trouble = person.services, ""
     try:
         services.take_over_finished()
     except LeamlError as error:
         trouble = str(error)
     folders = services.runs()
-    runs = [observe(folder) for folder in folders]
+    runs = [observe(folder, locked=not person.may("train")) for folder in folders]
     by_id = {folder.path.name: folder for folder in folders}
     generator = next((run for run in runs if run.kind == "generator"), None)
     focus = next((run for run in runs if run.active and run.name != "queued"), runs[0] if runs else None)
     series, total = loss_series(by_id[focus.id].progress()) if focus else ([], 0)
-    obstacles = services.obstacles()
+    obstacles = person.obstacles()
     now = {
         "generator": _generator_html(services, generator, runs, by_id, obstacles.get("generator"), trouble),
         "loss_head": loss_line(focus, {row.name: row.values[-1] for row in series}),
         "loss": [focus.id if focus else "", total, [len(row.steps) for row in series]],
         "mask": mask_picture(_mask_summary(by_id, runs)),
         "models": _models_html(services, runs, obstacles),
-        "header": header_of(services),
+        "header": header_of(person),
     }
     values: list[str | go.Figure] = []
     for name, value in now.items():
@@ -100,17 +103,18 @@ def draw(services: Services, before: Mapping[str, Any]) -> tuple[Any, ...]:
     return now, *values
 
 
-def observe(folder: RunDir) -> RunView:
-    """Return a run as it stands, from the files that it leaves."""
+def observe(folder: RunDir, *, locked: bool) -> RunView:
+    """Return a run as it stands, from the files that it leaves; `locked` for those who only look."""
     state, outcome = folder.state(), folder.outcome() or {}
     stages = tuple(folder.config().get("stages", ()))
     marks = {stage: folder.path / "output" / f"{stage}.done" for stage in stages}
     seconds = {stage: float(mark.read_text() or 0) for stage, mark in marks.items() if mark.exists()}
+    would_send = text.resuming_sends(_host(folder)) if state.name in RESUMABLE and "captions" not in seconds else ""
     return RunView(
         id=folder.path.name,
         kind=run_kind(folder),
         name=state.name,
-        detail=state.detail or "",
+        detail=f"{state.detail} {would_send}".strip(),
         stages=stages,
         seconds=seconds,
         stage=state.stage,
@@ -119,6 +123,7 @@ def observe(folder: RunDir) -> RunView:
         seconds_left=state.seconds_left,
         started_at=state.started_at,
         took=outcome.get("seconds"),
+        locked=locked,
     )
 
 
@@ -156,6 +161,12 @@ def _models_html(services: Services, runs: Sequence[RunView], obstacles: Mapping
         )
     ready = sum(row.why_not is None for row in rows)
     return f'<div class="screen stack" data-serial="0">{methods_card(rows, ready=ready)}{runs_card(runs)}</div>'
+
+
+def _host(folder: RunDir) -> str:
+    """Return the computer that a run sends images to, to be described; empty where it sends none."""
+    teacher = TeacherConfig.from_json((folder.config().get("generator") or {}).get("teacher", {}))
+    return "" if teacher.local_host else teacher.host
 
 
 def _mask_summary(by_id: Mapping[str, RunDir], runs: Sequence[RunView]) -> dict[str, Any]:

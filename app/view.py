@@ -115,16 +115,17 @@ def select(label: str, name: str, choices: Sequence[tuple[str, str]], chosen: st
     return f'<label>{escape(label)}<select name="{name}" data-change="{change}">{options}</select></label>'
 
 
-def header(project: str, counts: Mapping[str, str]) -> str:
-    """Return the brand, and the small counts that stand beside the names of the tabs."""
+def header(project: str, counts: Mapping[str, str], *, signed_in: str = "") -> str:
+    """Return the brand, the small counts beside the names of the tabs, and who has signed in."""
     rules = "".join(
         f'#tab-{tab}-button::after{{content:"{count}"!important;margin-left:6px}}'
         for tab, count in counts.items()
         if count.isdigit()
     )
+    leave = f'<div class="who">{escape(signed_in)} · <a href="logout">{text.SIGN_OUT}</a></div>' if signed_in else ""
     return (
         f'<style>{rules}</style><div class="brand" data-serial="0">{ICON}<b>{text.NAME}</b>'
-        f"<span>{escape(project)}</span></div>"
+        f"<span>{escape(project)}</span></div>{leave}"
     )
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from leaml.cli_people import add_people_commands
+from leaml.cli_teacher import add_teacher_options, announce, announce_again, teacher_of
 from leaml.config import (
     GENERATOR_STAGES,
     MODEL_STAGES,
@@ -61,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_data_commands(commands)
     _add_run_commands(commands)
     _add_loop_command(commands)
+    add_people_commands(commands)
     return parser
 
 
@@ -92,6 +95,7 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     command.add_argument("--row-budget", type=_row_budget, help="K entries a row, a share such as 0.1, or `all`")
     command.add_argument("--update", choices=UPDATES, help="what fine-tuning moves [by the method]")
     command.add_argument("--detach", action="store_true", help="start it and return at once")
+    add_teacher_options(command)
     command.set_defaults(command=_run)
     command = commands.add_parser("merge", help="write a trained model as an ordinary Hugging Face directory")
     command.add_argument("run", help="its name, such as r0001; a generator's run gives the generator")
@@ -149,7 +153,10 @@ def _export(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     with Store.open(arguments.workspace) as store:
         jobs = Jobs(arguments.workspace / "runs")
-        run_id = jobs.submit(_run_config(arguments, store).to_json(), lambda directory: freeze(store, directory))
+        config = _run_config(arguments, store)
+        if config.generator is not None:
+            announce(config.generator.teacher, store)
+        run_id = jobs.submit(config.to_json(), lambda directory: freeze(store, directory))
         print(f"Started {run_id}.")
         if not arguments.detach:
             _follow(jobs, run_id)
@@ -166,7 +173,7 @@ def _run_config(arguments: argparse.Namespace, store: Store) -> RunConfig:
         if arguments.row_budget not in (None, "all"):
             model = replace(model, selection=SelectionConfig(arguments.row_budget))
         return model_run(model, until=arguments.stage)
-    generator = GeneratorConfig(round=store.round())
+    generator = GeneratorConfig(round=store.round(), teacher=teacher_of(arguments))
     generator = replace(generator, model=arguments.model or generator.model)
     if arguments.steps is not None:
         generator = replace(generator, train=replace(generator.train, steps=arguments.steps))
@@ -201,6 +208,7 @@ def _runs(arguments: argparse.Namespace) -> None:
         jobs.cancel(run_id)
         print(f"{run_id} stops after its current step.")
     elif arguments.action == "resume":
+        announce_again(jobs.run(run_id))
         jobs.resume(run_id)
         print(f"{run_id} goes on.")
     else:

@@ -118,13 +118,15 @@ class Database:
         cursor.execute(f"INSERT OR IGNORE INTO {table} BY NAME SELECT {extra}* FROM incoming", values)
         cursor.unregister("incoming")
 
-    def append(self, table: str, values: Mapping[str, Any]) -> int:
-        """Append one event with the time and the next number; return that number when it is committed."""
+    def append(self, table: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Append one event with the time and the next number; return the row as it is stored."""
         names = ", ".join(("event_id", '"at"', *values))
         marks = ", ".join("?" * len(values))
-        query = f"INSERT INTO {table} ({names}) VALUES (nextval('event_ids'), ?, {marks}) RETURNING event_id"
+        query = f"INSERT INTO {table} ({names}) VALUES (nextval('event_ids'), ?, {marks}) RETURNING *"
         with self.transaction("save the decision") as cursor:
-            return int(cursor.execute(query, [now(), *values.values()]).fetchall()[0][0])
+            result = cursor.execute(query, [now(), *values.values()])
+            columns = [column[0] for column in result.description or ()]
+            return dict(zip(columns, result.fetchall()[0], strict=True))
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         try:
@@ -141,8 +143,11 @@ class Database:
                     f"The workspace {self._file.parent} was written by a newer version (schema {done}; this one knows "
                     f"{len(MIGRATIONS)}). Update LEAML Studio."
                 )
-            for number, statements in enumerate(MIGRATIONS[done:], start=done + 1):
-                cursor.execute(statements)
+            for number, step in enumerate(MIGRATIONS[done:], start=done + 1):
+                if callable(step):
+                    step(self.rows)
+                else:
+                    cursor.execute(step)
                 cursor.execute("INSERT INTO migrations VALUES (?, ?)", [number, now()])
 
 

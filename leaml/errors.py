@@ -21,6 +21,14 @@ class StoreLockedError(StoreError):
     """Another process holds the workspace's store."""
 
 
+class AuditError(LeamlError):
+    """The hash chain over the decisions does not hold."""
+
+
+class UserError(LeamlError):
+    """A user cannot be added, changed or found, or may not do what was asked."""
+
+
 class SnapshotError(LeamlError):
     """A snapshot cannot be written or read, or would break the wall between pool and test."""
 
@@ -35,3 +43,7 @@ class TrainingError(LeamlError):
 
 class ModelError(LeamlError):
     """A model cannot be loaded, or cannot do what was asked of it."""
+
+
+class TeacherError(LeamlError):
+    """A teacher gives no captions, or too few."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from leaml.config import RunConfig
 from leaml.errors import LeamlError
 from leaml.jobs import Jobs, RunDir
-from leaml.records import Candidate, Prediction
+from leaml.records import Candidate, Caption, Prediction
 from leaml.snapshot import read_snapshot
 from leaml.store import ModelRow, Store
 from leaml.tables import read_rows
@@ -33,14 +33,20 @@ def ingest_finished(store: Store, jobs: Jobs) -> int:
 def _take(store: Store, run: RunDir) -> bool:
     """Take over one run; return False where it stopped, as asked, before there was anything to take."""
     config = RunConfig.from_json(run.config())
-    candidates = run.path / "output" / "candidates.parquet"
+    candidates, captions = (run.path / "output" / f"{name}.parquet" for name in ("candidates", "captions"))
     if config.finetune is not None:
         _take_model(store, run, config)
-    elif candidates.exists():
+        return True
+    assert config.generator is not None
+    asked = config.generator.teacher.source != "recorded"  # the store has those already
+    described = read_rows(captions, Caption) if asked and captions.exists() else []
+    if candidates.exists():
+        store.add_captions(described)
         store.add_generator_run(run.id, read_rows(candidates, Candidate))
-    else:
-        return False
-    return True
+        return True
+    if described:
+        store.add_caption_run(run.id, described)
+    return bool(described)
 
 
 def _take_model(store: Store, run: RunDir, config: RunConfig) -> None:

@@ -72,18 +72,19 @@ def run_round(
     stages: dict[str, float] = {}
     label_from_references(store, count=labels, seed=seed)
     _complete(store, jobs, generator_run(seeded_generator(seed, store.round())), "generator", stages, watch)
+    groups = {image.id: image.group for image in store.images("test")}
     accuracy: dict[str, Interval] = {}
     for method in METHODS:
         if method == "leaml_reviewed":
             review_with_policy(store, policy, limit=review_limit)
         config = model_run(seeded_finetune(method, seed))
         run_id = _complete(store, jobs, config, method, stages, watch)
-        accuracy[method] = stats.macro_accuracy(store.predictions(run_id))
+        accuracy[method] = stats.macro_accuracy(store.predictions(run_id), groups)
     given = [label.pair for label in store.labels("pool")]
     majority = stats.majority_predictions(given, store.references("test"))
     counts = store.review_counts()
     return LoopResult(
-        accuracy={"majority": stats.macro_accuracy(majority), **accuracy},
+        accuracy={"majority": stats.macro_accuracy(majority, groups), **accuracy},
         test_questions=len(majority),
         labels=len(given),
         candidates=len(store.candidates()),

@@ -1,6 +1,13 @@
-"""The store's schema, as numbered steps. A landed step is never edited: a change is a new step at the end."""
+"""The store's schema, as numbered steps. A landed step is never edited: a change is a new step at the end.
 
-MIGRATIONS: tuple[str, ...] = (
+A step is SQL, or a function of a query where SQL alone cannot do it.
+"""
+
+from collections.abc import Callable
+
+from leaml.events import Query, chain_existing
+
+MIGRATIONS: tuple[str | Callable[[Query], None], ...] = (
     """
     CREATE TABLE project (name VARCHAR NOT NULL, description VARCHAR NOT NULL, "at" TIMESTAMPTZ NOT NULL);
     CREATE TABLE question_types (
@@ -46,5 +53,25 @@ MIGRATIONS: tuple[str, ...] = (
         run_id VARCHAR NOT NULL, position INTEGER NOT NULL, image_id VARCHAR NOT NULL, type_id VARCHAR NOT NULL,
         question VARCHAR NOT NULL, options VARCHAR[] NOT NULL, reference VARCHAR NOT NULL, answer VARCHAR NOT NULL,
         correct BOOLEAN NOT NULL, option_probabilities DOUBLE[] NOT NULL, PRIMARY KEY (run_id, position));
+    """,
+    "CREATE TABLE event_hashes (event_id BIGINT PRIMARY KEY, hash VARCHAR NOT NULL);",
+    chain_existing,
+    """
+    CREATE TABLE users (
+        name VARCHAR PRIMARY KEY, role VARCHAR NOT NULL CHECK (role IN ('expert', 'reviewer', 'admin')),
+        password_hash VARCHAR NOT NULL, "at" TIMESTAMPTZ NOT NULL);
+    """,
+    # An image may have a caption of each teacher and prompt, and it is known when each was asked for.
+    """
+    ALTER TABLE captions RENAME TO first_captions;
+    CREATE TABLE captions (
+        image_id VARCHAR NOT NULL, text VARCHAR NOT NULL, teacher VARCHAR NOT NULL, prompt VARCHAR NOT NULL,
+        "at" TIMESTAMPTZ, PRIMARY KEY (image_id, teacher, prompt));
+    INSERT INTO captions SELECT image_id, text, teacher, prompt, NULL FROM first_captions;
+    DROP TABLE first_captions;
+    """,
+    """
+    CREATE TABLE leases (
+        kind VARCHAR NOT NULL, card VARCHAR NOT NULL, person VARCHAR NOT NULL, "until" TIMESTAMPTZ NOT NULL);
     """,
 )

@@ -38,7 +38,8 @@ from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, Predict
 from leaml.selective import Delta, Selection, linear_weights
 from leaml.snapshot import Snapshot, read_snapshot
 from leaml.tables import read_rows, write_rows
-from leaml.teacher import recorded_captions
+from leaml.teacher.ask import Teacher
+from leaml.teacher.recorded import recorded_captions
 from leaml.training import Cancelled, Loss, Report, train
 from leaml.updates import Update, choose_entries, full_update, lora_update, selective_update, shira_update
 
@@ -116,9 +117,14 @@ def run_stage(name: str, context: StageContext) -> None:
 
 def collect_captions(context: StageContext) -> None:
     """Write the teacher's captions of unlabelled images: `captions.parquet`."""
-    found = recorded_captions(context.snapshot.captions, unlabelled=context.unlabelled)
+    config, images, tell = context.generator.teacher, context.unlabelled, context.progress("captions")
+    if config.source == "recorded":
+        found = recorded_captions(context.snapshot.captions, unlabelled=images)
+        tell(len(found), len(images))
+    else:
+        teacher = Teacher(config, known=context.snapshot.captions, cache=context.cache, output=context.output)
+        found = teacher.captions(images, tell=tell, cancelled=context.report.cancelled)
     write_rows(context.output / "captions.parquet", found, Caption)
-    context.progress("captions")(len(found), len(context.unlabelled))
 
 
 def choose_neurons(context: StageContext) -> None:
@@ -238,8 +244,10 @@ def evaluate(context: StageContext) -> None:
     features.add({image_id: path for image_id, path in context.snapshot.test_images.items() if image_id in wanted})
     predictions = predict(backbone, features, questions, context.progress("evaluate"))
     write_rows(context.output / "predictions.parquet", predictions, Prediction)
-    by_type = {type_id: asdict(row) for type_id, row in stats.accuracy_by_type(predictions).items()}
-    report = {"macro": asdict(stats.macro_accuracy(predictions)), "by_type": by_type, "questions": len(predictions)}
+    groups = context.snapshot.test_groups
+    by_type = {type_id: asdict(row) for type_id, row in stats.accuracy_by_type(predictions, groups).items()}
+    macro = stats.macro_accuracy(predictions, groups)
+    report = {"macro": asdict(macro), "by_type": by_type, "questions": len(predictions)}
     _write_json(context.output / "evaluation.json", report)
 
 

@@ -11,7 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CAPTION_PROMPT = "Describe the image."
-"""What the teacher and the generator are asked when a caption is wanted."""
+"""What the generator is asked when a caption is wanted; recorded captions are taken as answers to it."""
+
+TEACHER_PROMPT = (
+    "Describe this image for a specialist in two to four sentences: what is shown, where, how many, and its color, "
+    "shape, size and texture. Say only what can be seen, and do not guess."
+)
+"""What a teacher of one's own is asked unless its settings say otherwise."""
 
 GENERATION_PROMPT = "Ask a question about the image and answer it."
 """What the generator is asked when a question-answer pair is wanted."""

@@ -24,6 +24,10 @@ REJECT_REASONS: tuple[RejectReason, ...] = (
     "duplicate",
     "not useful",
 )
+Role = Literal["expert", "reviewer", "admin"]
+ROLES: tuple[Role, ...] = ("expert", "reviewer", "admin")
+"""An expert labels and reviews, a reviewer reviews, an admin may do everything."""
+
 Method = Literal["zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"]
 METHODS: tuple[Method, ...] = ("zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed")
 """The models of one comparison, in the order in which they are shown."""
@@ -109,12 +113,13 @@ class Label:
 
 @dataclass(frozen=True)
 class Caption:
-    """A teacher's description of one image."""
+    """A teacher's description of one image. `at` is when it was asked for; None where it came with the project."""
 
     image_id: ImageId
     text: str
     teacher: str
     prompt: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,14 @@ class ReviewCounts:
     rejected: int
     skipped: int
     median_seconds: float | None
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who may sign in."""
+
+    name: str
+    role: Role
 
 
 @dataclass(frozen=True)

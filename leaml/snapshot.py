@@ -31,6 +31,7 @@ class Snapshot:
         pseudo: Pairs that nobody has decided about.
         question_types: The project's.
         test_images: The test's image files, absolute.
+        test_groups: The group of each test image; see `ImageRow`.
         evaluation: Test questions with their reference answers.
     """
 
@@ -41,6 +42,7 @@ class Snapshot:
     pseudo: tuple[Candidate, ...]
     question_types: tuple[QuestionType, ...]
     test_images: dict[ImageId, Path]
+    test_groups: dict[ImageId, str]
     evaluation: tuple[AnsweredQuestion, ...]
 
 
@@ -109,6 +111,7 @@ def read_snapshot(directory: Path) -> Snapshot:
         pseudo=tuple(read_rows(directory / "pseudo.parquet", Candidate)),
         question_types=tuple(read_rows(directory / "question_types.parquet", QuestionType)),
         test_images={image.id: workspace / image.path for image in images if image.split == "test"},
+        test_groups={image.id: image.group for image in images if image.split == "test"},
         evaluation=tuple(read_rows(directory / "evaluation.parquet", AnsweredQuestion)),
     )
 

@@ -1,11 +1,12 @@
 """The workspace's store: the sole owner of the DuckDB file.
 
 What people decide (labels, reviews) is appended as events and never changed; the current state is a view over them,
-and an undo is an event of its own. A method that returns has committed. One process holds the store; its threads
-share it: every access has a cursor of its own, and writes take turns.
+and an undo is an event of its own; all of them form one hash chain (`leaml.events`). A method that returns has
+committed. One process holds the store; its threads share it: every access has a cursor of its own, and writes take
+turns. Who may sign in is in `Store.users`, who has which card in `Store.leases`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, Self
 
 from leaml.database import Database, now, record
 from leaml.errors import StoreError
+from leaml.events import Event, event_content, event_hash, head, verify, walk
+from leaml.leases import Leases
 from leaml.records import (
     AnsweredQuestion,
     Candidate,
@@ -28,9 +31,9 @@ from leaml.records import (
     RunId,
     Split,
 )
+from leaml.users import Users
 
 STORE_FILE = "leaml.duckdb"
-DEFAULT_AUTHOR = "expert"
 
 _PAIR = "image_id, question, options, answer, type_id"
 _LATEST_ROUND = "(SELECT max(round) FROM candidates)"
@@ -78,6 +81,8 @@ class Store:
         """Take an open database; use `Store.open`."""
         self.workspace = workspace
         self._database = database
+        self.users = Users(database)
+        self.leases = Leases(database)
 
     @classmethod
     def open(cls, workspace: Path) -> Self:
@@ -169,12 +174,14 @@ class Store:
         return [record(AnsweredQuestion, row) for row in rows]
 
     def captions(self) -> list[Caption]:
-        """Return the teacher's captions."""
-        return [record(Caption, row) for row in self._database.rows("SELECT * FROM captions ORDER BY image_id")]
+        """Return the teachers' captions by image, the newest last; an image has one of each teacher and prompt."""
+        query = 'SELECT * FROM captions ORDER BY image_id, "at" NULLS FIRST, teacher, prompt'
+        return [record(Caption, row) for row in self._database.rows(query)]
 
     def caption(self, image_id: ImageId) -> Caption | None:
-        """Return the caption of one image, or None."""
-        rows = self._database.rows("SELECT * FROM captions WHERE image_id = ?", image_id)
+        """Return the newest caption of one image, or None."""
+        query = 'SELECT * FROM captions WHERE image_id = ? ORDER BY "at" DESC NULLS LAST, teacher DESC, prompt DESC'
+        rows = self._database.rows(query, image_id)
         return record(Caption, rows[0]) if rows else None
 
     # Labels
@@ -187,7 +194,7 @@ class Store:
         """
         self.image(pair.image_id)
         values = {**_pair_values(pair), "author": author, "seconds": seconds}
-        return self._database.append("label_events", values)
+        return self._append("label_events", values)
 
     def undo_label(self, author: str) -> Label | None:
         """Take back the author's latest label that stands, and return it; None if there is none."""
@@ -199,7 +206,7 @@ class Store:
                 return None
             label = _label(rows[0])
             values = {**_pair_values(label.pair), "author": author, "seconds": 0.0, "undoes": label.event_id}
-            self._database.append("label_events", values)
+            self._append("label_events", values)
             return label
 
     def labels(self, split: Split | None = None) -> list[Label]:
@@ -219,12 +226,10 @@ class Store:
         query = "SELECT * FROM candidates WHERE ? IS NULL OR run_id = ? ORDER BY id"
         return [record(Candidate, row) for row in self._database.rows(query, run_id, run_id)]
 
-    def review_queue(self, limit: int = 4, author: str = DEFAULT_AUTHOR) -> list[Candidate]:
+    def review_queue(self, limit: int = 4) -> list[Candidate]:
         """Return the next open pairs of the latest round: question types in turn, the least sure first, skipped last.
 
-        Args:
-            limit: How many at most.
-            author: Whose queue; all share one for now.
+        Those that somebody has on the screen are among them.
         """
         return [record(Candidate, row) for row in self._database.rows(_QUEUE, limit)]
 
@@ -237,7 +242,7 @@ class Store:
         if not self._database.rows("SELECT id FROM candidates WHERE id = ?", review.candidate_id):
             raise StoreError(f"There is no pseudo pair {review.candidate_id!r}. Nothing was changed; reload the page.")
         values = {name: getattr(review, name) for name in ("candidate_id", "action", "reason", "author", "seconds")}
-        return self._database.append("review_events", {**_pair_values(review.pair), **values})
+        return self._append("review_events", {**_pair_values(review.pair), **values})
 
     def undo_review(self, author: str) -> Candidate | None:
         """Take back the author's latest decision that stands; return its pair, open again, or None."""
@@ -251,7 +256,7 @@ class Store:
             kept = ("candidate_id", "image_id", "question", "options", "answer", "type_id", "author")
             values = {name: undone[name] for name in kept}
             event = {**values, "action": "undo", "seconds": 0.0, "undoes": undone["event_id"]}
-            self._database.append("review_events", event)
+            self._append("review_events", event)
             found = self._database.rows("SELECT * FROM candidates WHERE id = ?", undone["candidate_id"])
             return record(Candidate, found[0])
 
@@ -279,6 +284,29 @@ class Store:
         )[0]
         return ReviewCounts(**row)
 
+    # The chain of events
+
+    def verify_events(self) -> tuple[int, str]:
+        """Compute the hash chain over all decisions anew; return how many there are, and the last one's hash.
+
+        Raises:
+            AuditError: At the first event that does not fit.
+        """
+        return verify(self._database.rows)
+
+    def events(self) -> Iterator[Event]:
+        """Yield all decisions with their hashes, in the order in which they were made."""
+        return walk(self._database.rows)
+
+    def _append(self, table: str, values: Mapping[str, Any]) -> int:
+        """Append a decision and its hash; return its number."""
+        with self._database.transaction("save the decision") as cursor:
+            # The hash is of the row as the store returns it, which is what a later check reads.
+            row = self._database.append(table, values)
+            digest = event_hash(head(self._database.rows), event_content(table, row))
+            cursor.execute("INSERT INTO event_hashes VALUES (?, ?)", [row["event_id"], digest])
+            return int(row["event_id"])
+
     # Runs and models
 
     def round(self) -> int:
@@ -289,6 +317,17 @@ class Store:
     def ingested(self) -> set[RunId]:
         """Return the runs whose outputs are in the store."""
         return {RunId(row["run_id"]) for row in self._database.rows("SELECT run_id FROM ingested_runs")}
+
+    def add_caption_run(self, run_id: RunId, captions: Sequence[Caption]) -> None:
+        """Take over a run that ended with its captions; doing it twice changes nothing."""
+        with self._database.transaction(f"take over the run {run_id}") as cursor:
+            self.add_captions(captions)
+            cursor.execute("INSERT OR IGNORE INTO ingested_runs VALUES (?, 'captions', ?)", [run_id, now()])
+
+    def add_captions(self, captions: Sequence[Caption]) -> None:
+        """Keep captions; one that is there already, of the same teacher and prompt, keeps its text."""
+        with self._database.transaction("save the captions") as cursor:
+            self._database.insert("captions", captions, Caption, cursor)
 
     def add_generator_run(self, run_id: RunId, candidates: Sequence[Candidate]) -> None:
         """Take over what a generator's run wrote; doing it twice changes nothing."""

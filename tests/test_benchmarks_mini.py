@@ -15,7 +15,7 @@ from benchmarks.mini.__main__ import PARTS, main
 from benchmarks.mini.photos import LEAST_IMAGES, Photos, blood_smears, frequent_answers, kvasir
 from benchmarks.mini.place import Amounts, Place
 from benchmarks.mini.report import TARGETS, check_targets, table, write_docs
-from benchmarks.mini.rows import Row, ratio_interval, wilson
+from benchmarks.mini.rows import Row, ratio_interval, share_row
 from benchmarks.mini.splits import derangement, hold_out
 from benchmarks.mini.timed import train_for
 from leaml.backbone import BUNDLED_PATH
@@ -146,11 +146,10 @@ def test_what_was_not_measured_is_neither_met_nor_missed():
     assert {verdict.state for verdict in check_targets([])} == {"not measured"}
 
 
-def test_wilsons_interval():
-    found = wilson(9, 10)
-    assert found.value == 0.9
+def test_a_share_has_wilsons_interval():
+    found = share_row("part", "subject", "metric", [True] * 9 + [False])
+    assert (found.value, found.count) == (0.9, 10)
     assert found.low == pytest.approx(0.5958, abs=1e-3) and found.high == pytest.approx(0.9821, abs=1e-3)
-    assert wilson(10, 10).high == pytest.approx(1.0) and wilson(10, 10).low < 0.8
 
 
 def test_a_ratio_is_weighted_by_tokens_and_its_interval_holds_it():

@@ -1,16 +1,15 @@
 """One measured figure with its interval and what it has to be seen beside, and the intervals themselves."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from leaml.records import Interval
+from leaml.stats import wilson
 
 RESAMPLES = 2000
 SEED = 20250
-Z_95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,6 @@ class Row:
     low: float | None = None
     high: float | None = None
     beside: dict[str, float] = field(default_factory=dict)
-
-
-def wilson(right: int, asked: int) -> Interval:
-    """Return a share with its 95% score interval (Wilson 1927)."""
-    share, z2 = right / asked, Z_95**2
-    centre = (share + z2 / (2 * asked)) / (1 + z2 / asked)
-    half = Z_95 * math.sqrt(share * (1 - share) / asked + z2 / (4 * asked**2)) / (1 + z2 / asked)
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
 
 
 def share_row(part: str, subject: str, metric: str, right: Sequence[bool], **beside: float) -> Row:

@@ -5,7 +5,7 @@ An answer that names several things is in no option list: it is not trained on, 
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +21,7 @@ from leaml.evaluate import is_correct, predict
 from leaml.features import ImageFeatures
 from leaml.objectives import answer_sample
 from leaml.prompts import match_option
-from leaml.records import AnsweredQuestion, Prediction
+from leaml.records import AnsweredQuestion, ImageId, Prediction
 
 PART = "supervised"
 VALIDATION, SPLIT_SEED = 0.25, 4
@@ -50,30 +50,35 @@ def _collection(place: Place, photos: Photos) -> list[Row]:
     features = place.photo_features(backbone, {q.image_id: photos.images[q.image_id] for q in [*train, *held]})
     common = stats.majority_predictions(train, held)
     zero = predict(backbone, features, held, lambda done, total: None)
-    rows = accuracy_rows(f"{photos.name}, zero-shot", zero, common, by_type=False)
+    rows = accuracy_rows(f"{photos.name}, zero-shot", zero, common, photos.groups, by_type=False)
     for name, found in probes(place, features, train, held).items():
-        rows += accuracy_rows(f"{photos.name}, linear probe of the {name}", found, common, by_type=True)
+        rows += accuracy_rows(f"{photos.name}, linear probe of the {name}", found, common, photos.groups, by_type=True)
     samples = [answer_sample(question) for question in train]
     trained = train_for(backbone, features, samples, seconds=place.amounts.finetune_s)
     tuned = predict(backbone, features, held, lambda done, total: None)
     name = f"{photos.name}, fine-tuned"
-    rows += accuracy_rows(name, tuned, common, by_type=True)
+    rows += accuracy_rows(name, tuned, common, photos.groups, by_type=True)
     matched = [bool(match_option(row.reference, row.options)) for row in tuned]
     if not all(matched):
         single = [row for row, fits in zip(tuned, matched, strict=True) if fits]
         guess = [row for row, fits in zip(common, matched, strict=True) if fits]
-        rows += accuracy_rows(f"{name}, one answer", single, guess, by_type=False)
+        rows += accuracy_rows(f"{name}, one answer", single, guess, photos.groups, by_type=False)
     rows.append(Row(PART, name, "training", "steps", trained.steps, len(train), beside={"seconds": trained.seconds}))
     return rows
 
 
 def accuracy_rows(
-    subject: str, found: Sequence[Prediction], common: Sequence[Prediction], *, by_type: bool
+    subject: str,
+    found: Sequence[Prediction],
+    common: Sequence[Prediction],
+    groups: Mapping[ImageId, str],
+    *,
+    by_type: bool,
 ) -> list[Row]:
     """Return the macro accuracy, each type's accuracy, and the least lift over the majority answer, in points."""
     majority = {name: row.value for name, row in stats.accuracy_by_type(common).items()}
-    types = stats.accuracy_by_type(found)
-    macro = stats.macro_accuracy(found)
+    types = stats.accuracy_by_type(found, groups)
+    macro = stats.macro_accuracy(found, groups)
     beside = {"majority": float(np.mean(list(majority.values())))}
     rows = [Row(PART, subject, "macro accuracy", "share", macro.value, len(found), macro.low, macro.high, beside)]
     if not by_type:

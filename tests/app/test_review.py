@@ -7,6 +7,7 @@ import pytest
 
 from app import review, text
 from app.errors import InputError
+from app.person import who
 from app.services import Services
 from leaml.records import REJECT_REASONS, Candidate, ImageId, RunId
 
@@ -57,32 +58,37 @@ def test_what_cannot_stand_is_refused(data: dict[str, str]) -> None:
 
 def test_a_stale_decision_changes_nothing(make_services: Make) -> None:
     services = make_services(candidates=4)
-    place, html = review.look(services, review.Place())
+    place, html = review.look(who(services, None), review.Place())
     first = place.shown
     assert f'data-candidate="{first}"' in html
-    place = review.decide(services, place, {"act": "accept", "candidate": first})
-    place, _ = review.look(services, place)
+    place = review.decide(who(services, None), place, {"act": "accept", "candidate": first})
+    place, _ = review.look(who(services, None), place)
     assert place.shown != first
     for stale in (first, "nonsense", ""):
-        assert review.decide(services, place, {"act": "reject", "reason": "duplicate", "candidate": stale}) == place
+        assert (
+            review.decide(who(services, None), place, {"act": "reject", "reason": "duplicate", "candidate": stale})
+            == place
+        )
     counts = services.store.review_counts()
     assert (counts.accepted, counts.rejected, counts.open) == (1, 0, 3)
 
 
 def test_undo_shows_the_pair_again(make_services: Make) -> None:
     services = make_services(candidates=4)
-    place, _ = review.look(services, review.Place())
+    place, _ = review.look(who(services, None), review.Place())
     first = place.shown
-    place, _ = review.look(services, review.decide(services, place, {"act": "accept", "candidate": first}))
-    place, _ = review.look(services, review.decide(services, place, {"act": "undo"}))
+    place, _ = review.look(
+        who(services, None), review.decide(who(services, None), place, {"act": "accept", "candidate": first})
+    )
+    place, _ = review.look(who(services, None), review.decide(who(services, None), place, {"act": "undo"}))
     assert place.shown == first
-    place = review.decide(services, place, {"act": "undo"})
+    place = review.decide(who(services, None), place, {"act": "undo"})
     assert place.message == text.NOTHING_TO_UNDO
 
 
 def test_empty_states(make_services: Make) -> None:
-    assert text.REVIEW_EMPTY in review.look(make_services(), review.Place())[1]
+    assert text.REVIEW_EMPTY in review.look(who(make_services(), None), review.Place())[1]
     services = make_services(candidates=1)
-    place, _ = review.look(services, review.Place())
-    place = review.decide(services, place, {"act": "accept", "candidate": place.shown})
-    assert text.REVIEW_DONE in review.look(services, place)[1]
+    place, _ = review.look(who(services, None), review.Place())
+    place = review.decide(who(services, None), place, {"act": "accept", "candidate": place.shown})
+    assert text.REVIEW_DONE in review.look(who(services, None), place)[1]

@@ -10,6 +10,7 @@ import pytest
 
 from app import compare, mask_text, project, text, train
 from app.errors import InputError
+from app.person import who
 from app.services import Services
 from leaml.answering import Answer, Asked
 from leaml.config import GeneratorConfig, generator_run
@@ -72,18 +73,18 @@ def test_a_generator_without_labels_is_refused(make_services: Make, submitted: l
 
 def test_the_train_screen_redraws_only_what_changed(make_services: Make) -> None:
     services = make_services()
-    first = train.draw(services, {})
+    first = train.draw(who(services, None), {})
     assert text.TRAIN_GENERATOR in first[1]
-    second = train.draw(services, first[0])
+    second = train.draw(who(services, None), first[0])
     assert all(isinstance(value, dict) and value.get("__type__") == "update" for value in second[1:])
     services.label_for_me()
-    third = train.draw(services, first[0])
+    third = train.draw(who(services, None), first[0])
     assert isinstance(third[1], str)
 
 
 def test_resuming_an_unknown_run_is_an_error_for_people(make_services: Make) -> None:
     with pytest.raises(RunError, match="r9999"):
-        train.decide(make_services(), {"act": "resume", "run": "r9999"})
+        train.decide(who(make_services(), None), {"act": "resume", "run": "r9999"})
 
 
 def test_the_loop_names_one_next_step(make_services: Make) -> None:
@@ -93,7 +94,7 @@ def test_the_loop_names_one_next_step(make_services: Make) -> None:
     assert following(services) == "train"
     assert following(make_services(candidates=3)) == "review"
     empty = make_services(filled=False)
-    assert text.NO_PROJECT in project.draw(empty)
+    assert text.NO_PROJECT in project.draw(who(empty, None))
 
 
 def following(services: Services) -> str:
@@ -105,7 +106,7 @@ def test_own_images_fill_an_empty_workspace(make_services: Make, tmp_path: Path)
     pictures = make_services()
     folder = pictures.settings.workspace / "images"
     services = make_services(filled=False)
-    said = project.import_typed(services, "Dots", str(folder), "Is a dot there? | yes | no")
+    said = project.import_typed(who(services, None), "Dots", str(folder), "Is a dot there? | yes | no")
     assert said == text.imported(16, "Dots")
     found = services.store.project()
     assert found is not None
@@ -115,7 +116,7 @@ def test_own_images_fill_an_empty_workspace(make_services: Make, tmp_path: Path)
 def test_own_images_never_mix_with_a_project(make_services: Make) -> None:
     services = make_services()
     folder = services.settings.workspace / "images"
-    said = project.import_typed(services, "My Dots!", str(folder), "Is a dot there? | yes | no")
+    said = project.import_typed(who(services, None), "My Dots!", str(folder), "Is a dot there? | yes | no")
     other = services.settings.workspace.parent / f"{services.settings.workspace.name}-my-dots"
     assert str(other) in said
     assert len(services.store.images()) == 16
@@ -133,12 +134,12 @@ def test_own_images_never_mix_with_a_project(make_services: Make) -> None:
 )
 def test_a_half_filled_form_is_refused(make_services: Make, name: str, folder: str, questions: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        project.import_typed(make_services(filled=False), name, folder, questions)
+        project.import_typed(who(make_services(filled=False), None), name, folder, questions)
 
 
 def test_a_folder_that_is_not_there(make_services: Make) -> None:
     with pytest.raises(ImportDataError, match="/nowhere"):
-        project.import_typed(make_services(filled=False), "N", "/nowhere", "Is it? | yes | no")
+        project.import_typed(who(make_services(filled=False), None), "N", "/nowhere", "Is it? | yes | no")
 
 
 def add_model(services: Services, run_id: str, method: str, right: int) -> None:
@@ -272,7 +273,7 @@ def test_a_model_that_cannot_answer_leaves_a_sentence(make_services: Make, monke
 
 def test_the_train_screen_shows_the_newest_mask(make_services: Make) -> None:
     services = make_services()
-    assert mask_text.NO_MASK in train.draw(services, {})[4]
+    assert mask_text.NO_MASK in train.draw(who(services, None), {})[4]
     weight = {"name": "layers.2.up_proj.weight", "layer": 2, "module": "up_proj", "rows": 256, "columns": 64}
     shares = {"share": 0.1, "score_share": 0.3, "largest_rows": [{"row": 210, "score_share": 0.004}]}
     summary = {"density": 0.1, "modules": [weight | shares], "skipped": {"embed": "an embedding"}}
@@ -280,6 +281,6 @@ def test_the_train_screen_shows_the_newest_mask(make_services: Make) -> None:
     (folder / "output").mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(generator_run(GeneratorConfig(round=1)).to_json()))
     (folder / "output" / "mask_summary.json").write_text(json.dumps(summary))
-    drawn = train.draw(services, {})[4]
+    drawn = train.draw(who(services, None), {})[4]
     assert "layer 3 · up · row 211" in drawn
     assert "1 weight: an embedding." in drawn

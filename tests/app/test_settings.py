@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.services import Services
 from app.settings import Settings, parse_settings, set_environment
 from leaml.errors import ConfigError
 from leaml.store import Store
@@ -15,9 +16,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
-def test_the_network_is_refused(host: str) -> None:
-    with pytest.raises(ConfigError, match=r"no passwords yet.*127\.0\.0\.1"):
-        parse_settings(["--host", host])
+def test_the_network_is_refused_without_users(host: str, tmp_path: Path) -> None:
+    settings = parse_settings(["--host", host, "--workspace", str(tmp_path / "work"), "--no-sample"])
+    with pytest.raises(ConfigError, match=rf"leaml --workspace {tmp_path}/work user add NAME --role admin"):
+        Services.open(settings)
+    with Store.open(tmp_path / "work") as store:  # it was let go of
+        store.users.add("ann", "admin", "correct horse")
+    with Services.open(settings) as services:
+        assert services.needs_sign_in
 
 
 @pytest.mark.parametrize("arguments", [["--generator-steps", "0"], ["--finetune-steps", "-3"], ["--port", "70000"]])
@@ -56,8 +62,7 @@ def test_a_second_app_on_one_workspace_says_who_holds_it(tmp_path: Path) -> None
 def test_a_refused_host_ends_with_code_2(tmp_path: Path) -> None:
     ended = run_app("--workspace", str(tmp_path / "work"), "--host", "0.0.0.0")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "no passwords yet" in ended.stderr
-    assert not (tmp_path / "work").exists()
+    assert "user add NAME --role admin" in ended.stderr
 
 
 def test_app_py_is_short() -> None:

@@ -1,0 +1,85 @@
+"""The teacher's options of `python -m leaml run`."""
+
+import argparse
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from leaml.config import RunConfig, TeacherConfig
+from leaml.errors import ConfigError
+from leaml.jobs import RunDir
+from leaml.records import Caption, ImageId
+from leaml.snapshot import read_snapshot
+from leaml.store import Store
+from leaml.teacher.key import read_key
+from leaml.teacher.notice import where_images_go
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--teacher-url": {"metavar": "URL", "help": "OpenAI-compatible server, such as http://localhost:8000/v1"},
+    "--teacher-model": {"metavar": "NAME", "help": "the server's model; without a URL, a model that runs here"},
+    "--teacher-prompt": {"metavar": "TEXT", "help": "what it is asked about each image"},
+    "--teacher-key-env": {"metavar": "NAME", "help": "environment variable with the server's key"},
+    "--teacher-key-file": {"metavar": "FILE", "help": "file with the server's key"},
+    "--teacher-concurrency": {"type": int, "metavar": "N", "help": "questions under way at once [8]"},
+    "--teacher-timeout-s": {"type": float, "metavar": "S", "help": "longest wait for a caption [120]"},
+    "--teacher-retries": {"type": int, "metavar": "N", "help": "how often a busy server is asked again [5]"},
+    "--teacher-longest-side-px": {"type": int, "metavar": "N", "help": "larger images are reduced [1024]"},
+    "--teacher-image-format": {"choices": ("jpeg", "png"), "help": "how images are sent [jpeg]"},
+    "--teacher-max-tokens": {"type": int, "metavar": "N", "help": "of a caption, at most [256]"},
+    "--teacher-batch-size": {"type": int, "metavar": "N", "help": "images at once, for a model that runs here [16]"},
+    "--teacher-failure-share": {"type": float, "metavar": "X", "help": "stop when a larger share fails [0.1]"},
+    "--teacher-allow-http": {"action": "store_true", "default": None, "help": "send images elsewhere unencrypted"},
+}
+"""Each sets the field of `TeacherConfig` that it is named after."""
+
+
+def add_teacher_options(command: argparse.ArgumentParser) -> None:
+    """Add the options to a command."""
+    group = command.add_argument_group("captions from a teacher of your own (default: those recorded with the project)")
+    for option, about in OPTIONS.items():
+        group.add_argument(option, **about)
+
+
+def teacher_of(arguments: argparse.Namespace) -> TeacherConfig:
+    """Return the teacher that the arguments ask for.
+
+    Raises:
+        ConfigError: If they do not fit together.
+    """
+    given = {option[len("--teacher-") :].replace("-", "_"): option for option in OPTIONS}
+    values = {name: getattr(arguments, f"teacher_{name}") for name in given}
+    values = {name: value for name, value in values.items() if value is not None}
+    if not values:
+        return TeacherConfig()
+    if "model" not in values:
+        raise ConfigError(f"{given[next(iter(values))]} needs a teacher. Name its model with --teacher-model.")
+    return TeacherConfig(source="server" if "url" in values else "local", **values)
+
+
+def announce(config: TeacherConfig, store: Store) -> None:
+    """Say where images go, before they do; nothing is said where captions are the project's own.
+
+    Raises:
+        ConfigError: If the server's key is not where the settings say.
+    """
+    pool, labels = store.images("pool"), store.labels("pool")
+    _announce(config, {image.id for image in pool} - {label.pair.image_id for label in labels}, store.captions())
+
+
+def announce_again(run: RunDir) -> None:
+    """Say it of a run that goes on, if its captions are not complete.
+
+    Raises:
+        LeamlError: If the key is not where the settings say, or the run cannot be read.
+    """
+    generator = RunConfig.from_json(run.config()).generator
+    if generator is not None and not (run.path / "output" / "captions.done").exists():
+        data = read_snapshot(run.path / "data")
+        _announce(generator.teacher, set(data.images) - {label.image_id for label in data.labels}, data.captions)
+
+
+def _announce(config: TeacherConfig, unlabelled: Collection[ImageId], captions: Iterable[Caption]) -> None:
+    if config.source == "recorded":
+        return
+    read_key(config)  # a missing key is said here rather than by the run
+    done = {row.image_id for row in captions if (row.teacher, row.prompt) == (config.name, config.prompt)}
+    print(where_images_go(config, sum(image_id not in done for image_id in unlabelled)), flush=True)

@@ -1,0 +1,24 @@
+"""Says where images go, before they go."""
+
+from leaml.config import TeacherConfig
+
+
+def where_images_go(config: TeacherConfig, images: int) -> str:
+    """Return one sentence for the person who is about to start a run.
+
+    Args:
+        config: The teacher.
+        images: How many it would be asked about.
+    """
+    if config.source == "recorded":
+        return "Captions are those of the project: no image leaves this computer."
+    if config.source == "local":
+        return f"{config.model} describes up to {images} images on this computer: no image leaves it."
+    if config.local_host:
+        return (
+            f"Up to {images} images are sent to {config.host}, which is this computer, for {config.model} to describe."
+        )
+    how = "encrypted" if config.url.startswith("https:") else "NOT encrypted"
+    return (
+        f"Up to {images} images leave this computer: they go to {config.host} ({how}) for {config.model} to describe."
+    )

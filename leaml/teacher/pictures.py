@@ -1,0 +1,37 @@
+"""Pictures as they are sent to a server."""
+
+import base64
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from leaml.errors import ImportDataError
+
+JPEG_QUALITY = 92
+
+
+def data_url(path: Path, *, longest_side_px: int, image_format: str) -> str:
+    """Return a picture as a data URL, reduced where it is larger, without any of the file's metadata.
+
+    It is sent as the student sees it: its first frame, not turned by what the camera noted.
+
+    Args:
+        path: Its file.
+        longest_side_px: Its longest side at most.
+        image_format: `jpeg` or `png`.
+
+    Raises:
+        ImportDataError: If it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (longest_side_px, longest_side_px))  # a large JPEG is decoded at a part of its size
+            picture = image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImportDataError(f"Cannot read the image {path.name}: {error}. Import it again.") from error
+    picture.thumbnail((longest_side_px, longest_side_px), Image.Resampling.LANCZOS)
+    picture.info.clear()  # PIL writes an ICC profile or a comment again otherwise
+    content = BytesIO()
+    picture.save(content, image_format.upper(), quality=JPEG_QUALITY)
+    return f"data:image/{image_format};base64,{base64.b64encode(content.getvalue()).decode()}"
