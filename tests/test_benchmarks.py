@@ -1,6 +1,7 @@
 """What benchmarks make of their measurements: targets, and the log."""
 
 import csv
+import importlib
 
 import pytest
 
@@ -89,3 +90,8 @@ def test_the_log_grows_and_keeps_its_header(tmp_path):
     record.append([figure, figure], path)
     rows = list(csv.DictReader(path.open()))
     assert len(rows) == 3 and rows[0]["p50"] == "2.0" and "torch" in rows[2]["versions"] and rows[0]["machine"]
+
+
+@pytest.mark.parametrize("name", ["selective_step.__main__", "mini.__main__", "sight", "sample_types"])
+def test_every_benchmark_can_be_started(name):
+    assert callable(importlib.import_module(f"benchmarks.{name}").main)

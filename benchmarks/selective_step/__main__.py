@@ -20,7 +20,7 @@ from benchmarks.selective_step import measure
 from benchmarks.selective_step.methods import COMPILED, METHODS
 from benchmarks.selective_step.models import SHAPES, Setting
 from benchmarks.selective_step.report import Result, check_targets, print_table, write_docs
-from leaml.jobs.launch import KEEP_MEMORY
+from leaml.jobs.environment import KEEP_MEMORY
 
 
 def main() -> int:
