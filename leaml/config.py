@@ -4,17 +4,14 @@ The app and the command line build the same classes. `from_json` refuses unknown
 setting is never silently the default.
 """
 
-import dataclasses
 import ipaddress
 import re
-import types
-import typing
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from leaml.errors import ConfigError
+from leaml.json_config import JsonConfig, require
 from leaml.prompts import TEACHER_PROMPT
 from leaml.records import METHODS
 
@@ -24,42 +21,6 @@ GENERATOR_STAGES = ("captions", "importance", "generator", "judge", "sample")
 """From labels and images to pseudo question-answer pairs, in order."""
 MODEL_STAGES = ("finetune", "evaluate")
 STAGES = GENERATOR_STAGES + MODEL_STAGES
-
-
-class JsonConfig:
-    """Turns a frozen dataclass into JSON values and back."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the settings as JSON values."""
-        return dataclasses.asdict(self)  # type: ignore[call-overload,no-any-return]
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the settings that `to_json` wrote.
-
-        Raises:
-            ConfigError: On an unknown setting or a value that cannot work.
-        """
-        hints = typing.get_type_hints(cls)
-        unknown = sorted(set(values) - set(hints))
-        if unknown:
-            raise ConfigError(f"Unknown setting {unknown[0]!r} of {cls.__name__}. Known: {', '.join(sorted(hints))}.")
-        return cls(**{name: _typed(hints[name], value) for name, value in values.items()})
-
-
-def _typed(hint: Any, value: Any) -> Any:
-    """Return a JSON value as the type that a field asks for, where that is a nested config or a tuple."""
-    if isinstance(hint, types.UnionType):
-        hint = next((part for part in typing.get_args(hint) if part is not type(None)), hint)
-    if isinstance(hint, type) and issubclass(hint, JsonConfig) and isinstance(value, Mapping):
-        return hint.from_json(value)
-    return tuple(value) if typing.get_origin(hint) is tuple else value
-
-
-def require(condition: bool, name: str, value: object, wanted: str) -> None:
-    """Raise a ConfigError that names the setting, its value and what would work, unless the condition holds."""
-    if not condition:
-        raise ConfigError(f"{name} is {value!r}, but must be {wanted}.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LEAML = sorted((ROOT / "leaml").rglob("*.py"))
 APP = [ROOT / "app.py", *sorted((ROOT / "app").rglob("*.py"))]
-PLAIN = ("errors", "records", "config", "prompts")
+PLAIN = ("errors", "records", "json_config", "config", "prompts")
 
 
 def imported(path):
