@@ -19,6 +19,7 @@ from transformers import FastVlmForConditionalGeneration, PreTrainedTokenizerFas
 
 from assets.pretraining.align import align, cell_accuracy
 from assets.pretraining.cells import CellHeads, cell_facts
+from assets.pretraining.copying import learn_to_copy
 from assets.pretraining.corpus import LENGTH, EasyVqa, FeatureStore, lesson, tokenizer_texts
 from assets.pretraining.evaluate import CPU, examine, predict
 from assets.pretraining.model.bundle import Whitening, build_model, export, fit_whitening, load_bundle
@@ -106,6 +107,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--align-steps", type=int, default=2_000, help="of the projector alone, before the decoder")
+    parser.add_argument("--copy-steps", type=int, default=1_000, help="of the decoder on text alone, to learn copying")
     parser.add_argument("--steps", type=int, default=1_200)
     parser.add_argument("--evaluate-every", type=int, default=300)
     parser.add_argument("--shrink", type=float, default=0.02, help="of the whitening; 1e6 switches it off")
@@ -113,8 +115,13 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def start(options: argparse.Namespace, store: FeatureStore, tokenizer: PreTrainedTokenizerFast) -> Trained:
-    """Return the model at step 0: new, or that of `--start`; its projector and the heads know the cells."""
+def start(
+    options: argparse.Namespace,
+    store: FeatureStore,
+    tokenizer: PreTrainedTokenizerFast,
+    glosses: list[tuple[str, str]],
+) -> Trained:
+    """Return the model at step 0, new or that of `--start`: its projector knows the cells, its decoder can copy."""
     sample = np.concatenate([features[::4] for _, _, features in store.shards[:3]])
     whitening = fit_whitening(torch.from_numpy(sample.astype(np.float32)).flatten(0, 1), shrink=options.shrink)
     model = load_bundle(options.start, whitening) if options.start else build_model(tokenizer)
@@ -125,9 +132,10 @@ def start(options: argparse.Namespace, store: FeatureStore, tokenizer: PreTraine
     projector = model.model.multi_modal_projector
     heads = align(projector, whitening, store, steps=options.align_steps)
     accuracy = cell_accuracy(projector, heads, whitening, store)
-    append_log(
-        options.log, {"step": 0, "minutes": 0.0, **{f"cells: {name}": value for name, value in accuracy.items()}}
-    )
+    figures = {f"cells: {name}": value for name, value in accuracy.items()}
+    curve = learn_to_copy(model, Encoder(tokenizer), glosses, steps=options.copy_steps)
+    figures |= {f"copying: loss to step {100 * n}": value for n, value in enumerate(curve, start=1)}
+    append_log(options.log, {"step": 0, "minutes": 0.0, **figures})
     return Trained(model, whitening, heads)
 
 
@@ -144,7 +152,7 @@ def main() -> None:
     state_path = options.work / f"{options.name}.pt"
     aligned_path = options.work / f"{options.name}_aligned.pt"
     if not aligned_path.exists():
-        torch.save(start(options, store, tokenizer), aligned_path)
+        torch.save(start(options, store, tokenizer, glosses), aligned_path)
     state = torch.load(state_path, weights_only=False) if state_path.exists() else None
     trained: Trained = state["trained"] if state else torch.load(aligned_path, weights_only=False)
     model, projector = trained.model, trained.model.model.multi_modal_projector

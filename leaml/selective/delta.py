@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from leaml.selective.files import pack_entries, read_tensors, unpack_entries, wr
 VALUES = "values/"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Delta:
     """New values of some entries of one base model.
 
@@ -81,6 +82,7 @@ class ResidentModel:
         self.base_hash = weights_hash(model)
         self._parameters = dict(model.named_parameters())
         self._dtype = _dtype_name(model)
+        self._base_values: WeakKeyDictionary[Delta, Delta] = WeakKeyDictionary()
         self._originals: Delta | None = None
         self._active: Delta | None = None
 
@@ -113,6 +115,8 @@ class ResidentModel:
     def apply(self, delta: Delta) -> None:
         """Give the model this delta's values, in place of the values of any other delta. Exact to the bit.
 
+        The base model's values of the same entries are kept for as long as the delta is: a later swap only writes.
+
         Raises:
             ModelError: If the delta belongs to another base model; nothing is changed.
         """
@@ -125,12 +129,10 @@ class ResidentModel:
                 "trained from."
             )
         self.restore()
-        own = {name: entries.to(self._parameters[name].device) for name, entries in delta.entries.items()}
-        before = {
-            name: own[name].exchange_(weight := self._parameters[name], delta.values[name].to(weight.device))
-            for name in own
-        }
-        self._originals = Delta(own, before, self.base_hash, self._dtype)
+        if delta not in self._base_values:
+            self._base_values[delta] = self.capture(delta.entries)
+        self._originals = self._base_values[delta]
+        self._write(delta)
         self._active = delta
 
     def restore(self) -> None:

@@ -94,19 +94,6 @@ class Entries:
         for block, places, part in self._blocks(weight, values):
             block.scatter_(1, places, part.to(weight.dtype))
 
-    @torch.no_grad()
-    def exchange_(self, weight: Tensor, values: Tensor) -> Tensor:
-        """Write the chosen entries like `scatter_`, and return what was there, like `gather`; memory is read once."""
-        if self.columns is None:
-            before = self.gather(weight)
-            self.scatter_(weight, values)
-            return before
-        read = []
-        for block, places, part in self._blocks(weight, values):
-            read.append(block.gather(1, places).view(-1))
-            block.scatter_(1, places, part.to(weight.dtype))
-        return read[0] if len(read) == 1 else torch.cat(read)
-
     def mask(self) -> Tensor:
         """Return the chosen entries as a boolean tensor of the weight's shape."""
         if self.columns is None:
