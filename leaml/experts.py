@@ -76,7 +76,7 @@ def review_with_policy(store: Store, policy: str, *, limit: int | None = None, a
     Raises:
         ConfigError: If the policy is unknown, or there is nothing to review.
     """
-    queue = store.review_queue(limit=limit if limit is not None else 1_000_000)
+    queue = store.queue.next(limit if limit is not None else 1_000_000)
     if not queue:
         raise ConfigError("There is no pseudo pair to review. Train the generator first.")
     answers = {(pair.image_id, normalise_answer(pair.question)): pair for pair in store.references("pool")}
@@ -84,7 +84,7 @@ def review_with_policy(store: Store, policy: str, *, limit: int | None = None, a
     for candidate in queue:
         if policy == "reference":
             reference = answers.get((candidate.image_id, normalise_answer(candidate.question)))
-            review = _by_reference(candidate, reference, author)
+            review = decide_by_reference(candidate, reference, author)
         elif threshold is None or (candidate.agreement or 0.0) >= threshold:
             review = Review(candidate.id, "accept", as_pair(candidate), None, author, 0.0)
         else:
@@ -100,7 +100,8 @@ def as_pair(candidate: Candidate) -> AnsweredQuestion:
     )
 
 
-def _by_reference(candidate: Candidate, reference: AnsweredQuestion | None, author: str) -> Review:
+def decide_by_reference(candidate: Candidate, reference: AnsweredQuestion | None, author: str) -> Review:
+    """Return the decision of an expert who knows the reference answer; a question without one is rejected."""
     pair = as_pair(candidate)
     if reference is None:
         return Review(candidate.id, "reject", pair, "not useful", author, 0.0)

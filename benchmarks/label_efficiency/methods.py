@@ -1,0 +1,140 @@
+"""The methods that are compared: how pseudo pairs are made, which of them are trained on, and what moves.
+
+All have the same budget of updates. What differs between two neighbouring methods is one thing.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from leaml.config import FinetuneConfig, GeneratorConfig, SamplingConfig, SelectionConfig, TrainConfig
+
+Mask = Literal["score", "random", "magnitude"]
+"""What ranks the weights of a row: the score of Eq. 5, chance, or the weights' own size."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Updates of each training, the same for every method.
+
+    Attributes:
+        generator: Of the question generator.
+        judge: Of the labels-only model that scores agreement.
+        finetune: Of each VQA model.
+        samples: Pairs sampled for each image.
+    """
+
+    generator: int = 150
+    judge: int = 60
+    finetune: int = 150
+    samples: int = 4
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a generator is trained.
+
+    Attributes:
+        name: Its folder's name.
+        distil: Whether it learns the teacher's captions too (L_C of Eq. 4).
+        row_budget: Share of each row that may move; None moves all weights.
+        mask: What ranks a row's weights.
+    """
+
+    name: str
+    distil: bool = True
+    row_budget: float | None = None
+    mask: Mask = "score"
+
+    def config(self, budget: Budget, *, seed: int) -> GeneratorConfig:
+        """Return the settings of a run."""
+        default = GeneratorConfig()
+        rate = default.train.learning_rate if self.row_budget is not None else DENSE_GENERATOR_RATE
+        return replace(
+            default,
+            train=TrainConfig(steps=budget.generator, learning_rate=rate, seed=seed),
+            judge=replace(default.judge, steps=budget.judge, seed=seed),
+            selection=SelectionConfig(row_budget=self.row_budget) if self.row_budget is not None else None,
+            caption_weight=default.caption_weight if self.distil else 0.0,
+            sampling=SamplingConfig(pairs_per_image=budget.samples, seed=seed),
+        )
+
+
+DENSE_GENERATOR_RATE = 1e-3
+"""Where all weights move; the prototype's sweep on a part of the pool found 1e-3 dense and 5e-3 to 1e-2 selective."""
+NO_DISTILLATION = Recipe("no_distillation", distil=False)
+ALL_WEIGHTS = Recipe("all_weights")
+SELECTED = Recipe("selected_10", row_budget=0.10)
+SWEEP = tuple(Recipe(f"selected_{round(100 * k)}", row_budget=k) for k in (0.05, 0.25, 0.50, 0.80))
+CONTROLS = (
+    Recipe("random_10", row_budget=0.10, mask="random"),
+    Recipe("magnitude_10", row_budget=0.10, mask="magnitude"),
+)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Which pseudo pairs are trained on.
+
+    Attributes:
+        least_agreement: Unreviewed pairs need so much; None leaves all unreviewed pairs out.
+        reviewed: So many are decided by the expert, from the front of the queue.
+        error_rate: Share of the expert's decisions that are wrong.
+    """
+
+    least_agreement: float | None = 0.0
+    reviewed: int = 0
+    error_rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Method:
+    """One line of the tables.
+
+    Attributes:
+        name: As the tables print it; unique.
+        recipe: Of the generator; None trains on labels alone.
+        pairs: Which pseudo pairs are added.
+        moves: Which weights of the VQA model move: `none`, `lora` or `full`.
+        labels: `drawn`, or `all` answers of the pool.
+        group: Where the tables print it: `main`, `sweep`, `control`, `review`.
+    """
+
+    name: str
+    recipe: Recipe | None = None
+    pairs: Pairs = field(default_factory=Pairs)
+    moves: Literal["none", "lora", "full"] = "full"
+    labels: Literal["drawn", "all"] = "drawn"
+    group: Literal["main", "sweep", "control", "review"] = "main"
+
+    def config(self, budget: Budget, *, seed: int, pseudo: bool = False, reviewed: bool = False) -> FinetuneConfig:
+        """Return the settings of the VQA model's training; without any pairs it is trained on the labels alone."""
+        rate = LORA_RATE if self.moves == "lora" else FINETUNE_RATE
+        train = TrainConfig(steps=budget.finetune, learning_rate=rate, seed=seed)
+        if self.moves == "none":
+            return FinetuneConfig("zero_shot", train=train)
+        if self.moves == "lora":
+            return FinetuneConfig("lora", train=train)
+        return FinetuneConfig("leaml" if pseudo else "leaml_reviewed" if reviewed else "full_finetune", train=train)
+
+
+FINETUNE_RATE, LORA_RATE = 5e-4, 3e-3
+FULL = Method("full fine-tuning")
+SUPERVISED = Method("fully supervised", labels="all")
+LEAML = Method("LEAML", recipe=SELECTED)
+REVIEWS = (50, 100, 200, 400)
+METHODS: tuple[Method, ...] = (
+    Method("zero-shot", moves="none"),
+    Method("LoRA", moves="lora"),
+    FULL,
+    SUPERVISED,
+    Method("pseudo pairs, no captions", recipe=NO_DISTILLATION),
+    Method("pseudo pairs, distilled, all weights", recipe=ALL_WEIGHTS),
+    LEAML,
+    *(Method(f"LEAML, {recipe.row_budget:.0%} of a row", recipe=recipe, group="sweep") for recipe in SWEEP),
+    *(Method(f"LEAML, {recipe.mask} mask", recipe=recipe, group="control") for recipe in CONTROLS),
+    Method("LEAML, agreement above .7", recipe=SELECTED, pairs=Pairs(least_agreement=0.7), group="review"),
+    *(Method(f"LEAML, {n} reviewed alone", SELECTED, Pairs(None, n), group="review") for n in REVIEWS),
+    *(Method(f"LEAML, {n} reviewed, agreement above .7", SELECTED, Pairs(0.7, n), group="review") for n in (200,)),
+    Method("LEAML, 200 reviewed with 10% errors", SELECTED, Pairs(None, 200, 0.10), group="review"),
+)
+BY_NAME = {method.name: method for method in METHODS}

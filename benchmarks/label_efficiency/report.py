@@ -1,0 +1,160 @@
+"""Tables for the terminal and `docs/results.md`, and the figure of accuracy against expert minutes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from benchmarks import record
+from benchmarks.label_efficiency.collection import Collection
+from benchmarks.label_efficiency.compare import Estimate, Exam, accuracy, difference, recovered
+from benchmarks.label_efficiency.log import Run
+from benchmarks.label_efficiency.methods import FULL, LEAML, METHODS, SUPERVISED
+
+DOCS = Path(__file__).parents[2] / "docs"
+LABEL_SECONDS, REVIEW_SECONDS = 12.0, 4.0
+"""What an expert needs for a label and for a review. Assumed until the pace of real reviewers is known."""
+FIGURE_METHODS = ("full fine-tuning", "LoRA", "LEAML", "LEAML, 200 reviewed alone")
+ACCENT, GREYS = "#0f766e", ("#8b9aa4", "#56656f", "#c2ccd2")
+HEAD = (
+    "| method | runs | macro accuracy | less full fine-tuning | of the way to full supervision | pairs | precision "
+    "| expert min | s |\n|---|---|---|---|---|---|---|---|---|\n"
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The methods at one share of labels on one collection."""
+
+    collection: Collection
+    share: float
+    by_method: dict[str, list[Run]]
+
+    @property
+    def title(self) -> str:
+        """What the table is about."""
+        first = next(iter(self.by_method.values()))[0]
+        asked, images = len(self.collection.test), len({q.image_id for q in self.collection.test})
+        return (
+            f"{self.collection.name}, {self.share:.0%} of the pool's answers ({first.labels} labels); "
+            f"{asked} test questions about {images} images"
+        )
+
+    def markdown(self) -> str:
+        """Return the table."""
+        exam = Exam(self.collection)
+        every = [run for runs in self.by_method.values() for run in runs]
+        majority = sum(run.majority for run in every) / len(every)
+        lines = [HEAD, f"| majority answer of the labels |  | {majority:.3f} |  |  |  |  |  |  |\n"]
+        return "".join([*lines, *(self._row(name, runs, exam) for name, runs in self.by_method.items())])
+
+    def _row(self, name: str, runs: list[Run], exam: Exam) -> str:
+        base, top = self.by_method.get(FULL.name, []), self.by_method.get(SUPERVISED.name, [])
+        against = difference(runs, base, exam) if base and name != FULL.name else None
+        way = None
+        if base and top and name not in (FULL.name, SUPERVISED.name):
+            way = recovered(runs, base, top, exam)
+        precision = [run.precision for run in runs if run.precision is not None]
+        cells = [
+            name,
+            f"{len(runs)}",
+            _said(accuracy(runs, exam)),
+            _said(against, sign=True),
+            _said(way, percent=True),
+            f"{_mean([run.pairs for run in runs]):.0f}",
+            f"{_mean(precision):.2f}" if precision else "",
+            f"{_mean([minutes(run) for run in runs]):.0f}",
+            f"{_mean([run.seconds for run in runs]):.0f}",
+        ]
+        return "| " + " | ".join(cells) + " |\n"
+
+
+def minutes(run: Run) -> float:
+    """Return the expert's minutes for labels and reviews."""
+    return (run.labels * LABEL_SECONDS + run.reviewed * REVIEW_SECONDS) / 60
+
+
+def tables(runs: Sequence[Run], collections: Sequence[Collection]) -> Iterator[Table]:
+    """Yield a table for each collection and share that has runs, methods in their own order."""
+    for collection in collections:
+        mine = [run for run in runs if run.collection == collection.name]
+        for share in sorted({run.share for run in mine}):
+            found = {m.name: [r for r in mine if r.share == share and r.method == m.name] for m in METHODS}
+            yield Table(collection, share, {name: rows for name, rows in found.items() if rows})
+
+
+def print_tables(runs: Sequence[Run], collections: Sequence[Collection]) -> None:
+    """Print all tables for people."""
+    for table in tables(runs, collections):
+        print(f"\n{table.title}\n\n{table.markdown()}")
+
+
+def write_docs(runs: Sequence[Run], collections: Sequence[Collection]) -> None:
+    """Write `docs/results.md`, and a figure for each collection beside it."""
+    folder = DOCS / "results"
+    folder.mkdir(exist_ok=True)
+    parts = [
+        "# Label efficiency\n\n"
+        "Written by `python -m benchmarks.label_efficiency.run --docs` from `benchmarks/label_efficiency/runs.csv`.\n"
+        f"{record.machine()}; {record.versions()}. Intervals: 95%, draws of labels and groups of near-duplicate test\n"
+        "images resampled together; differences and shares over the draws and seeds that both methods have. With\n"
+        "one draw they are over test images alone. Expert minutes are assumed: "
+        f"{LABEL_SECONDS:.0f} s a label, {REVIEW_SECONDS:.0f} s a review.\n"
+    ]
+    for collection in collections:
+        mine = [run for run in runs if run.collection == collection.name]
+        if not mine:
+            continue
+        figure(mine, collection).write_image(folder / f"{collection.name}.svg", width=900, height=480)
+        parts.append(f"\n![Accuracy against expert minutes](results/{collection.name}.svg)\n")
+        parts += [f"\n## {table.title}\n\n{table.markdown()}" for table in tables(mine, [collection])]
+    (DOCS / "results.md").write_text("".join(parts), encoding="utf-8")
+
+
+def figure(runs: Sequence[Run], collection: Collection) -> go.Figure:
+    """Return macro accuracy against the expert's minutes, a line a method, a point a share of labels."""
+    exam, drawn, greys = Exam(collection), go.Figure(), iter(GREYS)
+    for name in FIGURE_METHODS:
+        mine = [run for run in runs if run.method == name]
+        points = []
+        for share in sorted({run.share for run in mine}):
+            cell = [run for run in mine if run.share == share]
+            points.append((_mean([minutes(run) for run in cell]), accuracy(cell, exam)))
+        if points:
+            colour = ACCENT if name.startswith(LEAML.name) else next(greys)
+            dash = "solid" if name != LEAML.name else "dot"
+            drawn.add_scatter(
+                x=[x for x, _ in points],
+                y=[y.value for _, y in points],
+                error_y={
+                    "array": [y.high - y.value for _, y in points],
+                    "arrayminus": [y.value - y.low for _, y in points],
+                    "thickness": 1,
+                },
+                mode="lines+markers",
+                name=name,
+                line={"color": colour, "dash": dash, "width": 2.5},
+            )
+    for name, dash in ((SUPERVISED.name, "dash"), ("zero-shot", "dot")):
+        mine = [run for run in runs if run.method == name]
+        if mine:
+            drawn.add_hline(
+                accuracy(mine, exam).value, line={"color": GREYS[0], "dash": dash, "width": 1}, annotation_text=name
+            )
+    drawn.update_layout(template="simple_white", font={"size": 14}, legend={"x": 0.55, "y": 0.05})
+    drawn.update_xaxes(title="expert minutes (assumed pace)", rangemode="tozero")
+    drawn.update_yaxes(title="macro accuracy")
+    return drawn
+
+
+def _said(estimate: Estimate | None, *, sign: bool = False, percent: bool = False) -> str:
+    if estimate is None:
+        return ""
+    form = "{:+.3f}" if sign else "{:.0%}" if percent else "{:.3f}"
+    value, low, high = (form.format(number) for number in (estimate.value, estimate.low, estimate.high))
+    return f"{value} ({low} to {high})"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

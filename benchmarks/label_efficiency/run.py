@@ -1,0 +1,151 @@
+"""`python -m benchmarks.label_efficiency.run --quick`: every method on real images, one line a run in runs.csv.
+
+Resumable: runs that the log has are not done again. `--quick` is one draw and the main methods in under ten minutes;
+without it, all shares, draws and seeds (hours). `--kvasir FOLDER` (or LEAML_KVASIR) adds Kvasir polyps, which are for
+research only and are read where they lie. The app's own training code does all the work.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from benchmarks import record
+from benchmarks.label_efficiency import log
+from benchmarks.label_efficiency.collection import Collection, blood_smears, kvasir
+from benchmarks.label_efficiency.methods import BY_NAME, METHODS, Budget
+from benchmarks.label_efficiency.report import print_tables, write_docs
+from benchmarks.label_efficiency.study import Study
+from leaml import stats
+from leaml.backbone import load
+from leaml.config import BUNDLED_MODEL
+
+SHARES, DRAWS, SEEDS = (0.01, 0.02, 0.05, 0.10), 5, 2
+QUICK_METHODS = ("zero-shot", "LoRA", "full fine-tuning", "fully supervised", "LEAML", "LEAML, 200 reviewed alone")
+QUICK = Budget(generator=90, judge=40, finetune=60)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A study and the methods that are still to be run in it."""
+
+    study: Study
+    methods: tuple[str, ...]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what is missing, print the tables."""
+    arguments = _arguments(argv)
+    budget = QUICK if arguments.quick else Budget()
+    base = load(BUNDLED_MODEL).resident.base_hash[:12]
+    collections = [blood_smears(), *([kvasir(Path(arguments.kvasir))] if arguments.kvasir else [])]
+    if not arguments.kvasir:
+        print("Kvasir polyps skipped: give --kvasir FOLDER or set LEAML_KVASIR.", flush=True)
+    with tempfile.TemporaryDirectory(prefix="leaml_study_") as temporary:
+        work = arguments.work or Path(temporary)
+        known = {run.key for run in log.read(arguments.log)}
+        cells = list(_missing(collections, arguments, budget, base, known, work))
+        _run_all(cells, arguments, base)
+    runs = [run for run in log.read(arguments.log) if run.model == base and run.budget == _budget(budget)]
+    print_tables(runs, collections)
+    if arguments.docs:
+        write_docs(runs, collections)
+    return 0
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.label_efficiency.run", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one draw of 5%%, the main methods, few updates")
+    parser.add_argument("--kvasir", metavar="FOLDER", default=os.environ.get("LEAML_KVASIR") or None)
+    parser.add_argument("--work", type=Path, metavar="FOLDER", help="keeps features and generators [a temporary one]")
+    parser.add_argument("--log", type=Path, default=log.RUNS, metavar="FILE", help="the log to add to")
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, metavar="SHARE")
+    parser.add_argument("--draws", type=int, default=DRAWS)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--methods", nargs="+", choices=BY_NAME, default=[m.name for m in METHODS], metavar="METHOD")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--docs", action="store_true", help="write docs/results.md")
+    arguments = parser.parse_args(argv)
+    if arguments.quick:
+        arguments.shares, arguments.draws, arguments.seeds, arguments.methods = (0.05,), 1, 1, QUICK_METHODS
+    return arguments
+
+
+def _missing(
+    collections: Sequence[Collection],
+    arguments: argparse.Namespace,
+    budget: Budget,
+    base: str,
+    known: set[tuple[object, ...]],
+    work: Path,
+) -> Iterator[Cell]:
+    """Yield what is to be run, the first draw of everything before the second."""
+    for seed in range(arguments.seeds):
+        for draw in range(arguments.draws):
+            for share in arguments.shares:
+                for collection in collections:
+                    cell = (collection.name, share, draw, seed)
+                    left = [m for m in arguments.methods if (*cell, m, _budget(budget), base) not in known]
+                    if left:
+                        yield Cell(Study(collection, share, draw, seed, budget, work), tuple(left))
+
+
+def _run_all(cells: Sequence[Cell], arguments: argparse.Namespace, base: str) -> None:
+    if arguments.processes == 1:
+        for cell in cells:
+            _run_cell(cell, arguments.log, base, threads=torch.get_num_threads())
+        return
+    threads = max(1, (os.cpu_count() or 1) // arguments.processes)
+    with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
+        for future in [pool.submit(_run_cell, cell, arguments.log, base, threads=threads) for cell in cells]:
+            future.result()
+
+
+def _run_cell(cell: Cell, path: Path, base: str, *, threads: int) -> None:
+    torch.set_num_threads(threads)
+    study = cell.study
+    groups = study.collection.groups
+    majority = stats.majority_predictions(study.labels, study.collection.test)
+    for name in cell.methods:
+        outcome = study.run(BY_NAME[name])
+        run = log.Run(
+            collection=study.collection.name,
+            share=study.share,
+            labels=len(study.labels),
+            draw=study.draw,
+            seed=study.seed,
+            method=name,
+            budget=_budget(study.budget),
+            model=base,
+            macro=round(stats.macro_accuracy(outcome.predictions, groups).value, 4),
+            majority=round(stats.macro_accuracy(majority, groups).value, 4),
+            pairs=outcome.pairs,
+            precision=None if outcome.precision is None else round(outcome.precision, 4),
+            reviewed=outcome.reviewed,
+            seconds=round(outcome.seconds, 1),
+            right=log.pack([row.correct for row in outcome.predictions]),
+            machine=record.machine(),
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        log.append(run, path)
+        print(
+            f"{run.collection} {run.share:.0%} draw {run.draw} seed {run.seed}: {name} {run.macro:.3f} "
+            f"(majority {run.majority:.3f}, {run.pairs} pairs, {run.seconds:.0f} s)",
+            flush=True,
+        )
+
+
+def _budget(budget: Budget) -> str:
+    return f"{budget.generator}/{budget.judge}/{budget.finetune}/{budget.samples}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

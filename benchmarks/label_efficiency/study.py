@@ -1,0 +1,200 @@
+"""One draw of labels of one collection: its generators, its pseudo pairs, its models, each made once and kept.
+
+The stages are the app's own (`leaml.pipeline`), run in this process on snapshots. What exists in the work folder is
+not made again, so that a killed study goes on where it was.
+"""
+
+import random
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from benchmarks.label_efficiency.collection import Collection
+from benchmarks.label_efficiency.draws import draw_labels, label_count, review_order
+from benchmarks.label_efficiency.methods import Budget, Method, Recipe
+from leaml.backbone import load
+from leaml.config import RunConfig, generator_run, model_run
+from leaml.experts import decide_by_reference
+from leaml.objectives import data_hash
+from leaml.pipeline import StageContext, run_stage
+from leaml.prompts import normalise_answer
+from leaml.records import AnsweredQuestion, Candidate, Prediction
+from leaml.selective import linear_weights, select
+from leaml.snapshot import SnapshotTables, write_snapshot
+from leaml.tables import read_rows
+
+
+class Silent:
+    """Hears the stages' progress and says nothing."""
+
+    def progress(self, stage: str, step: int, total: int, **figures: float) -> None:
+        """Drop it."""
+
+    def cancelled(self) -> bool:
+        """Never stop."""
+        return False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method reached.
+
+    Attributes:
+        predictions: Answers to the test questions, in the collection's order.
+        seconds: Of its own stages, those of its generator included.
+        pairs: Pairs that it was trained on, besides the labels.
+        precision: Share of the unreviewed pairs among them whose answer is the reference's; None without such pairs.
+        reviewed: Decisions of the expert.
+    """
+
+    predictions: list[Prediction]
+    seconds: float
+    pairs: int
+    precision: float | None
+    reviewed: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """One collection, one draw of labels, one seed of training.
+
+    Attributes:
+        collection: What is measured on.
+        share: Of the pool's questions that are labelled.
+        draw: Number of the draw of labels.
+        seed: Of all training and sampling.
+        budget: Updates of each training.
+        work: A folder for everything.
+    """
+
+    collection: Collection
+    share: float
+    draw: int
+    seed: int
+    budget: Budget
+    work: Path
+
+    @cached_property
+    def labels(self) -> list[AnsweredQuestion]:
+        """The drawn labels."""
+        pool = self.collection.pool
+        return draw_labels(pool, label_count(pool, self.share), seed=self.draw)
+
+    @property
+    def folder(self) -> Path:
+        """Where this study's files are."""
+        budget = f"{self.budget.generator}_{self.budget.judge}_{self.budget.finetune}_{self.budget.samples}"
+        cell = f"{self.share:g}_draw{self.draw}_seed{self.seed}"
+        return self.work / self.collection.name / f"steps_{budget}" / cell
+
+    def run(self, method: Method) -> Outcome:
+        """Train and test one method."""
+        began = time.monotonic()
+        spent = 0.0
+        pseudo: list[Candidate] = []
+        reviewed: list[AnsweredQuestion] = []
+        decided: list[Candidate] = []
+        if method.recipe is not None:
+            candidates, spent = self._candidates(method.recipe)
+            decided = review_order(candidates)[: method.pairs.reviewed]
+            reviewed = self._review(decided, method.pairs.error_rate)
+            least, known = method.pairs.least_agreement, {row.id for row in decided}
+            if least is not None:
+                pseudo = [row for row in candidates if row.id not in known and (row.agreement or 0.0) >= least]
+        labels = self.labels if method.labels == "drawn" else list(self.collection.pool)
+        folder = self.folder / "models" / method.name.replace(" ", "_")
+        settings = method.config(self.budget, seed=self.seed, pseudo=bool(pseudo), reviewed=bool(reviewed))
+        config = model_run(settings)
+        context = self._context(folder, config, labels, reviewed=reviewed, pseudo=pseudo)
+        for stage in config.stages:
+            run_stage(stage, context)
+        predictions = read_rows(context.output / "predictions.parquet", Prediction)
+        seconds = spent + time.monotonic() - began
+        shutil.rmtree(folder)  # its weights are as large as the model's; the log keeps the answers
+        return Outcome(predictions, seconds, len(pseudo) + len(reviewed), self._precision(pseudo), len(decided))
+
+    def _candidates(self, recipe: Recipe) -> tuple[list[Candidate], float]:
+        """Return the generator's pseudo pairs, and the seconds that all its stages took."""
+        folder = self.folder / "generators" / recipe.name
+        clock, config = folder / "seconds", generator_run(recipe.config(self.budget, seed=self.seed))
+        if not clock.exists():
+            began = time.monotonic()
+            context = self._context(folder, config, self.labels)
+            for stage in config.stages:
+                if stage == "importance" and recipe.mask != "score" and recipe.row_budget is not None:
+                    self._control(recipe, context)
+                elif stage == "judge" and (kept := self.folder / "judge.safetensors").exists():
+                    shutil.copy(kept, context.output / kept.name)
+                else:
+                    run_stage(stage, context)
+                    if stage == "judge":
+                        shutil.copy(context.output / kept.name, kept)
+            clock.write_text(f"{time.monotonic() - began}")
+        rows = read_rows(folder / "output" / "candidates.parquet", Candidate)
+        return rows, float(clock.read_text())
+
+    def _control(self, recipe: Recipe, context: StageContext) -> None:
+        """Choose neurons by chance or by the weights' size, in place of the score."""
+        assert recipe.row_budget is not None
+        backbone = load(context.generator.model)
+        weights = linear_weights(backbone.model, within=backbone.decoder).weights
+        generator = torch.Generator().manual_seed(self.seed)
+        ranks = {
+            name: torch.rand(weight.shape, generator=generator) if recipe.mask == "random" else weight.detach().abs()
+            for name, weight in weights.items()
+        }
+        chosen = select(
+            [ranks], recipe.row_budget, base_hash=backbone.resident.base_hash, data_hash=data_hash(self.labels)
+        )
+        chosen.save(context.output / "selection.safetensors")
+
+    def _review(self, candidates: Sequence[Candidate], error_rate: float) -> list[AnsweredQuestion]:
+        """Return what an expert keeps: accepted pairs as they are, corrected ones with the reference's answer.
+
+        An erring expert accepts a wrong answer, or puts another in place of a right one.
+        """
+        answers = {(pair.image_id, normalise_answer(pair.question)): pair for pair in self.collection.pool}
+        chance, kept = random.Random(self.seed), []
+        for row in candidates:
+            review = decide_by_reference(row, answers.get((row.image_id, normalise_answer(row.question))), "expert")
+            if review.action == "reject":
+                continue
+            pair = review.pair
+            if chance.random() < error_rate:
+                wrong = [option for option in row.options if option != pair.answer]
+                pair = replace(pair, answer=row.answer if row.answer != pair.answer else chance.choice(wrong))
+            kept.append(pair)
+        return kept
+
+    def _precision(self, pseudo: Sequence[Candidate]) -> float | None:
+        answers = {(pair.image_id, pair.question): normalise_answer(pair.answer) for pair in self.collection.pool}
+        known = [
+            (row, answers[row.image_id, row.question]) for row in pseudo if (row.image_id, row.question) in answers
+        ]
+        if not known:
+            return None
+        return sum(normalise_answer(row.answer) == reference for row, reference in known) / len(known)
+
+    def _context(
+        self,
+        folder: Path,
+        config: RunConfig,
+        labels: Sequence[AnsweredQuestion],
+        *,
+        reviewed: Sequence[AnsweredQuestion] = (),
+        pseudo: Sequence[Candidate] = (),
+    ) -> StageContext:
+        """Return an empty run folder with its snapshot; what a killed run left there is dropped."""
+        shutil.rmtree(folder, ignore_errors=True)
+        output, checkpoints = folder / "output", folder / "checkpoints"
+        for path in (output, checkpoints):
+            path.mkdir(parents=True)
+        home = self.collection
+        tables = SnapshotTables(home.images, labels, home.captions, reviewed, pseudo, home.types, home.test)
+        write_snapshot(tables, folder / "snapshot", workspace=home.folder)
+        return StageContext(config, folder / "snapshot", output, checkpoints, self.work / "features", Silent())

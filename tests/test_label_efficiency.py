@@ -1,0 +1,194 @@
+"""The benchmark of label efficiency: draws, the log, differences over draws and images, and one small study."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.label_efficiency import log, report
+from benchmarks.label_efficiency.collection import Collection, blood_smears, kvasir
+from benchmarks.label_efficiency.compare import Exam, accuracy, difference, recovered
+from benchmarks.label_efficiency.draws import draw_labels, label_count, review_order
+from benchmarks.label_efficiency.methods import BY_NAME, LEAML, METHODS, Budget, Method, Pairs, Recipe
+from benchmarks.label_efficiency.run import main
+from benchmarks.label_efficiency.study import Study
+from leaml.records import Candidate, ImageId, RunId
+
+
+@pytest.fixture(scope="module")
+def sample() -> Collection:
+    """The bundled sample."""
+    return blood_smears()
+
+
+def small(sample: Collection) -> Collection:
+    """A few images of it, one question type a side of the wall."""
+    pool = [image for image in sample.images if image.split == "pool"][:14]
+    test = [image for image in sample.images if image.split == "test"][:6]
+    images = (*pool, *test)
+    ids = {image.id for image in images}
+    return replace(
+        sample,
+        images=images,
+        references=tuple(pair for pair in sample.references if pair.image_id in ids),
+        captions=tuple(caption for caption in sample.captions if caption.image_id in ids),
+    )
+
+
+def run_of(sample: Collection, right: np.ndarray, **values: object) -> log.Run:
+    """A line of the log with these answers."""
+    given = {"draw": 0, "seed": 0, "method": "m", **values}
+    return log.Run(
+        collection=sample.name, share=0.05, labels=9, budget="", model="", macro=0.0, majority=0.0, pairs=0,
+        precision=None, reviewed=0, seconds=1.0, right=log.pack(right), machine="", at="", **given,
+    )  # fmt: skip
+
+
+def test_the_two_sides_share_no_group(sample):
+    sides = {split: {image.group for image in sample.images if image.split == split} for split in ("pool", "test")}
+    assert sides["pool"] and sides["test"] and not sides["pool"] & sides["test"]
+    assert {caption.image_id for caption in sample.captions} <= {i.id for i in sample.images if i.split == "pool"}
+
+
+def test_draws_take_types_in_turn_and_new_images_and_grow(sample):
+    labels = draw_labels(sample.pool, 35, seed=3)
+    assert set(Counter(pair.type_id for pair in labels).values()) == {5}
+    assert len({pair.image_id for pair in labels}) == 35
+    assert draw_labels(sample.pool, 70, seed=3)[:35] == labels != draw_labels(sample.pool, 35, seed=4)
+    assert len(draw_labels(sample.pool[:5], 9, seed=0)) == 5
+    assert label_count(sample.pool[:100], 0.01) == 12 and label_count(sample.pool, 0.1) >= len(sample.pool) / 10
+
+
+def test_the_least_sure_pair_of_each_type_is_reviewed_first():
+    def pair(name: str, kind: str, sure: float) -> Candidate:
+        return Candidate(name, ImageId(name), "?", ("a", "b"), "a", kind, -1.0, sure, (sure, 1 - sure), RunId("r"), 1)
+
+    queue = review_order([pair("1", "x", 0.9), pair("2", "x", 0.6), pair("3", "y", 0.99), pair("4", "x", 0.7)])
+    assert [row.id for row in queue] == ["2", "3", "4", "1"]
+
+
+def test_the_log_keeps_every_answer_and_every_line(tmp_path, sample):
+    right = np.random.default_rng(0).random(len(sample.test)) < 0.6
+    assert log.unpack(log.pack(right), len(right)).tolist() == right.tolist()
+    runs = [run_of(sample, right, draw=n) for n in range(20)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda run: log.append(run, tmp_path / "runs.csv"), runs))
+    assert sorted(log.read(tmp_path / "runs.csv"), key=lambda run: run.draw) == runs
+    assert log.read(tmp_path / "none.csv") == []
+
+
+def test_estimates_are_means_and_differences_are_paired(sample):
+    exam, chance = Exam(sample), np.random.default_rng(1)
+    count = len(sample.test)
+    low = [run_of(sample, chance.random(count) < 0.5, draw=d, seed=s) for d in range(3) for s in range(2)]
+    high = [run_of(sample, chance.random(count) < 0.9, draw=d, seed=s) for d in range(3) for s in range(2)]
+    found = accuracy(low, exam)
+    assert found.low < found.value < found.high and abs(found.value - 0.5) < 0.05 and found.runs == 6
+    gained = difference(high, low, exam)
+    assert gained is not None and 0.3 < gained.low < gained.value < gained.high < 0.5
+    assert gained.value == pytest.approx(accuracy(high, exam).value - found.value)
+    none = difference(low, low, exam)
+    assert none is not None and (none.value, none.low, none.high) == (0, 0, 0)
+    fewer = difference(high[:2], low, exam)
+    assert fewer is not None and fewer.runs == 2
+    assert difference(high, [replace(run, draw=9) for run in low], exam) is None
+    way = [recovered(runs, low, high, exam) for runs in (low, high)]
+    assert [round(row.value, 6) for row in way if row] == [0, 1]
+    assert recovered(high, high, low, exam) is None
+
+
+def test_more_draws_tell_more(sample):
+    """With one true accuracy for every draw the interval shrinks; draws that differ keep it wide."""
+    exam, chance, count = Exam(sample), np.random.default_rng(2), len(sample.test)
+    alike = [run_of(sample, chance.random(count) < 0.6, draw=d) for d in range(5)]
+    apart = [run_of(sample, chance.random(count) < p, draw=d) for d, p in enumerate((0.3, 0.45, 0.6, 0.75, 0.9))]
+    narrow, wide = accuracy(alike, exam), accuracy(apart, exam)
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+
+
+def test_neighbouring_methods_differ_in_one_thing():
+    assert len(BY_NAME) == len(METHODS)
+    budget = Budget()
+    plain, distilled = (BY_NAME[f"pseudo pairs, {name}"] for name in ("no captions", "distilled, all weights"))
+    first, second, third = (method.recipe.config(budget, seed=1) for method in (plain, distilled, LEAML))
+    assert replace(first, caption_weight=second.caption_weight) == second
+    assert replace(second, selection=third.selection, train=third.train) == third
+    assert {method.config(budget, seed=0).train.steps for method in METHODS} == {budget.finetune}
+
+
+TINY = Budget(generator=5, judge=5, finetune=5, samples=1)
+
+
+def test_a_study_makes_each_generator_once_and_keeps_the_wall(sample, tmp_path):
+    study = Study(small(sample), 0.05, 0, 0, TINY, tmp_path)
+    free = Recipe("free", row_budget=0.1, mask="random")
+    for method in (Method("plain", moves="none"), Method("all", labels="all")):
+        outcome = study.run(method)
+        assert [(row.image_id, row.question) for row in outcome.predictions] == [
+            (pair.image_id, pair.question) for pair in study.collection.test
+        ]
+        assert (outcome.pairs, outcome.reviewed, outcome.precision) == (0, 0, None)
+    outcome = study.run(Method("first", recipe=free))
+    assert outcome.pairs == 0  # five steps teach no format: the model is trained on the labels alone
+    made = study.folder / "generators" / "free" / "output" / "selection.safetensors"
+    stamp = made.stat().st_mtime_ns
+    study.run(Method("second", recipe=free))
+    assert made.stat().st_mtime_ns == stamp and (study.folder / "judge.safetensors").exists()
+
+
+def test_an_erring_expert_errs_as_often_as_said(sample, tmp_path):
+    study = Study(sample, 0.05, 0, 0, TINY, tmp_path)
+    pairs = [pair for pair in sample.pool if len(pair.options) > 1][:400]
+    rows = [
+        Candidate(f"{n}", p.image_id, p.question, p.options, p.answer, p.type_id, -1.0, 0.5, (), RunId("r"), 1)
+        for n, p in enumerate(pairs)
+    ]
+    kept = study._review(rows, 0.0)
+    assert [row.answer for row in kept] == [pair.answer for pair in pairs]
+    wrong = sum(row.answer != pair.answer for row, pair in zip(study._review(rows, 0.2), pairs, strict=True))
+    assert 0.13 < wrong / len(pairs) < 0.27
+    assert study._precision(rows) == 1.0
+
+
+def test_the_command_goes_on_where_it_was_and_writes_tables(sample, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("benchmarks.label_efficiency.run.blood_smears", lambda: small(sample))
+    monkeypatch.setattr("benchmarks.label_efficiency.run.Budget", lambda: TINY)
+    monkeypatch.setattr(report, "DOCS", tmp_path)
+    monkeypatch.setattr(report.go.Figure, "write_image", lambda figure, path, **size: path.write_text("<svg/>"))
+    told = ["--log", str(tmp_path / "runs.csv"), "--work", str(tmp_path / "work"), "--draws", "1", "--seeds", "1"]
+    told += ["--shares", "0.05", "--methods", "zero-shot", "full fine-tuning", "--docs"]
+    assert main(told) == 0 and main(told) == 0
+    runs = log.read(tmp_path / "runs.csv")
+    assert [run.method for run in runs] == ["zero-shot", "full fine-tuning"]
+    assert "full fine-tuning" in capsys.readouterr().out
+    assert "| zero-shot | 1 |" in (tmp_path / "results.md").read_text()
+
+
+def test_kvasir_answers_are_among_their_options(tmp_path):
+    """A copy in the form of the real one: the options are the pool's frequent answers."""
+    import json
+
+    from PIL import Image
+
+    (tmp_path / "images").mkdir()
+    lines = []
+    for n in range(60):
+        name = f"{n}.jpg"
+        Image.new("RGB", (8 + n, 8)).save(tmp_path / "images" / name)
+        answer = "rare" if n == 59 else "yes" if n % 3 else "no"
+        lines.append({"image": name, "split": "test" if n % 4 == 3 else "train", "qa": [{"question": "Is there text?", "answers": [answer]}]})  # fmt: skip  # noqa: E501
+    (tmp_path / "annotations.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "captions.jsonl").write_text(json.dumps({"image": "3.jpg", "caption": "of a test image"}))
+    found = kvasir(tmp_path)
+    assert {kind.options for kind in found.types} == {("yes", "no")}
+    assert len(found.pool) == 45 and len(found.test) == 14 and found.captions == ()
+
+
+def test_pairs_are_filtered_and_reviewed_as_the_method_says():
+    method = BY_NAME["LEAML, 200 reviewed alone"]
+    given = [(False, False), (False, True), (True, True)]
+    names = [method.config(Budget(), seed=0, pseudo=p, reviewed=r).method for p, r in given]
+    assert names == ["full_finetune", "leaml_reviewed", "leaml"]
+    assert BY_NAME["LEAML, agreement above .7"].pairs == Pairs(0.7, 0)
