@@ -290,12 +290,35 @@ UPDATES = ("full", "selective", "lora", "shira")
 
 
 @dataclass(frozen=True)
+class MixtureConfig(JsonConfig):
+    """How pseudo pairs that nobody has decided about are read beside labels and reviewed pairs.
+
+    Attributes:
+        pseudo_share: Of each batch; None reads all pairs in turn, however many there are of each, as the paper does.
+        least_agreement: Pairs that the labels-only model believes in less are left out.
+        weighting: `agreement` lets a pair's loss count as much as that model believes in it.
+    """
+
+    pseudo_share: float | None = None
+    least_agreement: float = 0.0
+    weighting: Literal["equal", "agreement"] = "equal"
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        share = self.pseudo_share
+        require(share is None or 0 < share < 1, "pseudo_share", share, "above 0 and below 1, or nothing")
+        require(0 <= self.least_agreement <= 1, "least_agreement", self.least_agreement, "0 to 1")
+        require(self.weighting in ("equal", "agreement"), "weighting", self.weighting, "equal or agreement")
+
+
+@dataclass(frozen=True)
 class FinetuneConfig(JsonConfig):
     """Stage 2: the VQA model, trained from the pretrained checkpoint and evaluated on the test questions.
 
     Attributes:
         method: `zero_shot` trains nothing; `full_finetune` and `lora` see the labels only; `leaml` adds every
             valid pseudo pair that nobody rejected; `leaml_reviewed` adds only pairs that a person accepted or edited.
+        mixture: How unreviewed pairs are read beside the others; of no effect where there are none.
         update: Which weights move; None is what the method is named for.
         selection: Used by the update `selective`.
         lora: Used by the update `lora`.
@@ -305,6 +328,7 @@ class FinetuneConfig(JsonConfig):
     method: Literal["zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"]
     model: str = BUNDLED_MODEL
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=60, learning_rate=5e-4))
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
     update: Literal["full", "selective", "lora", "shira"] | None = None
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     lora: LoraConfig = field(default_factory=LoraConfig)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId
 
 IGNORED = -100
 """Label of tokens that are not predicted: the image, the prompt and padding."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def data_hash(pairs: Sequence[AnsweredQuestion]) -> str:
     return hashlib.sha256(json.dumps([asdict(pair) for pair in pairs], sort_keys=True).encode()).hexdigest()
 
 
-def split(samples: Sequence[Sample], parts: int) -> list[Sequence[Sample]]:
+def split(samples: Sequence[Item], parts: int) -> list[Sequence[Item]]:
     """Return the samples in so many parts, as even as they can be; some may be empty."""
     return [samples[part::parts] for part in range(parts)]
 

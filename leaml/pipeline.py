@@ -7,7 +7,7 @@ on from its checkpoint; a finished stage is not run again (the worker sees to th
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,11 +17,12 @@ import torch
 
 from leaml import stats
 from leaml.backbone import Backbone, load, load_adapted
-from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, TrainConfig
+from leaml.config import FinetuneConfig, GeneratorConfig, MixtureConfig, RunConfig, TrainConfig
 from leaml.errors import RunError, TrainingError
 from leaml.evaluate import predict
 from leaml.features import ImageFeatures
 from leaml.generate import as_question, candidates, option_probabilities, sample_texts
+from leaml.mixture import Mixture, mix
 from leaml.objectives import (
     Sample,
     answer_sample,
@@ -192,7 +193,7 @@ def train_judge(context: StageContext) -> None:
     labels = _labels(context)
     backbone, features = _open(context, config.model, {label.image_id for label in labels})
     update = full_update(backbone, weight_decay=config.judge.weight_decay)
-    losses = partial(_answer_losses, backbone, features, [answer_sample(label) for label in labels], config.judge)
+    losses = partial(_answer_losses, backbone, features, mix(labels, (), MixtureConfig()), config.judge)
     _train(context, "judge", update, losses, config.judge, backbone)
     update.save(backbone, context.output / "judge.safetensors", model=config.model)
 
@@ -223,10 +224,11 @@ def finetune(context: StageContext) -> None:
     if config.method == "zero_shot":
         context.progress("finetune")(1, 1)
         return
-    samples = [answer_sample(pair) for pair in _training_pairs(context)]
+    mixture = mix(*_training_pairs(context), config.mixture)
+    samples = mixture.samples
     backbone, features = _open(context, config.model, {sample.image_id for sample in samples})
     update = _finetune_update(context, backbone, features)
-    losses = partial(_answer_losses, backbone, features, samples, config.train)
+    losses = partial(_answer_losses, backbone, features, mixture, config.train)
     figures = _train(context, "finetune", update, losses, config.train, backbone)
     about = {"method": config.method, "moves": config.moves, "samples": len(samples), **figures}
     update.save(backbone, context.output / MODEL_FILE, model=config.model, **about)
@@ -268,8 +270,8 @@ def _labels(context: StageContext) -> tuple[AnsweredQuestion, ...]:
     return context.snapshot.labels
 
 
-def _training_pairs(context: StageContext) -> list[AnsweredQuestion | Candidate]:
-    """Return D_l and what the method adds to it.
+def _training_pairs(context: StageContext) -> tuple[list[AnsweredQuestion], list[Candidate]]:
+    """Return D_l with the reviewed pairs that the method adds to it, and its unreviewed pairs.
 
     Raises:
         TrainingError: If the method needs pairs that are not there.
@@ -278,12 +280,12 @@ def _training_pairs(context: StageContext) -> list[AnsweredQuestion | Candidate]
     if method == "leaml":
         if not snapshot.pseudo:
             raise TrainingError("There are no pseudo pairs yet. Train the generator first.")
-        return [*labels, *snapshot.pseudo, *snapshot.reviewed]
+        return [*labels, *snapshot.reviewed], list(snapshot.pseudo)
     if method == "leaml_reviewed":
         if not snapshot.reviewed:
             raise TrainingError("No pseudo pair has been accepted yet. Review some first.")
-        return [*labels, *snapshot.reviewed]
-    return list(labels)
+        return [*labels, *snapshot.reviewed], []
+    return list(labels), []
 
 
 def _open(context: StageContext, model: str, image_ids: Iterable[ImageId]) -> tuple[Backbone, ImageFeatures]:
@@ -321,13 +323,17 @@ def _finetune_update(context: StageContext, backbone: Backbone, features: ImageF
 
 
 def _answer_losses(
-    backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], config: TrainConfig, step: int
+    backbone: Backbone, features: ImageFeatures, mixture: Mixture, config: TrainConfig, step: int
 ) -> Iterator[Loss]:
-    """Yield L_VQA of one step's batch: the mean over samples of the answers' negative log-likelihood (Eq. 3)."""
-    chosen = cycle_indices(len(samples), config.batch_size, seed=config.seed, step=step)
-    for part in split([samples[i] for i in chosen], config.accumulation):
-        losses, tokens = sequence_losses(backbone, collate(backbone, features, part))
-        yield losses.sum() / len(chosen), {"answer_loss": _per_token(losses, tokens)}
+    """Yield L_VQA of one step's batch: the weighted mean over samples of the answers' negative log-likelihood (Eq. 3).
+
+    Weights are not normalised: a batch of doubtful pairs moves less than one of labels.
+    """
+    chosen = mixture.batch(config, step)
+    for part in split(chosen, config.accumulation):
+        losses, tokens = sequence_losses(backbone, collate(backbone, features, [sample for sample, _ in part]))
+        weights = losses.new_tensor([weight for _, weight in part])
+        yield (losses * weights).sum() / len(chosen), {"answer_loss": _per_token(losses, tokens)}
 
 
 def _train(

@@ -6,7 +6,14 @@ All have the same budget of updates. What differs between two neighbouring metho
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from leaml.config import FinetuneConfig, GeneratorConfig, SamplingConfig, SelectionConfig, TrainConfig
+from leaml.config import (
+    FinetuneConfig,
+    GeneratorConfig,
+    MixtureConfig,
+    SamplingConfig,
+    SelectionConfig,
+    TrainConfig,
+)
 
 Mask = Literal["score", "random", "magnitude"]
 """What ranks the weights of a row: the score of Eq. 5, chance, or the weights' own size."""
@@ -94,33 +101,37 @@ class Method:
         name: As the tables print it; unique.
         recipe: Of the generator; None trains on labels alone.
         pairs: Which pseudo pairs are added.
+        mixture: How unreviewed pairs are read beside the labels.
         moves: Which weights of the VQA model move: `none`, `lora` or `full`.
         labels: `drawn`, or `all` answers of the pool.
-        group: Where the tables print it: `main`, `sweep`, `control`, `review`.
+        group: Where the tables print it: `main`, `sweep`, `control`, `mixture`, `review`.
     """
 
     name: str
     recipe: Recipe | None = None
     pairs: Pairs = field(default_factory=Pairs)
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
     moves: Literal["none", "lora", "full"] = "full"
     labels: Literal["drawn", "all"] = "drawn"
-    group: Literal["main", "sweep", "control", "review"] = "main"
+    group: Literal["main", "sweep", "control", "mixture", "review"] = "main"
 
     def config(self, budget: Budget, *, seed: int, pseudo: bool = False, reviewed: bool = False) -> FinetuneConfig:
         """Return the settings of the VQA model's training; without any pairs it is trained on the labels alone."""
         rate = LORA_RATE if self.moves == "lora" else FINETUNE_RATE
         train = TrainConfig(steps=budget.finetune, learning_rate=rate, seed=seed)
-        if self.moves == "none":
-            return FinetuneConfig("zero_shot", train=train)
-        if self.moves == "lora":
-            return FinetuneConfig("lora", train=train)
-        return FinetuneConfig("leaml" if pseudo else "leaml_reviewed" if reviewed else "full_finetune", train=train)
+        if self.moves != "full":
+            return FinetuneConfig("lora" if self.moves == "lora" else "zero_shot", train=train)
+        name: Literal["leaml", "leaml_reviewed", "full_finetune"]
+        name = "leaml" if pseudo else "leaml_reviewed" if reviewed else "full_finetune"
+        return FinetuneConfig(name, train=train, mixture=self.mixture)
 
 
 FINETUNE_RATE, LORA_RATE = 5e-4, 3e-3
 FULL = Method("full fine-tuning")
 SUPERVISED = Method("fully supervised", labels="all")
 LEAML = Method("LEAML", recipe=SELECTED)
+HALF = MixtureConfig(pseudo_share=0.5)
+TRUSTING = replace(HALF, weighting="agreement")
 REVIEWS = (50, 100, 200, 400)
 METHODS: tuple[Method, ...] = (
     Method("zero-shot", moves="none"),
@@ -132,9 +143,12 @@ METHODS: tuple[Method, ...] = (
     LEAML,
     *(Method(f"LEAML, {recipe.row_budget:.0%} of a row", recipe=recipe, group="sweep") for recipe in SWEEP),
     *(Method(f"LEAML, {recipe.mask} mask", recipe=recipe, group="control") for recipe in CONTROLS),
-    Method("LEAML, agreement above .7", recipe=SELECTED, pairs=Pairs(least_agreement=0.7), group="review"),
+    Method("LEAML, agreement above .7", SELECTED, Pairs(least_agreement=0.7), group="mixture"),
+    Method("LEAML, half of each batch labels", SELECTED, mixture=HALF, group="mixture"),
+    Method("LEAML, weighted by agreement", SELECTED, mixture=MixtureConfig(weighting="agreement"), group="mixture"),
+    Method("LEAML, half labels, weighted", SELECTED, mixture=TRUSTING, group="mixture"),
     *(Method(f"LEAML, {n} reviewed alone", SELECTED, Pairs(None, n), group="review") for n in REVIEWS),
-    *(Method(f"LEAML, {n} reviewed, agreement above .7", SELECTED, Pairs(0.7, n), group="review") for n in (200,)),
+    Method("LEAML, 200 reviewed, half labels, weighted", SELECTED, Pairs(0.0, 200), TRUSTING, group="review"),
     Method("LEAML, 200 reviewed with 10% errors", SELECTED, Pairs(None, 200, 0.10), group="review"),
 )
 BY_NAME = {method.name: method for method in METHODS}

@@ -1,0 +1,60 @@
+"""What a fine-tuning reads: labels and reviewed pairs are trusted, pseudo pairs that nobody looked at count less.
+
+In the paper all pairs are alike. With few labels and a small model that made things worse (docs/decisions.md): several
+hundred noisy pairs drown a few dozen right ones. So a batch can be given a set share of pseudo pairs, and a pseudo
+pair can count as much as the labels-only model believes in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leaml.config import MixtureConfig, TrainConfig
+from leaml.objectives import Sample, answer_sample, cycle_indices
+from leaml.records import AnsweredQuestion, Candidate
+
+Weighted = tuple[Sample, float]
+"""A sample and how much its loss counts."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The samples of one fine-tuning.
+
+    Attributes:
+        trusted: Labels and reviewed pairs.
+        pseudo: Pairs that nobody has decided about.
+        pseudo_share: Of each batch; None reads all samples in turn, however many there are of each.
+    """
+
+    trusted: Sequence[Weighted]
+    pseudo: Sequence[Weighted]
+    pseudo_share: float | None
+
+    @property
+    def samples(self) -> list[Sample]:
+        """All samples, trusted ones first."""
+        return [sample for sample, _ in [*self.trusted, *self.pseudo]]
+
+    def batch(self, config: TrainConfig, step: int) -> list[Weighted]:
+        """Return the samples of a step: a function of the step alone, as `cycle_indices` is."""
+        if self.pseudo_share is None or not self.pseudo:
+            every = [*self.trusted, *self.pseudo]
+            return [every[i] for i in cycle_indices(len(every), config.batch_size, seed=config.seed, step=step)]
+        noisy = round(self.pseudo_share * config.batch_size)
+        first = cycle_indices(len(self.trusted), config.batch_size - noisy, seed=config.seed, step=step)
+        second = cycle_indices(len(self.pseudo), noisy, seed=config.seed + 1, step=step)
+        return [*(self.trusted[i] for i in first), *(self.pseudo[i] for i in second)]
+
+
+def mix(trusted: Sequence[AnsweredQuestion], pseudo: Sequence[Candidate], config: MixtureConfig) -> Mixture:
+    """Return what is read of trusted and of pseudo pairs; a pair without options has no agreement and counts fully."""
+    kept = [pair for pair in pseudo if pair.agreement is None or pair.agreement >= config.least_agreement]
+    return Mixture(
+        [(answer_sample(pair), 1.0) for pair in trusted],
+        [(answer_sample(pair), _weight(pair, config)) for pair in kept],
+        config.pseudo_share,
+    )
+
+
+def _weight(pair: Candidate, config: MixtureConfig) -> float:
+    return 1.0 if config.weighting == "equal" or pair.agreement is None else pair.agreement
