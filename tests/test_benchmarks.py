@@ -92,6 +92,16 @@ def test_the_log_grows_and_keeps_its_header(tmp_path):
     assert len(rows) == 3 and rows[0]["p50"] == "2.0" and "torch" in rows[2]["versions"] and rows[0]["machine"]
 
 
-@pytest.mark.parametrize("name", ["selective_step.__main__", "mini.__main__", "sight", "sample_types"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "selective_step.__main__",
+        "mini.__main__",
+        "label_efficiency.run",
+        "label_efficiency.tune",
+        "sight",
+        "sample_types",
+    ],
+)
 def test_every_benchmark_can_be_started(name):
     assert callable(importlib.import_module(f"benchmarks.{name}").main)

@@ -52,6 +52,16 @@ def test_the_two_sides_share_no_group(sample):
     assert {caption.image_id for caption in sample.captions} <= {i.id for i in sample.images if i.split == "pool"}
 
 
+def test_settings_are_chosen_inside_the_pool(sample):
+    inner, pool = sample.inner(), {image.id for image in sample.images if image.split == "pool"}
+    assert {image.id for image in inner.images} == pool
+    assert {pair.image_id for pair in inner.pool} | {pair.image_id for pair in inner.test} <= pool
+    assert inner.pool and inner.test and len(inner.pool) + len(inner.test) == len(sample.pool)
+    sides = {split: {image.group for image in inner.images if image.split == split} for split in ("pool", "test")}
+    assert not sides["pool"] & sides["test"]
+    assert not {caption.image_id for caption in inner.captions} & {pair.image_id for pair in inner.test}
+
+
 def test_draws_take_types_in_turn_and_new_images_and_grow(sample):
     labels = draw_labels(sample.pool, 35, seed=3)
     assert set(Counter(pair.type_id for pair in labels).values()) == {5}
@@ -114,7 +124,7 @@ def test_neighbouring_methods_differ_in_one_thing():
     plain, distilled = (BY_NAME[f"pseudo pairs, {name}"] for name in ("no captions", "distilled, all weights"))
     first, second, third = (method.recipe.config(budget, seed=1) for method in (plain, distilled, LEAML))
     assert replace(first, caption_weight=second.caption_weight) == second
-    assert replace(second, selection=third.selection, train=third.train) == third
+    assert replace(second, selection=third.selection, train=third.train) == third  # each has the rate that suits it
     assert {method.config(budget, seed=0).train.steps for method in METHODS} == {budget.finetune}
 
 

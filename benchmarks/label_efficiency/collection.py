@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.mini.photos import INFORMATIVE, frequent_answers
+from benchmarks.mini.splits import hold_out
 from leaml.data.project_folder import SAMPLES
 from leaml.prompts import CAPTION_PROMPT, match_option
 from leaml.records import AnsweredQuestion, Caption, ImageId, ImageRow, QuestionType, Split
@@ -53,6 +54,14 @@ class Collection:
     def groups(self) -> dict[ImageId, str]:
         """The group of each image."""
         return {image.id: image.group for image in self.images}
+
+    def inner(self, *, share: float = 0.25, seed: int = 0) -> "Collection":
+        """Return the pool alone, this share of its groups as the test side: for choosing settings."""
+        mine = [image for image in self.images if image.split == "pool"]
+        out = hold_out({image.id: image.group for image in mine}, share, seed=seed)
+        images = tuple(replace(image, split="test") if image.id in out else image for image in mine)
+        told = tuple(caption for caption in self.captions if caption.image_id not in out)
+        return replace(self, name=f"{self.name}_inner", images=images, references=self.pool, captions=told)
 
     def _of(self, split: Split) -> tuple[AnsweredQuestion, ...]:
         side = {image.id for image in self.images if image.split == split}

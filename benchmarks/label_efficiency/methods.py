@@ -35,6 +35,10 @@ class Budget:
     finetune: int = 150
     samples: int = 4
 
+    def __str__(self) -> str:
+        """Return the numbers in their order, as the log has them."""
+        return f"{self.generator}/{self.judge}/{self.finetune}/{self.samples}"
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -45,20 +49,21 @@ class Recipe:
         distil: Whether it learns the teacher's captions too (L_C of Eq. 4).
         row_budget: Share of each row that may move; None moves all weights.
         mask: What ranks a row's weights.
+        learning_rate: Chosen by `tune.py`, for all weights and for a part of them.
     """
 
     name: str
     distil: bool = True
     row_budget: float | None = None
     mask: Mask = "score"
+    learning_rate: float = 1e-2
 
     def config(self, budget: Budget, *, seed: int) -> GeneratorConfig:
         """Return the settings of a run."""
         default = GeneratorConfig()
-        rate = default.train.learning_rate if self.row_budget is not None else DENSE_GENERATOR_RATE
         return replace(
             default,
-            train=TrainConfig(steps=budget.generator, learning_rate=rate, seed=seed),
+            train=TrainConfig(steps=budget.generator, learning_rate=self.learning_rate, seed=seed),
             judge=replace(default.judge, steps=budget.judge, seed=seed),
             selection=SelectionConfig(row_budget=self.row_budget) if self.row_budget is not None else None,
             caption_weight=default.caption_weight if self.distil else 0.0,
@@ -66,10 +71,9 @@ class Recipe:
         )
 
 
-DENSE_GENERATOR_RATE = 1e-3
-"""Where all weights move; the prototype's sweep on a part of the pool found 1e-3 dense and 5e-3 to 1e-2 selective."""
-NO_DISTILLATION = Recipe("no_distillation", distil=False)
-ALL_WEIGHTS = Recipe("all_weights")
+DENSE_RATE = 1e-3
+NO_DISTILLATION = Recipe("no_distillation", distil=False, learning_rate=DENSE_RATE)
+ALL_WEIGHTS = Recipe("all_weights", learning_rate=DENSE_RATE)
 SELECTED = Recipe("selected_10", row_budget=0.10)
 SWEEP = tuple(Recipe(f"selected_{round(100 * k)}", row_budget=k) for k in (0.05, 0.25, 0.50, 0.80))
 CONTROLS = (
@@ -103,6 +107,7 @@ class Method:
         pairs: Which pseudo pairs are added.
         mixture: How unreviewed pairs are read beside the labels.
         moves: Which weights of the VQA model move: `none`, `lora` or `full`.
+        learning_rate: Of the VQA model's training; chosen by `tune.py`.
         labels: `drawn`, or `all` answers of the pool.
         group: Where the tables print it: `main`, `sweep`, `control`, `mixture`, `review`.
     """
@@ -112,13 +117,13 @@ class Method:
     pairs: Pairs = field(default_factory=Pairs)
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
     moves: Literal["none", "lora", "full"] = "full"
+    learning_rate: float = 5e-4
     labels: Literal["drawn", "all"] = "drawn"
     group: Literal["main", "sweep", "control", "mixture", "review"] = "main"
 
     def config(self, budget: Budget, *, seed: int, pseudo: bool = False, reviewed: bool = False) -> FinetuneConfig:
         """Return the settings of the VQA model's training; without any pairs it is trained on the labels alone."""
-        rate = LORA_RATE if self.moves == "lora" else FINETUNE_RATE
-        train = TrainConfig(steps=budget.finetune, learning_rate=rate, seed=seed)
+        train = TrainConfig(steps=budget.finetune, learning_rate=self.learning_rate, seed=seed)
         if self.moves != "full":
             return FinetuneConfig("lora" if self.moves == "lora" else "zero_shot", train=train)
         name: Literal["leaml", "leaml_reviewed", "full_finetune"]
@@ -126,7 +131,7 @@ class Method:
         return FinetuneConfig(name, train=train, mixture=self.mixture)
 
 
-FINETUNE_RATE, LORA_RATE = 5e-4, 3e-3
+LORA = Method("LoRA", moves="lora", learning_rate=3e-3)
 FULL = Method("full fine-tuning")
 SUPERVISED = Method("fully supervised", labels="all")
 LEAML = Method("LEAML", recipe=SELECTED)
@@ -135,7 +140,7 @@ TRUSTING = replace(HALF, weighting="agreement")
 REVIEWS = (50, 100, 200, 400)
 METHODS: tuple[Method, ...] = (
     Method("zero-shot", moves="none"),
-    Method("LoRA", moves="lora"),
+    LORA,
     FULL,
     SUPERVISED,
     Method("pseudo pairs, no captions", recipe=NO_DISTILLATION),

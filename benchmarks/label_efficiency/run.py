@@ -21,7 +21,7 @@ import torch
 from benchmarks import record
 from benchmarks.label_efficiency import log
 from benchmarks.label_efficiency.collection import Collection, blood_smears, kvasir
-from benchmarks.label_efficiency.methods import BY_NAME, METHODS, Budget
+from benchmarks.label_efficiency.methods import BY_NAME, METHODS, Budget, Method
 from benchmarks.label_efficiency.report import print_tables, write_docs
 from benchmarks.label_efficiency.study import Study
 from leaml import stats
@@ -38,7 +38,7 @@ class Cell:
     """A study and the methods that are still to be run in it."""
 
     study: Study
-    methods: tuple[str, ...]
+    methods: tuple[Method, ...]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = {run.key for run in log.read(arguments.log)}
         cells = list(_missing(collections, arguments, budget, base, known, work))
         _run_all(cells, arguments, base)
-    runs = [run for run in log.read(arguments.log) if run.model == base and run.budget == _budget(budget)]
+    runs = [run for run in log.read(arguments.log) if run.model == base and run.budget == str(budget)]
     print_tables(runs, collections)
     if arguments.docs:
         write_docs(runs, collections)
@@ -92,10 +92,11 @@ def _missing(
         for draw in range(arguments.draws):
             for share in arguments.shares:
                 for collection in collections:
-                    cell = (collection.name, share, draw, seed)
-                    left = [m for m in arguments.methods if (*cell, m, _budget(budget), base) not in known]
+                    study = Study(collection, share, draw, seed, budget, work)
+                    methods = [BY_NAME[name] for name in arguments.methods]
+                    left = [method for method in methods if study.key(method, base) not in known]
                     if left:
-                        yield Cell(Study(collection, share, draw, seed, budget, work), tuple(left))
+                        yield Cell(study, tuple(left))
 
 
 def _run_all(cells: Sequence[Cell], arguments: argparse.Namespace, base: str) -> None:
@@ -111,19 +112,23 @@ def _run_all(cells: Sequence[Cell], arguments: argparse.Namespace, base: str) ->
 
 def _run_cell(cell: Cell, path: Path, base: str, *, threads: int) -> None:
     torch.set_num_threads(threads)
-    study = cell.study
+    run_methods(cell.study, cell.methods, path, base)
+
+
+def run_methods(study: Study, methods: Sequence[Method], path: Path, base: str) -> None:
+    """Train and test methods on one draw of labels, adding a line to the log for each."""
     groups = study.collection.groups
     majority = stats.majority_predictions(study.labels, study.collection.test)
-    for name in cell.methods:
-        outcome = study.run(BY_NAME[name])
+    for method in methods:
+        outcome = study.run(method)
         run = log.Run(
             collection=study.collection.name,
             share=study.share,
             labels=len(study.labels),
             draw=study.draw,
             seed=study.seed,
-            method=name,
-            budget=_budget(study.budget),
+            method=method.name,
+            budget=str(study.budget),
             model=base,
             macro=round(stats.macro_accuracy(outcome.predictions, groups).value, 4),
             majority=round(stats.macro_accuracy(majority, groups).value, 4),
@@ -137,14 +142,10 @@ def _run_cell(cell: Cell, path: Path, base: str, *, threads: int) -> None:
         )
         log.append(run, path)
         print(
-            f"{run.collection} {run.share:.0%} draw {run.draw} seed {run.seed}: {name} {run.macro:.3f} "
+            f"{run.collection} {run.share:.0%} draw {run.draw} seed {run.seed}: {run.method} {run.macro:.3f} "
             f"(majority {run.majority:.3f}, {run.pairs} pairs, {run.seconds:.0f} s)",
             flush=True,
         )
-
-
-def _budget(budget: Budget) -> str:
-    return f"{budget.generator}/{budget.judge}/{budget.finetune}/{budget.samples}"
 
 
 if __name__ == "__main__":

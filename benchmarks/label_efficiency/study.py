@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -88,9 +89,12 @@ class Study:
     @property
     def folder(self) -> Path:
         """Where this study's files are."""
-        budget = f"{self.budget.generator}_{self.budget.judge}_{self.budget.finetune}_{self.budget.samples}"
         cell = f"{self.share:g}_draw{self.draw}_seed{self.seed}"
-        return self.work / self.collection.name / f"steps_{budget}" / cell
+        return self.work / self.collection.name / f"steps_{str(self.budget).replace('/', '_')}" / cell
+
+    def key(self, method: Method, model: str) -> tuple[Any, ...]:
+        """Return what `log.Run.key` is for a method's run on these base weights."""
+        return (self.collection.name, self.share, self.draw, self.seed, method.name, str(self.budget), model)
 
     def run(self, method: Method) -> Outcome:
         """Train and test one method."""

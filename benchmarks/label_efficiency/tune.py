@@ -1,0 +1,56 @@
+"""`python -m benchmarks.label_efficiency.tune`: learning rates, three for each kind of training, inside the pool.
+
+A quarter of the pool's groups stands in for the test side, which is never read. The labels are those of a draw that no
+table uses. One line a run in tuning.csv; what was found is written into `methods.py` by hand.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.label_efficiency import log
+from benchmarks.label_efficiency.collection import blood_smears, kvasir
+from benchmarks.label_efficiency.methods import ALL_WEIGHTS, FULL, LORA, SELECTED, Budget, Method
+from benchmarks.label_efficiency.run import run_methods
+from benchmarks.label_efficiency.study import Study
+from leaml.backbone import load
+from leaml.config import BUNDLED_MODEL
+
+TUNING = Path(__file__).parent / "tuning.csv"
+SHARE, DRAW = 0.05, 1000
+FULL_RATES, LORA_RATES = (2e-4, 5e-4, 1e-3), (1e-3, 3e-3, 1e-2)
+DENSE_RATES, SELECTED_RATES = (5e-4, 1e-3, 2e-3), (3e-3, 6e-3, 1e-2)
+
+
+def settings() -> Iterator[Method]:
+    """Yield every setting as a method with its rate in its name; a generator is judged by the model it leads to."""
+    for method, rates in ((FULL, FULL_RATES), (LORA, LORA_RATES)):
+        for rate in rates:
+            yield replace(method, name=f"{method.name} at {rate:g}", learning_rate=rate)
+    for recipe, rates in ((ALL_WEIGHTS, DENSE_RATES), (SELECTED, SELECTED_RATES)):
+        for rate in rates:
+            name = f"{recipe.name}_at_{rate:g}"
+            yield Method(f"generator {name}", recipe=replace(recipe, name=name, learning_rate=rate))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what is missing, print the lines."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.label_efficiency.tune", description=__doc__)
+    parser.add_argument("--kvasir", metavar="FOLDER", default=os.environ.get("LEAML_KVASIR") or None)
+    parser.add_argument("--work", type=Path, metavar="FOLDER", required=True, help="keeps features and generators")
+    parser.add_argument("--log", type=Path, default=TUNING, metavar="FILE", help="the log to add to")
+    arguments = parser.parse_args(argv)
+    base = load(BUNDLED_MODEL).resident.base_hash[:12]
+    known = {run.key for run in log.read(arguments.log)}
+    for collection in (blood_smears(), *([kvasir(Path(arguments.kvasir))] if arguments.kvasir else [])):
+        study = Study(collection.inner(), SHARE, DRAW, 0, Budget(), arguments.work)
+        left = [method for method in settings() if study.key(method, base) not in known]
+        run_methods(study, left, arguments.log, base)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
