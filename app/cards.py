@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
+from math import ceil
 
-from app import text
+from app import label_text, review_text, text
+from app.label_parts import GivenLabel, answer_field, history_panel
 from app.view import (
     attributes,
     bar,
@@ -18,11 +20,12 @@ from app.view import (
     short_type,
 )
 from app.view import field as text_field
-from leaml.records import REJECT_REASONS, Candidate, QuestionType, ReviewCounts
+from leaml.prompts import SEPARATOR, takes_several
+from leaml.records import REJECT_REASONS, AnsweredQuestion, Candidate, QuestionType, ReviewCounts
 
 OPTION_HEIGHT_PX = 50
-OTHERS_PX = 76
-"""Room for the links to other questions."""
+OTHERS_ROW_PX = 26
+"""Height of a row of links to other questions, about three of which fit into one."""
 BELOW_OPTIONS_PX = 150
 """Room for the second opinion and the caption, which takes what the options leave."""
 
@@ -48,6 +51,11 @@ class LabelCard:
         chosen: An answer chosen already, after an undo.
         counts: Labels by question type id; None holds free questions.
         budget: Labels that make a good start.
+        history: This person's last labels, the newest first.
+        own: A label outside the question types, to be changed.
+        why: Why this image was chosen, as a sentence.
+        figures: What a model thinks of each option, where it was asked.
+        can_suggest: Whether there is a model to ask.
         ratio: Width to height of the project's usual image: the box keeps it from card to card.
         message: What just happened.
         for_me: How many questions the reference answers could still label; 0 hides the offer.
@@ -61,6 +69,11 @@ class LabelCard:
     chosen: str | None
     counts: dict[str | None, int]
     budget: int
+    history: Sequence[GivenLabel] = ()
+    own: AnsweredQuestion | None = None
+    why: str = ""
+    figures: Sequence[float] = ()
+    can_suggest: bool = False
     ratio: float = 4 / 3
     message: str = ""
     for_me: int = 0
@@ -69,7 +82,13 @@ class LabelCard:
 
 @dataclass(frozen=True)
 class ReviewCard:
-    """What the Review screen shows; `most_options` keeps the buttons in place from card to card."""
+    """What the Review screen shows.
+
+    Attributes:
+        most_options: Keeps the buttons in place from card to card.
+        disputed: Whether two readers differ about it.
+        filters: The row of filters as HTML.
+    """
 
     serial: str
     picture: Picture
@@ -80,6 +99,8 @@ class ReviewCard:
     ratio: float = 4 / 3
     message: str = ""
     preload: Sequence[str] = field(default=())
+    disputed: bool = False
+    filters: str = ""
 
 
 def label_screen(card: LabelCard) -> str:
@@ -87,25 +108,32 @@ def label_screen(card: LabelCard) -> str:
     done = sum(card.counts.values())
     current = card.current
     title = current.question if current else text.OWN_QUESTION
-    options = option_list(current.options if current else (), chosen=card.chosen)
+    several = takes_several(title)
+    options = option_list(current.options if current else (), chosen=card.chosen, figures=card.figures, several=several)
+    is_open = current is not None and not current.options
+    if is_open:
+        options = answer_field(card.chosen or "")
     height = OPTION_HEIGHT_PX * max((len(kind.options) for kind in card.types), default=0)
+    others_px = OTHERS_ROW_PX * ceil((len(card.types) + 2) / 3)
     others = "".join(_type_link(kind, card.counts.get(kind.id, 0), kind == current) for kind in card.types)
     own = button(text.WRITE_OWN, kind="link", key="o", data_local="own")
     data = {"card": True, "serial": card.serial, "image": card.picture.id, "type": current.id if current else ""}
+    data["opens"] = "own" if card.own else None
     actions = (
-        f'<div class="acts two">{button(text.SAVE_NEXT, kind="go", key="enter", data_act="save")}'
+        f'<div class="acts two">{button(text.SAVE_NEXT, kind="go", key="enter", data_act="save", data_typed=is_open)}'
         f"{button(text.SKIP, key='s', data_act='skip')}</div>"
     )
     return (
         f'<div class="screen" data-serial="{card.serial}" data-preload="{escape(" ".join(card.preload))}">'
-        f'<div class="split" style="--ratio:{card.ratio:.3f}">{image_box(card.picture.url, card.picture.name)}'
+        f'<div class="split" style="--ratio:{card.ratio:.3f}"><div class="looked">'
+        f'{image_box(card.picture.url, card.picture.name)}<p class="why small soft">{escape(card.why)}</p></div>'
         f'<section class="card ask labelling"{_data(data)}>{eyebrow(text.YOUR_LABEL, text.of(done, card.budget))}'
-        f'<h1 class="plain">{escape(title)}</h1><div class="middle" style="--middle:{height + OTHERS_PX}px">'
+        f'<h1 class="plain">{escape(title)}</h1><div class="middle" style="--middle:{height + others_px}px">'
         f'<div class="plain" style="min-height:{height}px">{options}</div>'
-        f'<div class="others plain"><span>{text.OTHER_QUESTION}</span>{others}{own}</div>{_own_panel()}</div>'
+        f'<div class="others plain"><span>{text.OTHER_QUESTION}</span>{others}{own}</div>{_own_panel(card.own)}</div>'
         f'<div class="stage"><div class="plain">{actions}</div></div>'
         f"{bar(done / card.budget, label=text.YOUR_LABEL)}{_label_foot(card)}{_label_offer(card, done)}"
-        f"</section></div>{key_help('label')}</div>"
+        f"</section></div>{history_panel(card.history)}{key_help('label')}</div>"
     )
 
 
@@ -114,16 +142,22 @@ def review_screen(card: ReviewCard) -> str:
     candidate, counts = card.candidate, card.counts
     decided = counts.accepted + counts.edited + counts.rejected
     total = decided + counts.open
-    options = option_list(candidate.options, chosen=candidate.answer, figures=candidate.option_probabilities)
+    options = option_list(
+        candidate.options,
+        chosen=candidate.answer,
+        figures=candidate.option_probabilities,
+        several=takes_several(candidate.question),
+    )
     if not candidate.options:
         options = f'<div class="opt on">{escape(candidate.answer)}</div>'
     caption = escape(card.caption) if card.caption else f"<em>{text.NO_CAPTION}</em>"
     data = {"card": True, "serial": card.serial, "candidate": candidate.id, "given": candidate.answer}
+    written = f"{text.PSEUDO} · {text.round_number(candidate.round)}"
     return (
         f'<div class="screen" data-serial="{card.serial}" data-preload="{escape(" ".join(card.preload))}">'
         f'<div class="split" style="--ratio:{card.ratio:.3f}">{image_box(card.picture.url, card.picture.name)}'
         f'<section class="card ask"{_data(data)}>'
-        f"{eyebrow(f'{text.PSEUDO} · {text.round_number(candidate.round)}', text.of(decided, total))}"
+        f"{eyebrow(review_text.DISPUTED if card.disputed else written, text.of(decided, total))}"
         f'<h1 class="plain">{escape(candidate.question)}</h1>'
         f'<div class="middle" style="--middle:{OPTION_HEIGHT_PX * card.most_options + BELOW_OPTIONS_PX}px">'
         f'<div class="plain">{options}<p class="small soft second">{_second_opinion(candidate)}</p></div>'
@@ -132,37 +166,43 @@ def review_screen(card: ReviewCard) -> str:
         f'<div class="stage">{_review_actions()}{_reject_panel()}</div>'
         f"{bar(decided / max(1, total), label=text.TABS['review'])}"
         f'<div class="foot">{_counts(counts)}<span class="end saved" role="status">{escape(card.message)}</span></div>'
-        f"</section></div>{key_help('review')}</div>"
+        f"</section></div>{card.filters}{key_help('review')}</div>"
     )
 
 
-def option_list(options: Sequence[str], *, chosen: str | None, figures: Sequence[float] = ()) -> str:
+def option_list(
+    options: Sequence[str], *, chosen: str | None, figures: Sequence[float] = (), several: bool = False
+) -> str:
     """Return the answers to choose from, with their number keys and what a model thinks of each."""
     rows = []
+    named = (chosen or "").split(SEPARATOR) if several else [chosen]
     for index, option in enumerate(options):
         figure = f"<i>{figures[index]:.2f}</i>".replace("0.", ".", 1) if index < len(figures) else ""
         values = {
             "type": "button",
             "class": "opt",
-            "role": "radio",
-            "aria_checked": "true" if option == chosen else "false",
+            "role": "checkbox" if several else "radio",
+            "aria_checked": "true" if option in named else "false",
             "data_local": "choose",
             "data_value": option,
             "data_key": str(index + 1) if index < 9 else None,
         }
         key = kbd(str(index + 1)) if index < 9 else ""
         rows.append(f"<button{attributes(values)}>{key}<span>{escape(option)}</span>{figure}</button>")
-    return f'<div class="opts" role="radiogroup">{"".join(rows)}</div>' if rows else ""
+    role = "group" if several else "radiogroup"
+    return f'<div class="opts" role="{role}">{"".join(rows)}</div>' if rows else ""
 
 
 def _data(values: dict[str, object]) -> str:
     return attributes({f"data_{name}": value for name, value in values.items()})
 
 
-def _own_panel() -> str:
+def _own_panel(given: AnsweredQuestion | None) -> str:
+    question, options, answer = (given.question, " | ".join(given.options), given.answer) if given else ("", "", "")
+    asked = text_field(text.OWN_QUESTION, "own_question", question, fixed=given is not None)
     return (
-        f'<div class="panel own">{text_field(text.OWN_QUESTION, "own_question")}'
-        f"{text_field(text.OWN_OPTIONS, 'own_options')}{text_field(text.OWN_ANSWER, 'own_answer')}"
+        f'<div class="panel own">{asked}'
+        f"{text_field(text.OWN_OPTIONS, 'own_options', options)}{text_field(text.OWN_ANSWER, 'own_answer', answer)}"
         f'<div class="acts two">{button(text.OWN_SAVE, kind="go", key="enter", data_act="own")}'
         f"{button(text.BACK, key='escape', shown_key='Esc', data_local='back')}</div></div>"
     )
@@ -183,6 +223,8 @@ def _type_link(kind: QuestionType, count: int, current: bool) -> str:
 def _label_foot(card: LabelCard) -> str:
     own = card.counts.get(None, 0)
     undo = button(text.UNDO, kind="link", key="u", data_act="undo")
+    if card.can_suggest and card.own is None:
+        undo = button(label_text.SUGGEST, kind="link", key="g", data_act="suggest", data_by="slow") + undo
     return (
         f'<div class="foot"><span class="saved" role="status">{escape(card.message)}</span>'
         f"<span>{text.own_questions(own)}</span>"

@@ -69,9 +69,7 @@ def ask_screen(view: AskView) -> str:
             (text.RANDOM, "r", "R", "random"),
         )
     )
-    zoom = button(text.ZOOM, kind="chip", key="z", data_local="zoom", aria_pressed="false")
-    box = image_box(view.picture.url, f"{view.picture.name} · {view.position}", tools=False)
-    box = box.replace("</section>", f'<div class="tools">{walk}{zoom}</div></section>')
+    box = image_box(view.picture.url, f"{view.picture.name} · {view.position}", more=walk)
     own = ""
     if view.question == "own":
         own = field(text.OWN_QUESTION, "own_question", view.own[0]) + field(

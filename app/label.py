@@ -1,27 +1,25 @@
-"""The Label screen: one image, one question, saved at once.
+"""The Label screen: one image, one question, saved at once. What comes next is chosen by `leaml.label_order`."""
 
-Which question comes next is chosen here: the question type with the fewest labels, on an image without any.
-Choosing the most informative image is not done yet.
-"""
-
-import hashlib
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
-from app import text
+from app import label_text, text
 from app.cards import LabelCard, Picture, label_screen
+from app.errors import InputError
+from app.label_parts import GivenLabel
 from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, require_option, require_text, typed_options
 from app.services import Services, count_by_type
 from app.view import empty_state, go_button
-from leaml.records import AnsweredQuestion, ImageId, ImageRow, Label, QuestionType
+from leaml.label_order import Asked, Reason
+from leaml.prompts import takes_several
+from leaml.records import AnsweredQuestion, ImageId, Label, QuestionType, Suggestion
 
-Asked = tuple[ImageId, str]
-"""An image and the id of a question type."""
+AHEAD = 2
+HISTORY = 12
+"""So many of a person's last labels are listed."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,12 @@ class Place:
     Attributes:
         asked: Image and question type; None before the first look, or when nothing is left.
         skipped: Questions to leave out until the page is loaded again.
-        chosen: An answer chosen already, after an undo.
+        chosen: The answer that the question had: after an undo, or when it is shown again to be changed.
+        own: A label outside the question types that is shown again.
+        ahead: Images that come next, for the browser to load already.
+        why: Why this image was chosen; None where a person chose it.
+        suggested: A question that a model was asked, and what it suggested.
+        selected: What was chosen already when the model was asked.
         message: What just happened.
         serial: Counts the questions shown.
     """
@@ -39,8 +42,18 @@ class Place:
     asked: Asked | None = None
     skipped: frozenset[Asked] = frozenset()
     chosen: str | None = None
+    own: AnsweredQuestion | None = None
+    ahead: tuple[ImageId, ...] = ()
+    why: Reason | None = None
+    suggested: tuple[Asked, Suggestion] | None = None
+    selected: str | None = None
     message: str = ""
     serial: int = 0
+
+    @property
+    def suggestion(self) -> Suggestion | None:
+        """What a model suggested for the question on the screen."""
+        return self.suggested[1] if self.suggested and self.suggested[0] == self.asked else None
 
 
 def build(services: Services, header: gr.HTML) -> Screen:
@@ -56,43 +69,12 @@ def build(services: Services, header: gr.HTML) -> Screen:
     def act(now: Place, event: gr.EventData, request: gr.Request) -> tuple[Place, str, str]:
         return redraw(decide(who(services, request.username), now, event._data), request)
 
+    def suggest_slowly(now: Place, event: gr.EventData, request: gr.Request) -> tuple[Place, str, str]:
+        return redraw(suggest(who(services, request.username), now, event._data), request)
+
     on_act("label", card, act, [place], [place, card, header])
+    on_act("label", card, suggest_slowly, [place], [place, card, header], event="slow")
     return Screen(redraw, [place], [place, card, header])
-
-
-def next_questions(
-    types: Sequence[QuestionType],
-    images: Sequence[ImageRow],
-    labels: Sequence[Label],
-    *,
-    skipped: frozenset[Asked] = frozenset(),
-    limit: int = 1,
-) -> list[Asked]:
-    """Return the next questions to ask: balanced over question types, images without a label first.
-
-    Images come in a shuffled order that is the same every time, so that two looks agree.
-    """
-    done = {(label.pair.image_id, label.pair.type_id) for label in labels}
-    per_image = Counter(label.pair.image_id for label in labels)
-    per_type = Counter(label.pair.type_id for label in labels)
-    order = sorted(images, key=lambda image: hashlib.sha256(image.id.encode()).digest())
-    chosen: list[Asked] = []
-    while len(chosen) < limit:
-        # Sorting is stable: ties keep the project's order of types and the shuffled order of images.
-        for kind in sorted(types, key=lambda kind: per_type[kind.id]):
-            free = [
-                image.id for image in order if (image.id, kind.id) not in done and (image.id, kind.id) not in skipped
-            ]
-            if free:
-                asked = (min(free, key=lambda image_id: per_image[image_id]), kind.id)
-                break
-        else:
-            return chosen
-        chosen.append(asked)
-        done.add(asked)
-        per_image[asked[0]] += 1
-        per_type[asked[1]] += 1
-    return chosen
 
 
 def arrive(person: Person, now: Place) -> Place:
@@ -100,23 +82,25 @@ def arrive(person: Person, now: Place) -> Place:
     if not person.may("label"):
         return now
     store, asked = person.services.store, now.asked
-    project = store.project()
+    project, why, ahead = store.project(), now.why, now.ahead
     types = project.question_types if project else ()
 
     def choose(others: set[str]) -> str | None:
-        nonlocal asked
+        nonlocal asked, why, ahead
         labels = store.labels("pool")
         answered = {(label.pair.image_id, label.pair.type_id) for label in labels}
-        if asked is None or card_of(asked) in others or (asked in answered and now.chosen is None):
+        gone = asked is not None and asked[1] not in {kind.id for kind in types}
+        if asked is None or gone or card_of(asked) in others or (asked in answered and now.chosen is None):
             left_out = now.skipped | {asked_of(card) for card in others}
-            found = next_questions(types, store.images("pool"), labels, skipped=left_out)
-            asked = found[0] if found else None
+            found = person.services.label_queue.next(types, labels, skipped=left_out, limit=1 + AHEAD)
+            asked, why = (found[0].asked, found[0].reason) if found else (None, None)
+            ahead = tuple(choice.asked[0] for choice in found[1:])
         return card_of(asked) if asked else None
 
     store.leases.give("label", person.name, choose)
     if asked == now.asked and asked is not None:
         return now
-    return replace(now, asked=asked, chosen=None, serial=now.serial + 1)
+    return replace(now, asked=asked, chosen=None, own=None, why=why, ahead=ahead, serial=now.serial + 1)
 
 
 def card_of(asked: Asked) -> str:
@@ -136,26 +120,28 @@ def draw(person: Person, now: Place) -> str:
     project, store = services.store.project(), services.store
     if not person.may("label"):
         return empty_state(text.NOT_LABELLING_TITLE, text.NOT_LABELLING, go_button(text.GO_REVIEW, "review"))
-    if project is None or not store.images("pool"):
+    if project is None or not store.image_count("pool"):
         return empty_state(text.LABEL_EMPTY_TITLE, text.LABEL_EMPTY, go_button(text.GO_PROJECT, "project"))
     if now.asked is None:
         return empty_state(text.LABEL_ALL_TITLE, text.LABEL_ALL, go_button(text.GO_TRAIN, "train"))
-    ahead = next_questions(
-        project.question_types, store.images("pool"), store.labels("pool"), skipped=now.skipped | {now.asked}, limit=2
-    )
     return label_screen(
         LabelCard(
             serial=f"{now.serial}",
             picture=picture(services, now.asked[0]),
             current=next((kind for kind in project.question_types if kind.id == now.asked[1]), None),
             types=project.question_types,
-            chosen=now.chosen,
+            chosen=now.selected if now.suggestion and now.selected else now.chosen,
+            own=now.own,
+            why=label_text.WHY[now.why] if now.why else "",
+            history=[_given(services, label, now) for label in store.recent_labels(person.name, limit=HISTORY)],
             counts=count_by_type(services),
             budget=services.settings.label_budget,
             ratio=services.image_ratio(),
             message=now.message,
             for_me=person.labels_on_offer(),
-            preload=[picture(services, image_id).url for image_id, _ in ahead],
+            figures=_figures(now),
+            can_suggest=services.suggesting_model() is not None,
+            preload=[picture(services, image_id).url for image_id in now.ahead],
         )
     )
 
@@ -173,38 +159,74 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
         return replace(now, asked=None, chosen=None, message=text.labelled_for_you(count))
     if act == "undo":
         return _undo(person, now)
+    if act == "show":
+        return _shown_again(person, now, str(data.get("event", "")))
     if now.asked is None or (data.get("image"), data.get("type")) != now.asked:
         return now
     if act == "skip":
         return replace(now, asked=None, chosen=None, skipped=now.skipped | {now.asked}, message="")
     if act == "switch":
-        return replace(now, asked=(now.asked[0], str(data["to"])), chosen=None, message="", serial=now.serial + 1)
+        asked = (now.asked[0], str(data["to"]))
+        return replace(now, asked=asked, chosen=None, own=None, why=None, message="", serial=now.serial + 1)
     if card_of(now.asked) in person.services.store.leases.held_by_others("label", person.name):
         return replace(now, asked=None, chosen=None, message=text.CARD_GONE)
-    pair = _own_pair(now.asked[0], data) if act == "own" else _answered(person.services, now.asked, data)
-    person.add_label(pair, seconds=float(data.get("seconds", 0.0)))
+    pair = _own_pair(now, now.asked[0], data) if act == "own" else _answered(person.services, now.asked, data)
+    suggestion = None if act == "own" else now.suggestion
+    person.add_label(pair, seconds=float(data.get("seconds", 0.0)), suggestion=suggestion)
     # A question of one's own leaves the card's question unanswered: it stays.
     stay = replace(now, message=text.SAVED, serial=now.serial + 1)
-    return stay if act == "own" else replace(stay, asked=None, chosen=None)
+    return stay if act == "own" and now.own is None else replace(stay, asked=None, chosen=None, own=None)
+
+
+def suggest(person: Person, now: Place, data: dict[str, Any]) -> Place:
+    """Return the place with the newest model's suggestion for its question, which half of the questions keep back.
+
+    Raises:
+        LeamlError: If there is no model, or it cannot answer.
+    """
+    person.require("label")
+    kind = _kind(person.services, now.asked)
+    if now.asked is None or kind is None or (data.get("image"), data.get("type")) != now.asked:
+        return now
+    found = person.services.suggest(now.asked[0], kind)
+    message = label_text.suggested(found.answer) if found.shown else label_text.KEPT_BACK
+    # The same card, drawn again: what was chosen on it stays chosen.
+    chosen = str(data["answer"]) if data.get("answer") else now.chosen
+    return replace(now, suggested=(now.asked, found), selected=chosen, message=message)
+
+
+def _figures(now: Place) -> tuple[float, ...]:
+    return now.suggestion.probabilities if now.suggestion and now.suggestion.shown else ()
+
+
+def _kind(services: Services, asked: Asked | None) -> QuestionType | None:
+    project = services.store.project()
+    kinds = project.question_types if project else ()
+    return next((kind for kind in kinds if asked is not None and kind.id == asked[1]), None)
 
 
 def picture(services: Services, image_id: ImageId) -> Picture:
     """Return an image as the page needs it."""
-    image = services.store.image(image_id)
+    image = services.image(image_id)
     return Picture(image.id, image.name, f"/gradio_api/file={services.image_path(image)}")
 
 
 def _answered(services: Services, asked: Asked, data: dict[str, Any]) -> AnsweredQuestion:
-    project = services.store.project()
-    kind = next(kind for kind in (project.question_types if project else ()) if kind.id == asked[1])
-    answer = require_option(require_text(str(data.get("answer", "")), text.CHOOSE_FIRST), kind.options)
+    kind = _kind(services, asked)
+    if kind is None:
+        raise InputError(label_text.QUESTION_GONE)
+    missing = text.CHOOSE_FIRST if kind.options else text.NEED_ANSWER
+    answer = require_text(str(data.get("answer", "")), missing)
+    answer = require_option(answer, kind.options, several=takes_several(kind.question))
     return AnsweredQuestion(asked[0], kind.question, kind.options, answer, kind.id)
 
 
-def _own_pair(image_id: ImageId, data: dict[str, Any]) -> AnsweredQuestion:
-    question = require_text(str(data.get("own_question", "")), text.NEED_QUESTION)
+def _own_pair(now: Place, image_id: ImageId, data: dict[str, Any]) -> AnsweredQuestion:
+    """Return the question that a person wrote, or the label that they change: the question is the same then."""
+    question = now.own.question if now.own else require_text(str(data.get("own_question", "")), text.NEED_QUESTION)
     options = typed_options(str(data.get("own_options", "")))
-    return AnsweredQuestion(image_id, question, options, require_option(str(data.get("own_answer", "")), options))
+    answer = require_option(str(data.get("own_answer", "")), options, several=takes_several(question))
+    return AnsweredQuestion(image_id, question, options, answer, now.own.type_id if now.own else None)
 
 
 def _undo(person: Person, now: Place) -> Place:
@@ -216,4 +238,25 @@ def _undo(person: Person, now: Place) -> Place:
     if undone.pair.type_id is None:
         return replace(now, message=message)
     asked = (undone.pair.image_id, undone.pair.type_id)
-    return replace(now, asked=asked, chosen=undone.pair.answer, message=message, serial=now.serial + 1)
+    given = undone.pair.answer
+    return replace(now, asked=asked, chosen=given, own=None, why=None, message=message, serial=now.serial + 1)
+
+
+def _shown_again(person: Person, now: Place, event: str) -> Place:
+    """Return the place with one of this person's labels, to be changed; saving it is an event of its own."""
+    store = person.services.store
+    found = [label for label in store.recent_labels(person.name, limit=HISTORY) if str(label.event_id) == event]
+    if not found:
+        return replace(now, message=label_text.LABEL_GONE)
+    pair, project = found[0].pair, store.project()
+    known = [kind.id for kind in (project.question_types if project else ())]
+    now = replace(now, why=None, message=label_text.SHOWN_AGAIN, serial=now.serial + 1)
+    if pair.type_id in known:
+        return replace(now, asked=(pair.image_id, str(pair.type_id)), chosen=pair.answer, own=None)
+    return replace(now, asked=(pair.image_id, known[0] if known else ""), chosen="", own=pair)
+
+
+def _given(services: Services, label: Label, now: Place) -> GivenLabel:
+    pair, shown = label.pair, picture(services, label.pair.image_id)
+    is_shown = now.own == pair or (now.own is None and now.asked == (pair.image_id, pair.type_id))
+    return GivenLabel(label.event_id, shown.name, shown.url, pair.question, pair.answer, is_shown)

@@ -13,6 +13,7 @@ from app.sign_in import SignIn
 from app.view import header as header_html
 
 ASSETS = Path(__file__).parent.parent / "assets"
+SCRIPTS = ("viewer.js", "app.js")
 SCREENS: dict[str, ModuleType] = {
     "project": project,
     "label": label,
@@ -63,7 +64,7 @@ def launch(page: gr.Blocks, services: Services) -> None:
             favicon_path=str(ASSETS / "icon.svg"),
             theme=theme(),
             css_paths=[ASSETS / "app.css"],
-            head=f"<script>{(ASSETS / 'app.js').read_text()}</script>",
+            head="".join(f"<script>{(ASSETS / name).read_text()}</script>" for name in SCRIPTS),
         )
     except OSError as error:
         raise InputError(terminal_text.port_taken(settings.port)) from error

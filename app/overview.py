@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from app import text
+from app import label_text, text
 from app.cards import Picture, label_offer
 from app.view import attributes, button, eyebrow, go_button, note
 from app.view import field as text_field
 from leaml.records import Project
+from leaml.suggestions import Agreement
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ def project_screen(
     *,
     for_me: int,
     may_import: bool,
+    may_label: bool,
+    sway: tuple[Agreement, Agreement] | None = None,
 ) -> str:
     """Return the Project screen: the loop with its next step, and what is here.
 
@@ -40,7 +43,9 @@ def project_screen(
         thumbs: A few of the images.
         message: What just happened.
         for_me: How many questions the reference answers could label; 0 hides the offer.
-        may_import: Whether to offer the sample and the form that brings images in.
+        may_import: Whether to offer the sample and the forms that bring labels and images in.
+        may_label: Whether to offer the list of questions.
+        sway: How often labels agree with suggestions that were shown, and with those kept back; None without any.
     """
     told = note(message) if message else ""
     if project is None:
@@ -64,7 +69,53 @@ def project_screen(
         f'<section class="card column-card">{eyebrow(text.HERE)}<h1>{escape(project.name)}</h1>'
         f'<p class="soft">{escape(project.description)}</p><div class="tiles">{numbers}</div>'
         f'<p class="soft small">{text.TEST_WALL}</p><div class="thumbs">{pictures}</div></section></div>'
-        f"{_import_card(opened=False) if may_import else ''}</div>"
+        f"{_insights_card(*sway) if sway else ''}{_questions_card(project) if may_label else ''}"
+        f"{_labels_card() + _import_card(opened=False) if may_import else ''}</div>"
+    )
+
+
+def _questions_card(project: Project) -> str:
+    """Return the form with the project's questions, one a line."""
+    lines = "\n".join(" | ".join((kind.question, *kind.options)) for kind in project.question_types)
+    rows = min(14, len(project.question_types) + 2)
+    save = button(label_text.SAVE_QUESTIONS, kind="go", data_act="questions")
+    return (
+        f'<details class="card fold import" data-card="questions" data-fold="questions"><summary>'
+        f'{label_text.QUESTIONS}</summary><p class="soft">{label_text.QUESTIONS_LEAD}</p>'
+        f"{text_field(label_text.QUESTIONS_FIELD, 'question_list', lines, lines=rows)}"
+        f'<div style="margin-top:14px">{save}</div></details>'
+    )
+
+
+def _insights_card(shown: Agreement, hidden: Agreement) -> str:
+    """Return what showing suggestions did to the answers."""
+    tiles = "".join(
+        f'<div class="tile"><b>{f"{100 * found.share.value:.0f}%" if found.share else "·"}</b><span>{name}<br>'
+        f"{_agreeing(found)}</span></div>"
+        for name, found in ((label_text.SHOWN, shown), (label_text.HIDDEN, hidden))
+    )
+    return (
+        f'<section class="card insights"><h2>{label_text.INSIGHTS}</h2><div class="tiles">{tiles}</div>'
+        f'<p class="soft small">{label_text.INSIGHTS_LEAD}</p></section>'
+    )
+
+
+def _agreeing(found: Agreement) -> str:
+    if found.share is None:
+        return label_text.NO_ANSWER
+    return label_text.agreeing(found.agreeing, found.labels, found.share.low, found.share.high)
+
+
+def _labels_card() -> str:
+    """Return the form that brings in labels from a file; the page reads the file into the hidden field."""
+    load = button(label_text.IMPORT_LABELS, kind="go", data_act="import_labels")
+    return (
+        f'<details class="card fold import" data-card="labels" data-fold="labels"><summary>{label_text.LABELS_TITLE}'
+        f'</summary><p class="soft">{label_text.LABELS_LEAD}</p>'
+        f'<pre class="log">{escape(label_text.LABELS_EXAMPLE)}</pre>'
+        f'<label>{label_text.LABEL_FILE}<input type="file" accept=".csv,.tsv,.txt" data-read="label_csv"></label>'
+        f'<textarea name="label_csv" hidden aria-hidden="true"></textarea>'
+        f'<div style="margin-top:14px">{load}</div></details>'
     )
 
 

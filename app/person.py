@@ -9,14 +9,28 @@ from typing import Literal
 
 from app import text
 from app.services import Services
+from leaml.batches import Batch
 from leaml.errors import UserError
-from leaml.records import METHODS, AnsweredQuestion, Candidate, Label, Method, QuestionType, Review, Role, RunId
+from leaml.records import (
+    METHODS,
+    AnsweredQuestion,
+    Candidate,
+    Label,
+    Method,
+    QuestionType,
+    Reader,
+    Review,
+    Role,
+    RunId,
+    Suggestion,
+)
+from leaml.rollback import TakenBack
 
-Right = Literal["label", "review", "train", "import"]
+Right = Literal["label", "review", "train", "import", "oversee"]
 RIGHTS: dict[Role, frozenset[Right]] = {
     "expert": frozenset(("label", "review")),
     "reviewer": frozenset(("review",)),
-    "admin": frozenset(("label", "review", "train", "import")),
+    "admin": frozenset(("label", "review", "train", "import", "oversee")),
 }
 
 
@@ -49,12 +63,18 @@ class Person:
         if not self.may(right):
             raise UserError(text.not_allowed(self.name, right))
 
+    @property
+    def reader(self) -> Reader:
+        """Who they are to the review queue. Second reads need a second person."""
+        share = self.services.settings.second_reads if self.signed_in else 0.0
+        return Reader(self.name, adjudicates=self.may("oversee"), second_share=share)
+
     # Labels and review
 
-    def add_label(self, pair: AnsweredQuestion, *, seconds: float) -> None:
-        """Record an answer of theirs."""
+    def add_label(self, pair: AnsweredQuestion, *, seconds: float, suggestion: Suggestion | None = None) -> None:
+        """Record an answer of theirs, and what a model suggested before."""
         self.require("label")
-        self.services.store.add_label(pair, author=self.name, seconds=seconds)
+        self.services.store.add_label(pair, author=self.name, seconds=seconds, suggestion=suggestion)
 
     def undo_label(self) -> Label | None:
         """Take back their latest label that stands, and return it; None if there is none."""
@@ -74,11 +94,28 @@ class Person:
         """Record a decision of theirs."""
         self.require("review")
         self.services.store.add_review(replace(review, author=self.name))
+        self.services.queue_learning.decided()
 
     def undo_review(self) -> Candidate | None:
         """Take back their latest decision that stands; return its pair, open again, or None."""
         self.require("review")
         return self.services.store.undo_review(self.name)
+
+    def accept_batch(self, type_id: str, *, at_least: float) -> Batch:
+        """Accept the open pairs of a question type with at least this agreement, if their audit has passed."""
+        self.require("oversee")
+        return self.services.store.batches.accept(type_id, at_least=at_least, by=self.name)
+
+    def roll_back(self, kind: Literal["batch", "session"], number: int) -> TakenBack:
+        """Take back the decisions of a batch or of somebody's session."""
+        self.require("oversee")
+        rollback = self.services.store.rollback
+        return (rollback.batch if kind == "batch" else rollback.session)(number, by=self.name)
+
+    def save_questions(self, types: tuple[QuestionType, ...]) -> None:
+        """Set the project's question types; labels keep those that they were given with."""
+        self.require("label")
+        self.services.save_questions(types, author=self.name)
 
     # Runs
 
@@ -119,6 +156,11 @@ class Person:
         """Bring in a folder of images; return how many, and the workspace they are in."""
         self.require("import")
         return self.services.import_images(folder, name=name, types=types)
+
+    def import_labels(self, content: str) -> tuple[int, int]:
+        """Bring in the labels of a CSV file's content, which may name other people as their authors."""
+        self.require("import")
+        return self.services.import_labels(content, author=self.name)
 
 
 def who(services: Services, username: str | None) -> Person:

@@ -1,12 +1,12 @@
 """The Project screen: what is here, what is next, and bringing images in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from app import text
+from app import label_text, text
 from app.cards import Picture
 from app.errors import InputError
 from app.label import picture
@@ -14,7 +14,9 @@ from app.overview import LoopStep, project_screen
 from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, require_text, typed_options
 from app.services import Services
+from leaml.prompts import SEPARATOR, normalise_answer, takes_several, without_several
 from leaml.records import QuestionType
+from leaml.suggestions import Agreement, agreement
 
 THUMBS = 12
 
@@ -44,6 +46,14 @@ def decide(person: Person, data: Mapping[str, Any]) -> str:
     act = data.get("act")
     if act == "fill":
         return text.labelled_for_you(person.label_for_me())
+    if act == "questions":
+        project = person.services.store.project()
+        known = project.question_types if project else ()
+        person.save_questions(typed_questions(str(data.get("question_list", "")), known))
+        return label_text.QUESTIONS_SAVED
+    if act == "import_labels":
+        content = require_text(str(data.get("label_csv", "")), label_text.NO_LABEL_FILE)
+        return label_text.labels_imported(*person.import_labels(content))
     if act == "sample" and person.services.store.project() is None:
         person.load_sample()
     if act == "import":
@@ -61,7 +71,7 @@ def draw(person: Person, message: str = "") -> str:
         "test": len(test),
         "labels": services.label_count(),
         "captions": len(store.captions()),
-        "candidates": len(store.candidates()),
+        "candidates": store.candidate_count(),
         "reviewed": len(store.reviewed_pairs()),
     }
     thumbs: list[Picture] = [picture(services, image.id) for image in pool[:THUMBS]]
@@ -73,15 +83,23 @@ def draw(person: Person, message: str = "") -> str:
         message,
         for_me=person.labels_on_offer(),
         may_import=person.may("import"),
+        may_label=person.may("label"),
+        sway=sway_of(services),
     )
+
+
+def sway_of(services: Services) -> tuple[Agreement, Agreement] | None:
+    """Return how often labels agree with shown suggestions and with those kept back; None where none was asked for."""
+    labels = services.store.suggested_labels()
+    return (agreement(labels, shown=True), agreement(labels, shown=False)) if labels else None
 
 
 def loop_steps(services: Services) -> list[LoopStep]:
     """Return the five steps of the loop: which are done, and the one that comes next."""
     store, budget = services.store, services.settings.label_budget
-    labels, counts, models = services.label_count(), store.review_counts(), services.latest_models()
+    labels, counts, models = services.label_count(), store.queue.counts(), services.latest_models()
     decided = counts.accepted + counts.edited + counts.rejected
-    candidates = len(store.candidates())
+    candidates = store.candidate_count()
     done: dict[str, tuple[bool, str]] = {
         "label": (labels >= budget or candidates > 0, text.of(labels, budget)),
         "train": (candidates > 0, text.count_of("pair", candidates)),
@@ -111,12 +129,18 @@ def import_typed(person: Person, name: str, folder: str, questions: str) -> str:
     return text.imported_elsewhere(count, name, str(workspace))
 
 
-def typed_questions(lines: str) -> tuple[QuestionType, ...]:
+def typed_questions(lines: str, known: Sequence[QuestionType] = ()) -> tuple[QuestionType, ...]:
     """Return the question types that a person typed, one a line: `Question | answer | answer`.
 
+    Args:
+        lines: What was typed.
+        known: The project's question types: a question that is among them keeps its id.
+
     Raises:
-        InputError: If there is none, or a question has one answer only.
+        InputError: If there is none, a question is there twice or has one answer only, or an answer cannot be told
+            from several.
     """
+    ids = {normalise_answer(kind.question): kind.id for kind in known}
     kinds: list[QuestionType] = []
     for number, line in enumerate(lines.splitlines(), 1):
         parts = typed_options(line)
@@ -124,7 +148,13 @@ def typed_questions(lines: str) -> tuple[QuestionType, ...]:
             continue
         if len(parts) == 2:
             raise InputError(text.bad_question_line(number, line.strip()))
-        kinds.append(QuestionType(_slug(parts[0], {kind.id for kind in kinds}), parts[0], parts[1:]))
+        asked, options = parts[0], parts[1:]
+        if len({*map(normalise_answer, options)}) < len(options) or any(kind.question == asked for kind in kinds):
+            raise InputError(label_text.twice(number))
+        if takes_several(asked) and any(SEPARATOR.strip() in option for option in options):
+            raise InputError(label_text.no_semicolon(number))
+        taken = {kind.id for kind in (*kinds, *known)}
+        kinds.append(QuestionType(ids.get(normalise_answer(asked)) or _slug(asked, taken), asked, options))
     if not kinds:
         raise InputError(text.NO_QUESTIONS)
     return tuple(kinds)
@@ -132,6 +162,7 @@ def typed_questions(lines: str) -> tuple[QuestionType, ...]:
 
 def _slug(question: str, taken: set[str]) -> str:
     """Return a short id for a question, made of its last words, which tell questions apart best."""
-    words = "".join(letter if letter.isalnum() else " " for letter in question.lower()).split()
+    asked = without_several(question).lower()
+    words = "".join(letter if letter.isalnum() else " " for letter in asked).split()
     base = "_".join(words[-3:]) or "question"
     return next(name for number in range(1, 1000) if (name := base if number == 1 else f"{base}_{number}") not in taken)

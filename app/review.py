@@ -14,10 +14,23 @@ from app.cards import ReviewCard, review_screen
 from app.errors import InputError
 from app.label import picture
 from app.person import Person, who
+from app.review_desk import Desk, act_on_desk, draw_desk
+from app.review_filters import empty_filter, filter_row, read_filter
 from app.screen import Screen, header_of, on_act, panel, require_option, require_text, typed_options
 from app.services import Services
 from app.view import empty_state, go_button
-from leaml.records import REJECT_REASONS, AnsweredQuestion, Candidate, Review, ReviewAction
+from leaml.prompts import takes_several
+from leaml.records import (
+    EVERYTHING,
+    REJECT_REASONS,
+    AnsweredQuestion,
+    Candidate,
+    Offer,
+    Review,
+    ReviewAction,
+    ReviewCounts,
+    Slice,
+)
 
 AHEAD = 4
 """Pairs looked up at once: the one on the screen, and those whose images the browser loads already."""
@@ -31,48 +44,55 @@ class Place:
         shown: Id of the pair on its screen.
         message: What just happened.
         serial: Counts the cards shown.
+        within: What the queue is narrowed to.
     """
 
     shown: str = ""
     message: str = ""
     serial: int = 0
+    within: Slice = EVERYTHING
 
 
 def build(services: Services, header: gr.HTML) -> Screen:
     """Build the screen in the current tab."""
-    place = gr.State(Place())
-    card = panel("review-panel")
+    place, desk = gr.State(Place()), gr.State(Desk())
+    card, below = panel("review-panel"), panel("review-desk")
 
     def redraw(now: Place, request: gr.Request) -> tuple[Place, str, str]:
         person = who(services, request.username)
         now, html = look(person, now)
         return now, html, header_of(person)
 
+    def arrive(now: Place, request: gr.Request) -> tuple[Place, str, str, Desk, str]:
+        closed = Desk()
+        return *redraw(now, request), closed, draw_desk(who(services, request.username), closed)
+
     def act(now: Place, event: gr.EventData, request: gr.Request) -> tuple[Place, str, str]:
         return redraw(decide(who(services, request.username), now, event._data), request)
 
+    def oversee(now: Place, table: Desk, event: gr.EventData, request: gr.Request) -> tuple[Place, str, str, Desk, str]:
+        person = who(services, request.username)
+        table = act_on_desk(person, table, event._data)
+        return *redraw(now, request), table, draw_desk(person, table)
+
+    everything = [place, card, header, desk, below]
     on_act("review", card, act, [place], [place, card, header])
-    return Screen(redraw, [place], [place, card, header])
+    on_act("review", below, oversee, [place, desk], everything)
+    return Screen(arrive, [place], everything)
 
 
 def look(person: Person, now: Place) -> tuple[Place, str]:
     """Return the place with the pair that comes next, and the screen's HTML."""
     services = person.services
-    queue = _queue_of(person)
-    counts = services.store.review_counts()
-    if not queue:
-        if counts.open:
-            go = go_button(text.GO_LABEL, "label")
-            return now, empty_state(text.REVIEW_WITH_OTHERS_TITLE, text.REVIEW_WITH_OTHERS, go)
-        if counts.accepted + counts.edited + counts.rejected:
-            return now, empty_state(text.REVIEW_DONE_TITLE, text.REVIEW_DONE, go_button(text.GO_TRAIN, "train"))
-        return now, empty_state(text.REVIEW_EMPTY_TITLE, text.REVIEW_EMPTY, go_button(text.GO_TRAIN, "train"))
-    candidate = queue[0]
+    offers, counts = _offers_to(person, now), services.store.queue.counts()
+    project = services.store.project()
+    types = project.question_types if project else ()
+    if not offers:
+        return replace(now, shown=""), _nothing(counts, now.within, [kind.id for kind in types])
+    candidate = offers[0].candidate
     if candidate.id != now.shown:
         now = replace(now, shown=candidate.id, serial=now.serial + 1)
-    project = services.store.project()
     caption = services.store.caption(candidate.image_id)
-    most = max((len(kind.options) for kind in (project.question_types if project else ())), default=0)
     html = review_screen(
         ReviewCard(
             serial=f"{now.serial}",
@@ -80,10 +100,12 @@ def look(person: Person, now: Place) -> tuple[Place, str]:
             candidate=candidate,
             caption=caption.text if caption else None,
             counts=counts,
-            most_options=max(most, len(candidate.options)),
+            most_options=max((len(kind.options) for kind in types), default=len(candidate.options)),
             ratio=services.image_ratio(),
             message=now.message,
-            preload=[picture(services, other.image_id).url for other in queue[1:]],
+            preload=[picture(services, offer.candidate.image_id).url for offer in offers[1:]],
+            disputed=offers[0].drawn == "adjudication",
+            filters=filter_row(now.within, [kind.id for kind in types]),
         )
     )
     return now, html
@@ -100,12 +122,19 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
         undone = person.undo_review()
         message = text.taken_back(undone.answer) if undone else text.NOTHING_TO_UNDO
         return replace(now, message=message, shown="", serial=now.serial + 1)
-    candidate = _open_candidate(person, str(data.get("candidate", "")))
-    if candidate is None or candidate.id != now.shown:
-        return replace(now, message=text.CARD_GONE) if data.get("candidate") == now.shown else now
-    review = read_decision(candidate, data, author=person.name)
-    person.add_review(review)
-    return replace(now, message=text.SAVED)
+    if data.get("act") in ("filter", "show_all"):
+        project = person.services.store.project()
+        types = [kind.id for kind in (project.question_types if project else ())]
+        within = read_filter(data, types) if data["act"] == "filter" else EVERYTHING
+        return replace(now, within=within, shown="", message="")
+    if not now.shown or data.get("candidate") != now.shown:
+        return now
+    offer = _still_offered(person, now.shown)
+    if offer is None:
+        return replace(now, message=text.CARD_GONE, shown="")
+    review = read_decision(offer.candidate, data, author=person.name)
+    person.add_review(replace(review, drawn=offer.drawn, within=now.within))
+    return replace(now, message=text.SAVED, shown="")
 
 
 def read_decision(candidate: Candidate, data: dict[str, Any], *, author: str) -> Review:
@@ -120,11 +149,12 @@ def read_decision(candidate: Candidate, data: dict[str, Any], *, author: str) ->
     )
     pair, reason = shown, None
     if act == "accept" and candidate.options:
-        pair = replace(shown, answer=require_option(str(data.get("answer", candidate.answer)), candidate.options))
+        chosen, several = str(data.get("answer", candidate.answer)), takes_several(candidate.question)
+        pair = replace(shown, answer=require_option(chosen, candidate.options, several=several))
     elif act == "edit":
         question = require_text(str(data.get("edit_question", "")), text.NEED_QUESTION)
         options = typed_options(str(data.get("edit_options", "")))
-        answer = require_option(str(data.get("edit_answer", "")), options)
+        answer = require_option(str(data.get("edit_answer", "")), options, several=takes_several(question))
         # Another question is not of the old question's type any more.
         same = (question, options) == (shown.question, shown.options)
         pair = AnsweredQuestion(shown.image_id, question, options, answer, shown.type_id if same else None)
@@ -138,22 +168,36 @@ def read_decision(candidate: Candidate, data: dict[str, Any], *, author: str) ->
     return Review(candidate.id, action, pair, reason, author, float(data.get("seconds", 0.0)))
 
 
-def _open_candidate(person: Person, candidate_id: str) -> Candidate | None:
-    """Return the candidate if nobody has decided on it yet, and nobody else was given it meanwhile."""
+def _still_offered(person: Person, candidate_id: str) -> Offer | None:
+    """Return the pair if this person may still decide about it, and nobody else was given it meanwhile."""
     store = person.services.store
     if candidate_id in store.leases.held_by_others("review", person.name):
         return None
-    return next((found for found in store.review_queue(limit=1_000_000) if found.id == candidate_id), None)
+    return store.queue.offered(candidate_id, person.reader)
 
 
-def _queue_of(person: Person) -> list[Candidate]:
-    """Return the next pairs for a person, who alone is given the first."""
-    store, queue = person.services.store, list[Candidate]()
+def _offers_to(person: Person, now: Place) -> list[Offer]:
+    """Return the next pairs for a person, who alone is given the first; one that is on the screen stays there."""
+    store, offers = person.services.store, list[Offer]()
 
     def choose(others: set[str]) -> str | None:
-        open_pairs = store.review_queue(limit=AHEAD + len(others))
-        queue[:] = [candidate for candidate in open_pairs if candidate.id not in others][:AHEAD]
-        return queue[0].id if queue else None
+        found = store.queue.offers(person.reader, limit=AHEAD + len(others), within=now.within)
+        if now.shown and now.shown not in others and (shown := store.queue.offered(now.shown, person.reader)):
+            found = [shown, *(offer for offer in found if offer.candidate.id != now.shown)]
+        offers[:] = [offer for offer in found if offer.candidate.id not in others][:AHEAD]
+        return offers[0].candidate.id if offers else None
 
     store.leases.give("review", person.name, choose)
-    return queue
+    return offers
+
+
+def _nothing(counts: ReviewCounts, within: Slice, types: list[str]) -> str:
+    """Return what the screen shows when there is no pair for this person."""
+    if counts.open and within != EVERYTHING:
+        return empty_filter(within, types)
+    if counts.open:
+        go = go_button(text.GO_LABEL, "label")
+        return empty_state(text.REVIEW_WITH_OTHERS_TITLE, text.REVIEW_WITH_OTHERS, go)
+    if counts.accepted + counts.edited + counts.rejected:
+        return empty_state(text.REVIEW_DONE_TITLE, text.REVIEW_DONE, go_button(text.GO_TRAIN, "train"))
+    return empty_state(text.REVIEW_EMPTY_TITLE, text.REVIEW_EMPTY, go_button(text.GO_TRAIN, "train"))

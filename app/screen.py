@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -10,6 +10,7 @@ from app import text
 from app.errors import InputError, shown_to_people
 from app.person import Person
 from app.view import header
+from leaml.prompts import match_answer
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ class Screen:
 
 
 def panel(elem_id: str) -> gr.HTML:
-    """Return an empty panel whose buttons with `data-act` raise its event `act` (see assets/app.js)."""
+    """Return an empty panel whose buttons with `data-act` raise its event `act`, or `slow` (see assets/app.js)."""
     return gr.HTML(
         elem_id=elem_id,
         apply_default_css=False,
-        js_on_load="leaml.attach(element, trigger, watch, 'act')",
+        js_on_load="leaml.attach(element, trigger, watch, ['act', 'slow'])",
     )
 
 
@@ -58,6 +59,7 @@ def on_act(
     outputs: Sequence[Any],
     *,
     after: Callable[..., Any] | None = None,
+    event: Literal["act", "slow"] = "act",
 ) -> None:
     """Call the handler with `inputs` and what the pressed button carries; then the panel hears keys again.
 
@@ -68,14 +70,16 @@ def on_act(
         inputs: What it is called with.
         outputs: What it fills.
         after: Called next with `inputs`, for what takes longer; it fills the same outputs.
+        event: `slow` for buttons with `data-by="slow"`: they take turns of their own, so nobody else waits for them.
     """
     release = f"() => leaml.release('{source.elem_id}')"
-    event = source.act(shown_to_people(handler), list(inputs), list(outputs), **in_turn(screen))
-    event.failure(None, js=release)
+    turn = in_turn(screen if event == "act" else f"{screen} {event}")
+    done = getattr(source, event)(shown_to_people(handler), list(inputs), list(outputs), **turn)
+    done.failure(None, js=release)
     if after is not None:
-        event = event.then(shown_to_people(after), list(inputs), list(outputs), **in_turn(screen))
-        event.failure(None, js=release)
-    event.then(None, js=release)
+        done = done.then(shown_to_people(after), list(inputs), list(outputs), **turn)
+        done.failure(None, js=release)
+    done.then(None, js=release)
 
 
 def header_of(person: Person) -> str:
@@ -103,13 +107,19 @@ def require_text(value: str, otherwise: str) -> str:
     return value.strip()
 
 
-def require_option(answer: str, options: Sequence[str]) -> str:
-    """Return the answer if it is one of the options, or if there are none.
+def require_option(answer: str, options: Sequence[str], *, several: bool) -> str:
+    """Return the answer as it is kept if it is one of the options, or if there are none.
+
+    Args:
+        answer: What was chosen or typed.
+        options: Empty for an open question.
+        several: Whether it may be several of them at once, with semicolons between.
 
     Raises:
         InputError: If it is another one.
     """
     answer = require_text(answer, text.NEED_ANSWER)
-    if options and answer not in options:
+    kept = match_answer(answer, options, several=several) if options else answer
+    if kept is None:
         raise InputError(text.not_an_option(answer, options))
-    return answer
+    return kept

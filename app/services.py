@@ -4,28 +4,30 @@ Screens ask this object and draw what it returns. It knows no HTML and no Gradio
 """
 
 import threading
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Self
 
-from app import terminal_text, text
+from app import label_text, terminal_text, text
 from app.errors import InputError
+from app.label_queue import LabelQueue
+from app.queue_learning import QueueLearning
 from app.settings import LOCAL_HOSTS, Settings
 from leaml import stats
 from leaml.answering import Answer, Answerer, Asked
 from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, TrainConfig, generator_run, model_run
 from leaml.data.folder import import_folder
+from leaml.data.labels import import_labels
 from leaml.data.project_folder import SAMPLES, import_project
 from leaml.errors import ConfigError
 from leaml.experts import label_from_references
 from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir
-from leaml.records import METHODS, ImageId, ImageRow, Interval, Method, Prediction, QuestionType, RunId
+from leaml.records import METHODS, ImageId, ImageRow, Interval, Method, Prediction, QuestionType, RunId, Suggestion
 from leaml.store import ModelRow, Store
+from leaml.suggestions import may_be_shown
 
 ACTIVE = ("queued", "running", "stalled")
 RESUMABLE = ("cancelled", "failed", "crashed")
@@ -45,6 +47,10 @@ class Services:
         self._starting, self._ingesting = threading.Lock(), threading.Lock()
         self._taken_over: frozenset[str] = frozenset()
         self._scores: dict[RunId, Scores] = {}
+        self.label_queue = LabelQueue(store, settings.workspace)
+        self.queue_learning = QueueLearning(store)
+        self._images: dict[ImageId, ImageRow] = {}
+        self._ratio: float | None = None  # known until images are brought in
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -65,6 +71,7 @@ class Services:
         if settings.sample and store.project() is None:
             services.load_sample()
         services.take_over_finished()
+        services.label_queue.prepare()
         return services
 
     def close(self) -> None:
@@ -83,6 +90,7 @@ class Services:
     def load_sample(self) -> None:
         """Bring in the sample project."""
         import_project(self.store, next(iter(SAMPLES.values())))
+        self._ratio = None
 
     def import_images(self, folder: Path, *, name: str, types: tuple[QuestionType, ...]) -> tuple[int, Path]:
         """Bring in a folder of images; return how many, and the workspace they are in.
@@ -94,6 +102,7 @@ class Services:
         """
         if self.store.project() is None:
             import_folder(self.store, folder, name=name, question_types=types)
+            self._ratio = None
             return len(self.store.images()), self.settings.workspace
         slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
         workspace = self.settings.workspace.parent / f"{self.settings.workspace.name}-{slug}"
@@ -101,29 +110,55 @@ class Services:
             import_folder(store, folder, name=name, question_types=types)
             return len(store.images()), workspace
 
+    def save_questions(self, types: tuple[QuestionType, ...], *, author: str) -> None:
+        """Set the project's question types.
+
+        Raises:
+            InputError: If there is no project yet.
+        """
+        project = self.store.project()
+        if project is None:
+            raise InputError(text.NO_PROJECT_TITLE)
+        self.store.save_project(replace(project, question_types=types), author=author)
+
+    def import_labels(self, content: str, *, author: str) -> tuple[int, int]:
+        """Bring in the labels of a CSV file's content; return how many are new and how many were there already."""
+        return import_labels(self.store, content, author=author)
+
+    def image(self, image_id: ImageId) -> ImageRow:
+        """Return one image; images never change, so each is looked up once.
+
+        Raises:
+            StoreError: If there is none of this id.
+        """
+        if image_id not in self._images:
+            self._images[image_id] = self.store.image(image_id)
+        return self._images[image_id]
+
     def image_path(self, image: ImageRow) -> Path:
         """Return where an image's file is."""
         return self.settings.workspace / image.path
 
     def image_ratio(self) -> float:
         """Return width to height of the project's middle image, kept within what fits beside a card."""
-        ratios = [image.width / image.height for image in self.store.images("pool")]
-        return min(1.7, max(1.1, median(ratios))) if ratios else 4 / 3
+        if self._ratio is None:
+            self._ratio = min(1.7, max(1.1, self.store.image_ratio() or 4 / 3))
+        return self._ratio
 
     # Labels and review
 
     def label_count(self) -> int:
         """Return how many questions about pool images are answered."""
-        return len(self.store.labels("pool"))
+        return sum(self.store.label_counts().values())
 
     def open_count(self) -> int:
         """Return how many pairs wait for review."""
-        return self.store.review_counts().open
+        return self.store.queue.counts().open
 
     def labels_on_offer(self) -> int:
         """Return how many questions up to the budget the reference answers could label."""
         missing = max(0, self.settings.label_budget - self.label_count())
-        return min(missing, len(self.store.references("pool")))
+        return min(missing, self.store.reference_count("pool")) if missing else 0
 
     def label_for_me(self) -> int:
         """Let the reference answers label up to the budget; return how many they labelled."""
@@ -172,7 +207,7 @@ class Services:
 
     def obstacles(self) -> dict[str, str]:
         """Return what cannot be trained now, and why: by method, or `generator`."""
-        labels, candidates = self.label_count(), self.store.review_counts()
+        labels, candidates = self.label_count(), self.store.queue.counts()
         pairs = candidates.open + candidates.accepted + candidates.edited + candidates.rejected
         test, reviewed = self.store.references("test"), self.store.reviewed_pairs()
         checks: dict[str, list[tuple[bool, str]]] = {
@@ -240,6 +275,28 @@ class Services:
         path = Path(row.path)
         return str(path if path.is_absolute() else self.settings.workspace / path)
 
+    def suggesting_model(self) -> ModelRow | None:
+        """Return the newest trained model, which suggests answers; None before the first."""
+        trained = [row for row in self.store.models() if row.method != "zero_shot" and row.path]
+        return max(trained, key=lambda row: row.created_at, default=None)
+
+    def suggest(self, image_id: ImageId, kind: QuestionType) -> Suggestion:
+        """Return the newest model's answer to a question, and whether it may be shown.
+
+        Raises:
+            InputError: If there is no trained model.
+            ModelError: If it cannot answer.
+        """
+        model = self.suggesting_model()
+        if model is None:
+            raise InputError(label_text.NO_SUGGESTING_MODEL)
+        name = str(model.run_id)
+        (found,) = self.ask([name], self.image(image_id), kind.question, kind.options, off=frozenset())
+        figures, answer = found.option_probabilities, found.text
+        if figures:
+            answer = kind.options[figures.index(max(figures))]
+        return Suggestion(name, answer, tuple(figures), may_be_shown(image_id, kind.question))
+
     def ask(
         self, names: list[str], image: ImageRow, question: str, options: tuple[str, ...], *, off: frozenset[int]
     ) -> list[Answer]:
@@ -274,11 +331,9 @@ def run_kind(run: RunDir) -> str:
 def count_by_type(services: Services) -> dict[str | None, int]:
     """Return how many labels each question type has; None holds free questions, if there are any."""
     project = services.store.project()
-    found = Counter(label.pair.type_id for label in services.store.labels("pool"))
-    counts: dict[str | None, int] = {kind.id: found[kind.id] for kind in (project.question_types if project else ())}
-    if found[None]:
-        counts[None] = found[None]
-    return counts
+    found = services.store.label_counts()
+    counts: dict[str | None, int] = {kind.id: 0 for kind in (project.question_types if project else ())}
+    return counts | found
 
 
 def with_steps(config: TrainConfig, steps: int) -> TrainConfig:

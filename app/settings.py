@@ -28,6 +28,7 @@ class Settings:
         label_budget: Labels that make a good start.
         generator_steps: Training steps of the generator, and at most so many of its judge; None is the default.
         finetune_steps: Training steps of each model; None is the default.
+        second_reads: Share of the reviewed pairs that a second person reads, where people sign in.
     """
 
     workspace: Path = Path("workspace")
@@ -38,6 +39,7 @@ class Settings:
     label_budget: int = 40
     generator_steps: int | None = None
     finetune_steps: int | None = None
+    second_reads: float = 0.1
 
     def __post_init__(self) -> None:
         """Check what a person may have typed.
@@ -48,6 +50,8 @@ class Settings:
         for name, value in (("--generator-steps", self.generator_steps), ("--finetune-steps", self.finetune_steps)):
             if value is not None and value < 1:
                 raise ConfigError(terminal_text.too_few_steps(name, value))
+        if not 0 <= self.second_reads <= 1:
+            raise ConfigError(terminal_text.bad_share("--second-reads", self.second_reads))
         if not 0 < self.port < 65536:
             raise ConfigError(terminal_text.bad_port(self.port))
 
@@ -69,6 +73,10 @@ def parse_settings(argv: Sequence[str]) -> Settings:
     parser.add_argument("--author", default=default.author, help="name of whoever decides, without users [expert]")
     parser.add_argument("--generator-steps", type=int, metavar="N", help="training steps of the generator [150]")
     parser.add_argument("--finetune-steps", type=int, metavar="N", help="training steps of each model [150]")
+    parser.add_argument(
+        "--second-reads", type=float, default=default.second_reads, metavar="SHARE",
+        help="share of the reviewed pairs that a second person reads, where people sign in [0.1]",
+    )  # fmt: skip
     return Settings(**vars(parser.parse_args(argv)))
 
 

@@ -33,3 +33,8 @@ def port_taken(port: int) -> str:
 def listening(address: str, workspace: str) -> str:
     """Say where the app is."""
     return f"{NAME} is at {address} (workspace {workspace}). Stop it with Ctrl+C; training goes on."
+
+
+def bad_share(option: str, value: float) -> str:
+    """Say that a share is none."""
+    return f"{option} is {value}, but must be between 0 and 1."

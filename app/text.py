@@ -15,7 +15,13 @@ SIGN_OUT = "Sign out"
 NEEDS_ADMIN = "An admin starts trainings."
 NOT_LABELLING_TITLE = "Labelling is for experts"
 NOT_LABELLING = "As a reviewer you decide about the pairs that the model wrote."
-RIGHTS = {"label": "label images", "review": "review pairs", "train": "start or stop trainings", "import": "import"}
+RIGHTS = {
+    "label": "label images",
+    "review": "review pairs",
+    "train": "start or stop trainings",
+    "import": "import",
+    "oversee": "accept batches or take back others' decisions",
+}
 
 
 def not_allowed(name: str, right: str) -> str:
@@ -191,7 +197,7 @@ REVIEW_DONE = "Next: fine-tune on what you accepted, and compare."
 REVIEW_WITH_OTHERS_TITLE = "The rest is with others"
 REVIEW_WITH_OTHERS = "The last pairs are on other people's screens. What they leave comes back here within ten minutes."
 CARD_GONE = "Somebody else has that card by now. Nothing was saved; here is the next."
-ZOOM, CONTRAST, HELP = "Zoom", "Contrast", "Keys"
+ZOOM, HELP = "Zoom", "Keys"
 CLOSE = "Close"
 KEYS = {
     "review": (
@@ -201,16 +207,15 @@ KEYS = {
         ("R", "reject, then 1 … 6 for the reason"),
         ("S", "skip, it comes back later"),
         ("U", "undo the last decision"),
-        ("Z / C", "zoom / contrast"),
         ("Esc", "close what is open"),
     ),
     "label": (
         ("1 … 9", "choose an answer"),
         ("Enter", "save, next image"),
         ("O", "write my own question"),
+        ("G", "ask the last model what it would answer"),
         ("S", "skip"),
         ("U", "undo"),
-        ("Z / C", "zoom / contrast"),
     ),
 }
 REASONS: dict[RejectReason, str] = {

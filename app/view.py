@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from app import text
+from app import label_text, text
 
 ICON = (Path(__file__).parent.parent / "assets" / "icon.svg").read_text()
 
@@ -73,31 +73,61 @@ def empty_state(title: str, sentence: str, action: str) -> str:
     )
 
 
-def image_box(url: str, name: str, *, tools: bool = True) -> str:
-    """Return one large image in a box that keeps its size."""
-    buttons = (
-        button(text.ZOOM, kind="chip", key="z", data_local="zoom", aria_pressed="false")
-        + button(text.CONTRAST, kind="chip", key="c", data_local="contrast", aria_pressed="false")
-        + button(text.HELP, kind="chip", key="?", data_local="help")
-    )
+def image_box(url: str, name: str, *, more: str | None = None) -> str:
+    """Return one large image in a box that keeps its size, with its tools (see assets/viewer.js).
+
+    Args:
+        url: Of the image.
+        name: Of its file.
+        more: Buttons beside those that zoom; by default the one that lists the keys.
+    """
+    keys = button(text.HELP, kind="chip", key="?", data_local="help")
+    about = attributes({"role": "group", "tabindex": "0", "aria_label": f"{name}. {label_text.IMAGE_HELP}"})
     return (
-        f'<section class="card image"><img src="{escape(url)}" alt="{escape(text.image_alt(name))}">'
-        f'<span class="chip where">{escape(name)}</span>'
-        + (f'<div class="tools">{buttons}</div>' if tools else "")
-        + "</section>"
+        f'<section class="card image"{about}>'
+        f'<img src="{escape(url)}" alt="{escape(text.image_alt(name))}" draggable="false">'
+        f'<span class="chip where">{escape(name)}</span>{_light()}'
+        f'<div class="tools" role="toolbar" aria-label="{label_text.IMAGE_TOOLS}">'
+        f"{keys if more is None else more}{_zoom()}</div></section>"
     )
+
+
+def _zoom() -> str:
+    away = button(
+        "\N{MINUS SIGN}", kind="chip", key="-", shown_key="", data_local="away", aria_label=label_text.ZOOM_OUT
+    )
+    closer = button("+", kind="chip", key="+ =", shown_key="", data_local="closer", aria_label=label_text.ZOOM_IN)
+    light = button(label_text.LIGHT, kind="chip", key="c", data_local="light", aria_expanded="false")
+    zoom = button(text.ZOOM, kind="chip", key="z", data_local="zoom", aria_pressed="false")
+    scale = '<output class="scale" aria-live="polite">1.0\N{MULTIPLICATION SIGN}</output>'
+    return f'{light}<span class="chip steps-of">{away}{scale}{closer}</span>{zoom}'
+
+
+def _light() -> str:
+    """Return the sliders of brightness and contrast, hidden until they are asked for."""
+    sliders = "".join(
+        f'<label>{label}<input type="range" min="{low}" max="{high}" value="100" data-light="{name}"></label>'
+        for label, name, low, high in (
+            (label_text.BRIGHTNESS, "brightness", 40, 250),
+            (label_text.CONTRAST, "contrast", 40, 300),
+        )
+    )
+    return f'<div class="light">{sliders}{button(label_text.RESET, kind="chip", data_local="plain")}</div>'
 
 
 def key_help(screen: str) -> str:
     """Return the dialog that lists the keys of a screen."""
-    rows = "".join(f"<span>{kbd(key)}</span><span>{escape(what)}</span>" for key, what in text.KEYS[screen])
+    rows = "".join(
+        f"<span>{kbd(key)}</span><span>{escape(what)}</span>"
+        for key, what in (*text.KEYS[screen], *label_text.VIEWER_KEYS)
+    )
     close = button(text.CLOSE, kind="go", data_local="help")
     return f'<dialog aria-label="{text.HELP}"><h1>{text.HELP}</h1><div class="keys">{rows}</div>{close}</dialog>'
 
 
-def field(label: str, name: str, value: str = "", *, lines: int = 1, hint: str = "") -> str:
-    """Return a labelled text field, with a faint example where there is a hint."""
-    common = {"name": name, "placeholder": hint or None, "autocomplete": "off"}
+def field(label: str, name: str, value: str = "", *, lines: int = 1, hint: str = "", fixed: bool = False) -> str:
+    """Return a labelled text field, with a faint example where there is a hint; a fixed one can only be read."""
+    common = {"name": name, "placeholder": hint or None, "autocomplete": "off", "readonly": fixed}
     content = (
         f"<input{attributes({'type': 'text', 'value': value, **common})}>"
         if lines == 1

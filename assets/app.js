@@ -1,17 +1,19 @@
 /* Keys and clicks of the screens. Loaded in <head>; each gr.HTML panel calls leaml.attach when it appears.
  *
- * A button with data-act asks the server; one with data-local changes the page only. Both may have data-key, which
+ * A button with data-act asks the server, by the event of data-by where it has one; one with data-local changes the
+ * page only. Both may have data-key, which
  * counts while typing only inside an open .panel, or with data-typed.
  * While a decision is being saved its panel is busy and hears nothing, so no key can hit the card that follows.
  */
 window.leaml = (() => {
-  const panels = {};
+  const panels = {}, folds = {};
   const now = () => performance.now();
-  const typing = (node) => !!node.closest?.('input:not([type=radio]):not([type=checkbox]),textarea,select,[contenteditable=true]');
+  const typing = (node) => !!node.closest?.('input:not([type=radio]):not([type=checkbox]):not([type=range]),textarea,select,[contenteditable=true]');
   const shown = (node) => !!node.getClientRects().length;
-  const harmless = new Set(['back', 'zoom', 'contrast', 'help', 'go']);
+  const viewer = window.leamlViewer;
+  const harmless = new Set(['back', 'help', 'go', ...Object.keys(viewer.local)]);
 
-  function attach(element, trigger, watch, event) {
+  function attach(element, trigger, watch, events) {
     const panel = element.closest('.block') || element;
     panels[panel.id] = panel;
     panel.addEventListener('click', (e) => {
@@ -20,32 +22,41 @@ window.leaml = (() => {
       if (button.dataset.local) { local[button.dataset.local]?.(button, panel); return; }
       // A new drawing takes the focus away; a switch that was pressed by keyboard gets it back on release.
       panel.focused = button.matches(':focus') && e.detail === 0 ? button.id : '';
-      send(panel, trigger, event, button);
+      send(panel, trigger, events, button);
     });
     panel.addEventListener('change', (e) => {
       const field = e.target.closest('[data-change]');
       if (!field) return;
       // A choice in a list decides nothing about a card: while the panel is busy it waits instead of being lost.
       const value = field.value;
-      panel.waiting = () => { field.value = value; send(panel, trigger, event, field); };
+      panel.waiting = () => { field.value = value; send(panel, trigger, events, field); };
       if (!panel.dataset.busy) panel.waiting();
     });
-    panel.addEventListener('mousemove', (e) => aim(e));
-    const fresh = () => renew(panel);
+    panel.addEventListener('change', async (e) => {
+      const file = e.target.dataset.read && e.target.files[0];
+      if (file) panel.querySelector(`[name=${e.target.dataset.read}]`).value = await file.text();
+    });
+    viewer.attach(panel);
+    // A drawing anew must not close what a person has unfolded; `toggle` does not bubble.
+    panel.addEventListener('toggle', (e) => { if (e.target.dataset.fold) folds[e.target.dataset.fold] = e.target.open; }, true);
+    const fresh = () => {
+      for (const fold of panel.querySelectorAll('[data-fold]')) fold.open = !!folds[fold.dataset.fold];
+      renew(panel);
+      viewer.show(panel);
+    };
     watch('value', fresh);
     fresh();
   }
 
-  function send(panel, trigger, event, source) {
+  function send(panel, trigger, events, source) {
     const card = source.closest('[data-card]');
     const data = { ...(card ? card.dataset : {}), ...source.dataset, act: source.dataset.act || source.dataset.change };
     for (const field of (card || panel).querySelectorAll('input[name],textarea[name],select[name]')) data[field.name] = field.value;
-    const chosen = card?.querySelector('[aria-checked=true]');
-    if (chosen) data.answer = chosen.dataset.value;
+    if (chosen(card)) data.answer = chosen(card);
     data.seconds = Math.min(3600, (now() - (panel.shownAt ?? now())) / 1000);
     panel.dataset.busy = '1';
     panel.waiting = null;
-    trigger(event, data);
+    trigger(source.dataset.by || events[0], data);
   }
 
   /* Called after every event, failed ones too. */
@@ -59,32 +70,30 @@ window.leaml = (() => {
     }, 20);
   }
 
-  /* A new card: forget what was typed or opened on the last one, and never show its picture with the new question. */
+  /* A new card: forget what was typed or opened on the last one. */
   function renew(panel) {
     const card = panel.querySelector('[data-serial]');
     if (!card || panel.serial === card.dataset.serial) return;
     panel.serial = card.dataset.serial;
     panel.shownAt = now();
-    for (const node of panel.querySelectorAll('[data-card]')) { node.removeAttribute('data-open'); changed(node); }
-    for (const field of panel.querySelectorAll('input,textarea')) field.value = field.defaultValue;
-    const image = panel.querySelector('.image img');
-    if (image) {
-      const box = image.closest('.image');
-      box.classList.remove('zoomed');
-      box.classList.toggle('contrast', !!panel.contrast);
-      for (const name of ['zoom', 'contrast']) {
-        box.querySelector(`[data-local=${name}]`)?.setAttribute('aria-pressed', name === 'contrast' && !!panel.contrast);
-      }
-      image.style.transformOrigin = '';
-      box.classList.toggle('loading', !image.complete);
-      image.onload = image.onerror = () => box.classList.remove('loading');
+    for (const node of panel.querySelectorAll('[data-card]')) {
+      node.removeAttribute('data-open');
+      if (node.dataset.opens) node.dataset.open = node.dataset.opens;
+      changed(node);
     }
+    for (const field of panel.querySelectorAll('input,textarea')) field.value = field.defaultValue;
+    const first = panel.querySelector('[data-focus]');
+    if (first && shown(first) && document.activeElement === document.body) first.focus();
     for (const url of (card.dataset.preload || '').split(' ')) if (url) new Image().src = url;
   }
 
+  /* The answer that is chosen; several of them with semicolons between, as they are kept. */
+  function chosen(card) {
+    return [...(card?.querySelectorAll('[aria-checked=true]') ?? [])].map((option) => option.dataset.value).join('; ');
+  }
+
   function changed(card) {
-    const chosen = card.querySelector('[aria-checked=true]');
-    card.toggleAttribute('data-changed', !!card.dataset.given && !!chosen && chosen.dataset.value !== card.dataset.given);
+    card.toggleAttribute('data-changed', !!card.dataset.given && !!chosen(card) && chosen(card) !== card.dataset.given);
   }
 
   function open(card, name) {
@@ -94,34 +103,21 @@ window.leaml = (() => {
     if (field) { field.focus(); field.select(); }
   }
 
-  function aim(e) {
-    const box = e.target.closest?.('.image.zoomed');
-    if (!box) return;
-    const r = box.getBoundingClientRect();
-    box.querySelector('img').style.transformOrigin = `${(100 * (e.clientX - r.left)) / r.width}% ${(100 * (e.clientY - r.top)) / r.height}%`;
-  }
-
-  function toggle(button, panel, name) {
-    const on = panel.querySelector('.image').classList.toggle(name);
-    button.setAttribute('aria-pressed', on);
-    if (name === 'contrast') panel.contrast = on;
-  }
-
   const local = {
     choose(button) {
       const card = button.closest('[data-card]');
-      for (const option of card.querySelectorAll('[aria-checked]')) option.setAttribute('aria-checked', option === button);
+      if (button.getAttribute('role') === 'checkbox') button.setAttribute('aria-checked', button.getAttribute('aria-checked') !== 'true');
+      else for (const option of card.querySelectorAll('[aria-checked]')) option.setAttribute('aria-checked', option === button);
       changed(card);
     },
     edit: (button) => open(button.closest('[data-card]'), 'edit'),
     reject: (button) => open(button.closest('[data-card]'), 'reject'),
     own: (button) => open(button.closest('[data-card]'), 'own'),
     back(button) { const card = button.closest('[data-card]'); open(card, null); document.activeElement?.blur(); },
-    zoom: (button, panel) => toggle(button, panel, 'zoomed'),
-    contrast: (button, panel) => toggle(button, panel, 'contrast'),
     help(button, panel) { const d = panel.querySelector('dialog'); if (d.open) d.close(); else d.showModal(); },
     go: (button) => document.getElementById(`tab-${button.dataset.tab}-button`)?.click(),
   };
+  for (const [name, act] of Object.entries(viewer.local)) local[name] = (button, panel) => act(panel);
 
   function visiblePanels() {
     return Object.values(panels).filter((panel) => panel.isConnected && shown(panel));
@@ -132,11 +128,12 @@ window.leaml = (() => {
     const key = e.key.toLowerCase();
     const dialog = document.querySelector('dialog[open]');
     if (dialog) { if (key === '?') dialog.close(); return; }
+    if (e.target.type === 'range' && key.startsWith('arrow')) return;
     const field = typing(e.target);
     if (field && !['escape', 'enter'].includes(key)) return;
     if (field && key === 'enter' && e.target.tagName !== 'INPUT') return;
     // Enter on a focused button presses that button, as everywhere; an option is chosen already, so Enter saves.
-    if (key === 'enter' && e.target.closest?.('button,a,summary') && !e.target.closest('[role=radio]')) return;
+    if (key === 'enter' && e.target.closest?.('button,a,summary') && !e.target.closest('[role=radio],[role=checkbox]')) return;
     for (const panel of visiblePanels()) {
       const buttons = [...panel.querySelectorAll(`[data-key~="${CSS.escape(key)}"]`)].filter((b) => shown(b) && !b.disabled);
       // A key inside an open part of the card belongs to that part first.
@@ -146,6 +143,7 @@ window.leaml = (() => {
       button.click();
       return;
     }
+    if (field && key === 'escape') e.target.blur();
   });
 
   // A mouse click must not leave the focus on a button, a tab for one, that Enter would then press again.

@@ -14,7 +14,7 @@ from leaml.errors import LeamlError, ModelError
 from leaml.evaluate import ANSWER_TOKENS
 from leaml.features import ImageFeatures
 from leaml.generate import softmax
-from leaml.prompts import question_prompt
+from leaml.prompts import question_prompt, takes_several
 from leaml.records import ImageId
 from leaml.selective import Delta
 
@@ -66,8 +66,11 @@ def answer(request: dict[str, Any], cache: Path) -> dict[str, Any]:
     image_id = ImageId(request["image_id"])
     features.add({image_id: Path(request["image"])})
     options = tuple(request["options"])
-    prefix = prefill(backbone, [question_prompt(request["question"], options)], features.batch([image_id]))
+    question = request["question"]
+    prefix = prefill(backbone, [question_prompt(question, options)], features.batch([image_id]))
     scores = softmax(option_log_probabilities(backbone, prefix, [options])[0]) if options else ()
+    if takes_several(question):  # the probability of each answer alone says nothing
+        scores = ()
     text = greedy(backbone, prefix, max_new_tokens=ANSWER_TOKENS)[0]
     seconds = time.perf_counter() - began
     return {"text": text, "option_probabilities": scores, "seconds": seconds, "swap_seconds": swap_seconds}

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from leaml.cli_labels import add_label_commands
 from leaml.cli_people import add_people_commands
+from leaml.cli_serve import add_serve_command
 from leaml.cli_teacher import add_teacher_options, announce, announce_again, teacher_of
 from leaml.config import (
     GENERATOR_STAGES,
@@ -63,7 +65,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_data_commands(commands)
     _add_run_commands(commands)
     _add_loop_command(commands)
+    add_label_commands(commands)
     add_people_commands(commands)
+    add_serve_command(commands)
     return parser
 
 
@@ -140,7 +144,7 @@ def _label(arguments: argparse.Namespace) -> None:
 def _review(arguments: argparse.Namespace) -> None:
     with Store.open(arguments.workspace) as store:
         review_with_policy(store, arguments.policy, limit=arguments.limit)
-        counts = store.review_counts()
+        counts = store.queue.counts()
     print(f"Accepted {counts.accepted}, edited {counts.edited}, rejected {counts.rejected}, open {counts.open}.")
 
 

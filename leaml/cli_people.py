@@ -1,9 +1,10 @@
-"""The commands `user` and `audit`: who may sign in, and whether decisions were changed behind the store's back."""
+"""The commands `user` and `audit`: who may sign in, the chain over all decisions, and taking decisions back."""
 
 import argparse
 import getpass
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from leaml.errors import ConfigError, UserError
@@ -28,13 +29,22 @@ def add_people_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     command.add_argument("name")
     command.set_defaults(command=_change_password)
 
-    actions = commands.add_parser("audit", help="check or write the hash chain over all decisions").add_subparsers(
-        required=True, metavar="ACTION"
-    )
+    actions = commands.add_parser(
+        "audit", help="check or write the hash chain over all decisions; take some back"
+    ).add_subparsers(required=True, metavar="ACTION")
     actions.add_parser("verify", help="compute it anew; exit code 1 if it does not hold").set_defaults(command=_verify)
     command = actions.add_parser("export", help="write every event with its hash, as JSON Lines")
     command.add_argument("file", type=Path)
     command.set_defaults(command=_export_events)
+    actions.add_parser("sessions", help="each person's decisions without a long pause").set_defaults(command=_sessions)
+    command = actions.add_parser("rollback", help="take back decisions, as new events: nothing is deleted")
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--batch", type=int, metavar="NUMBER", help="what a batch accepted")
+    what.add_argument("--session", type=int, metavar="NUMBER", help="see `audit sessions`")
+    what.add_argument("--person", metavar="NAME", help="what somebody decided since a time")
+    command.add_argument("--since", type=_time, help="for --person, such as 2026-03-01T14:00 [from the first on]")
+    command.add_argument("--by", required=True, metavar="NAME", help="who takes them back")
+    command.set_defaults(command=_roll_back)
 
 
 def _add_user(arguments: argparse.Namespace) -> None:
@@ -94,3 +104,32 @@ def _export_events(arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise ConfigError(f"Cannot write {arguments.file}: {error}. Choose another place.") from error
     print(f"{count} events in {arguments.file}.")
+
+
+def _sessions(arguments: argparse.Namespace) -> None:
+    with Store.open(arguments.workspace) as store:
+        for session in store.rollback.sessions():
+            began, ended = (time.astimezone().strftime("%Y-%m-%d %H:%M") for time in (session.began, session.ended))
+            print(f"{session.number:<8} {session.author}  {session.decisions} decisions  {began} to {ended}")
+
+
+def _roll_back(arguments: argparse.Namespace) -> None:
+    if arguments.since is not None and arguments.person is None:
+        raise ConfigError("--since goes with --person.")
+    with Store.open(arguments.workspace) as store:
+        if arguments.batch is not None:
+            taken = store.rollback.batch(arguments.batch, by=arguments.by)
+        elif arguments.session is not None:
+            taken = store.rollback.session(arguments.session, by=arguments.by)
+        else:
+            since = arguments.since or datetime.fromtimestamp(0, UTC)
+            taken = store.rollback.person(arguments.person, since, by=arguments.by)
+    print(f"Taken back: {taken.labels} labels, {taken.reviews} reviews. Nothing was deleted; see `leaml audit export`.")
+
+
+def _time(text: str) -> datetime:
+    """Return a time that a person typed; without a zone it is this computer's."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 2026-03-01T14:00") from None

@@ -6,7 +6,7 @@ from leaml.backbone import Backbone
 from leaml.decoding import greedy, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
 from leaml.generate import Progress, softmax
-from leaml.prompts import match_option, normalise_answer, question_prompt
+from leaml.prompts import match_answer, normalise_answer, question_prompt, takes_several
 from leaml.records import AnsweredQuestion, Prediction
 
 ANSWER_BATCH = 128
@@ -27,7 +27,9 @@ def predict(
         prefix = prefill(backbone, prompts, features.batch(item.image_id for item in batch))
         scores: list[tuple[float, ...]] = [()] * len(batch)
         if all(item.options for item in batch):
-            scores = [softmax(row) for row in option_log_probabilities(backbone, prefix, [i.options for i in batch])]
+            found = option_log_probabilities(backbone, prefix, [item.options for item in batch])
+            # Of several answers at once, the probability of each alone says nothing.
+            scores = [() if takes_several(i.question) else softmax(row) for i, row in zip(batch, found, strict=True)]
         answers = greedy(backbone, prefix, max_new_tokens=ANSWER_TOKENS)
         predictions += [_prediction(*row) for row in zip(batch, answers, scores, strict=True)]
         progress(min(start + ANSWER_BATCH, len(questions)), len(questions))
@@ -35,9 +37,14 @@ def predict(
 
 
 def is_correct(answer: str, question: AnsweredQuestion) -> bool:
-    """Tell whether an answer's normalised text is the reference's; with options it must name one of them."""
+    """Tell whether an answer's normalised text is the reference's.
+
+    With options it must name one of them; where several may be right, all that the reference names and no other.
+    """
     if question.options:
-        return match_option(answer, question.options) == match_option(question.answer, question.options) is not None
+        several = takes_several(question.question)
+        right = match_answer(question.answer, question.options, several=several)
+        return match_answer(answer, question.options, several=several) == right is not None
     return normalise_answer(answer) == normalise_answer(question.answer)
 
 

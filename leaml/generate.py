@@ -9,7 +9,7 @@ from leaml.backbone import Backbone
 from leaml.config import SamplingConfig
 from leaml.decoding import nucleus, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
-from leaml.prompts import GENERATION_PROMPT, question_prompt
+from leaml.prompts import GENERATION_PROMPT, question_prompt, takes_several
 from leaml.quality import SampledText, ValidPair
 from leaml.records import AnsweredQuestion, Candidate, ImageId, RunId
 
@@ -53,18 +53,21 @@ def sample_texts(
 def option_probabilities(
     backbone: Backbone, features: ImageFeatures, pairs: Sequence[AnsweredQuestion], progress: Progress
 ) -> list[tuple[float, ...]]:
-    """Return, for each question, the model's probability of each option; empty for an open question."""
+    """Return, for each question, the model's probability of each option.
+
+    Empty for an open question, and where several answers may be right: each alone is none of them.
+    """
     result: list[tuple[float, ...]] = []
     for start in range(0, len(pairs), SCORE_BATCH):
         batch = pairs[start : start + SCORE_BATCH]
-        closed = [pair for pair in batch if pair.options]
+        closed = [pair for pair in batch if _has_one_answer(pair)]
         scored: list[list[float]] = []
         if closed:
             prompts = [question_prompt(pair.question, pair.options) for pair in closed]
             prefix = prefill(backbone, prompts, features.batch(pair.image_id for pair in closed))
             scored = option_log_probabilities(backbone, prefix, [pair.options for pair in closed])
         waiting = iter(scored)
-        result += [softmax(next(waiting)) if pair.options else () for pair in batch]
+        result += [softmax(next(waiting)) if _has_one_answer(pair) else () for pair in batch]
         progress(min(start + SCORE_BATCH, len(pairs)), len(pairs))
     return result
 
@@ -98,6 +101,10 @@ def as_question(valid: ValidPair) -> AnsweredQuestion:
     """Return a valid pair as a question with the answer it claims."""
     pair = valid.pair
     return AnsweredQuestion(valid.image_id, pair.question, pair.options, pair.answer, valid.type_id)
+
+
+def _has_one_answer(pair: AnsweredQuestion) -> bool:
+    return bool(pair.options) and not takes_several(pair.question)
 
 
 def softmax(log_probabilities: Sequence[float]) -> tuple[float, ...]:

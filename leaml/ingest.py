@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from leaml.acceptance import order_by_acceptance
 from leaml.config import RunConfig
 from leaml.errors import LeamlError
 from leaml.jobs import Jobs, RunDir
@@ -43,6 +44,7 @@ def _take(store: Store, run: RunDir) -> bool:
     if candidates.exists():
         store.add_captions(described)
         store.add_generator_run(run.id, read_rows(candidates, Candidate))
+        order_by_acceptance(store)
         return True
     if described:
         store.add_caption_run(run.id, described)

@@ -82,7 +82,7 @@ def run_round(
         accuracy[method] = stats.macro_accuracy(store.predictions(run_id), groups)
     given = [label.pair for label in store.labels("pool")]
     majority = stats.majority_predictions(given, store.references("test"))
-    counts = store.review_counts()
+    counts = store.queue.counts()
     return LoopResult(
         accuracy={"majority": stats.macro_accuracy(majority, groups), **accuracy},
         test_questions=len(majority),

@@ -74,4 +74,44 @@ MIGRATIONS: tuple[str | Callable[[Query], None], ...] = (
     CREATE TABLE leases (
         kind VARCHAR NOT NULL, card VARCHAR NOT NULL, person VARCHAR NOT NULL, "until" TIMESTAMPTZ NOT NULL);
     """,
+    # How a pair came to its reader; second reads, which decide nothing by themselves; batches. The queue itself is
+    # derived (`leaml.queue`), and rebuilt where it is missing.
+    """
+    ALTER TABLE review_events ADD COLUMN drawn VARCHAR;
+    ALTER TABLE review_events ADD COLUMN filter_from DOUBLE;
+    ALTER TABLE review_events ADD COLUMN filter_to DOUBLE;
+    ALTER TABLE review_events ADD COLUMN filter_captioned BOOLEAN;
+    ALTER TABLE review_events ADD COLUMN batch BIGINT;
+    CREATE VIEW standing_reviews AS
+        SELECT *, CASE action WHEN 'reject' THEN action WHEN 'skip' THEN NULL
+            ELSE concat(question, chr(31), answer) END AS verdict
+        FROM review_events
+        WHERE undoes IS NULL AND event_id NOT IN (SELECT undoes FROM review_events WHERE undoes IS NOT NULL);
+    CREATE OR REPLACE VIEW current_reviews AS
+        SELECT * FROM standing_reviews
+        WHERE coalesce(drawn, '') <> 'second' AND NOT (coalesce(drawn, '') = 'adjudication' AND action = 'skip')
+        QUALIFY row_number() OVER (PARTITION BY candidate_id ORDER BY event_id DESC) = 1;
+    CREATE VIEW second_reads AS
+        SELECT * FROM standing_reviews WHERE drawn = 'second'
+        QUALIFY row_number() OVER (PARTITION BY candidate_id ORDER BY event_id DESC) = 1;
+    CREATE VIEW conflicts AS
+        SELECT r.candidate_id, r.author AS first_reader, s.author AS second_reader
+        FROM current_reviews r JOIN second_reads s ON s.candidate_id = r.candidate_id
+        WHERE r.author <> s.author AND r.verdict <> s.verdict AND coalesce(r.drawn, '') <> 'adjudication';
+    CREATE INDEX captions_of_image ON captions (image_id);
+    """,
+    # What a model suggested before a label was given, as JSON; the lists of question types that came before.
+    """
+    ALTER TABLE label_events ADD COLUMN suggestion VARCHAR;
+    CREATE OR REPLACE VIEW current_labels AS
+        SELECT * FROM label_events
+        WHERE undoes IS NULL AND event_id NOT IN (SELECT undoes FROM label_events WHERE undoes IS NOT NULL)
+        QUALIFY row_number() OVER (PARTITION BY image_id, question ORDER BY event_id DESC) = 1;
+    CREATE TABLE question_type_versions (
+        version INTEGER NOT NULL, position INTEGER NOT NULL, id VARCHAR NOT NULL, question VARCHAR NOT NULL,
+        options VARCHAR[] NOT NULL, author VARCHAR NOT NULL, "at" TIMESTAMPTZ NOT NULL,
+        PRIMARY KEY (version, position));
+    INSERT INTO question_type_versions
+        SELECT 1, position, id, question, options, 'import', now() FROM question_types;
+    """,
 )

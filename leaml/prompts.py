@@ -24,6 +24,15 @@ GENERATION_PROMPT = "Ask a question about the image and answer it."
 
 OPTIONS_LEAD = "Choose one of the following options:"
 
+SEVERAL = "Choose all that apply."
+"""A question that ends with this takes several of its answers at once. It is part of the question's text, so that
+people, models and programs elsewhere all read the same."""
+
+SEPARATOR = "; "
+"""Between several answers to one question."""
+
+_SEVERAL = re.compile(r"\s*choose all that apply\W*$", re.IGNORECASE)
+_SEVERAL_LEAD = SEVERAL.replace(".", ":")
 _PAIR = re.compile(r"<q>(?P<question>.+?)</?q>\s*<a>(?P<answer>.*?)</?a>", re.DOTALL)
 
 
@@ -43,10 +52,24 @@ class ParsedPair:
 
 
 def question_prompt(question: str, options: Sequence[str] = ()) -> str:
-    """Return the text that the VQA model is asked: `Q Choose one of the following options: a|b|c|`."""
+    """Return the text that the VQA model is asked: `Q Choose one of the following options: a|b|c|`.
+
+    Where several answers may be right it is `Q Choose all that apply: a|b|c|`.
+    """
     if not options:
         return question.strip()
-    return f"{question.strip()} {OPTIONS_LEAD} {'|'.join(option.strip() for option in options)}|"
+    lead = _SEVERAL_LEAD if takes_several(question) else OPTIONS_LEAD
+    return f"{without_several(question)} {lead} {'|'.join(option.strip() for option in options)}|"
+
+
+def takes_several(question: str) -> bool:
+    """Tell whether several of a question's answers may be right at once."""
+    return _SEVERAL.search(question) is not None
+
+
+def without_several(question: str) -> str:
+    """Return a question without the sentence that lets it take several answers."""
+    return _SEVERAL.sub("", question).strip()
 
 
 def pair_target(question: str, options: Sequence[str], answer: str) -> str:
@@ -71,11 +94,12 @@ def parse_pair(text: str) -> ParsedPair | None:
 
 def split_options(prompt: str) -> tuple[str, tuple[str, ...]]:
     """Return the question and its options from the text that `question_prompt` writes."""
-    question, lead, tail = prompt.partition(OPTIONS_LEAD)
-    if not lead:
-        return prompt.strip(), ()
-    options = tuple(option.strip() for option in tail.split("|") if option.strip())
-    return question.strip(), options
+    for lead, rest in ((OPTIONS_LEAD, ""), (_SEVERAL_LEAD, f" {SEVERAL}")):
+        question, found, tail = prompt.partition(lead)
+        if found:
+            options = tuple(option.strip() for option in tail.split("|") if option.strip())
+            return question.strip() + rest, options
+    return prompt.strip(), ()
 
 
 def normalise_answer(text: str) -> str:
@@ -88,3 +112,17 @@ def match_option(answer: str, options: Sequence[str]) -> str | None:
     """Return the option that the answer names, or None. Only the whole option text counts as naming it."""
     wanted = normalise_answer(answer)
     return next((option for option in options if normalise_answer(option) == wanted), None)
+
+
+def match_answer(answer: str, options: Sequence[str], *, several: bool) -> str | None:
+    """Return the answer as it is kept: the option that it names, or None.
+
+    Where several may be right, it names options with a semicolon between them; they are kept in the options' order.
+    """
+    whole = match_option(answer, options)
+    if whole is not None or not several:
+        return whole
+    named = {match_option(part, options) for part in answer.split(SEPARATOR.strip()) if part.strip()}
+    if not named or None in named:
+        return None
+    return SEPARATOR.join(option for option in options if option in named)

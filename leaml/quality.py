@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from leaml.prompts import ParsedPair, match_option, normalise_answer, parse_pair
+from leaml.prompts import ParsedPair, match_answer, normalise_answer, parse_pair, takes_several
 from leaml.records import AnsweredQuestion, ImageId, QuestionType
 
 
@@ -56,7 +56,7 @@ class PairChecker:
                 return "other options than the question has"
             pair = ParsedPair(kind.question, kind.options, pair.answer)
         if pair.options:
-            option = match_option(pair.answer, pair.options)
+            option = match_answer(pair.answer, pair.options, several=takes_several(pair.question))
             if option is None:
                 return "answer outside its options"
             pair = replace(pair, answer=option)

@@ -24,6 +24,11 @@ REJECT_REASONS: tuple[RejectReason, ...] = (
     "duplicate",
     "not useful",
 )
+Half = Literal["informative", "audit"]
+Drawn = Literal["informative", "audit", "second", "adjudication", "batch"]
+"""Why a pair came to its reader: one of the queue's halves, a second independent read, two readers who differ, or a
+batch that nobody looked at one by one."""
+
 Role = Literal["expert", "reviewer", "admin"]
 ROLES: tuple[Role, ...] = ("expert", "reviewer", "admin")
 """An expert labels and reviews, a reviewer reviews, an admin may do everything."""
@@ -112,6 +117,23 @@ class Label:
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """What a model answered to a question before it was labelled.
+
+    Attributes:
+        model: The run that made it.
+        answer: Its most probable option, or its words.
+        probabilities: Of each option, in their order; empty for an open question and where several may be right.
+        shown: Whether the person saw it.
+    """
+
+    model: str
+    answer: str
+    probabilities: tuple[float, ...]
+    shown: bool
+
+
+@dataclass(frozen=True)
 class Caption:
     """A teacher's description of one image. `at` is when it was asked for; None where it came with the project."""
 
@@ -149,8 +171,33 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """Some of the candidates.
+
+    Attributes:
+        type_id: Of one question type; None: of all.
+        at_least: Least agreement; above 0, pairs without an agreement are left out.
+        at_most: Highest agreement; below 1, pairs without an agreement are left out.
+        captioned: Of images with a caption, or without; None: both.
+    """
+
+    type_id: str | None = None
+    at_least: float = 0.0
+    at_most: float = 1.0
+    captioned: bool | None = None
+
+
+EVERYTHING = Slice()
+
+
+@dataclass(frozen=True)
 class Review:
-    """One decision about a candidate. For an edit, `pair` is the new value; for the rest it is as shown."""
+    """One decision about a candidate. For an edit, `pair` is the new value; for the rest it is as shown.
+
+    Attributes:
+        drawn: Why the reader was given it; None: for the half of the queue that it is in.
+        within: What the reader had narrowed the queue to.
+    """
 
     candidate_id: str
     action: ReviewAction
@@ -158,6 +205,31 @@ class Review:
     reason: RejectReason | None
     author: str
     seconds: float
+    drawn: Drawn | None = None
+    within: Slice = EVERYTHING
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A candidate for one person's screen, and why it is theirs."""
+
+    candidate: Candidate
+    drawn: Drawn
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reviews.
+
+    Attributes:
+        name: Their decisions' author.
+        adjudicates: May decide where they are one of the two readers who differ.
+        second_share: Share of decided pairs that another person reads again; 0 where there is one person only.
+    """
+
+    name: str
+    adjudicates: bool = False
+    second_share: float = 0.0
 
 
 @dataclass(frozen=True)

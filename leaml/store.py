@@ -3,19 +3,26 @@
 What people decide (labels, reviews) is appended as events and never changed; the current state is a view over them,
 and an undo is an event of its own; all of them form one hash chain (`leaml.events`). A method that returns has
 committed. One process holds the store; its threads share it: every access has a cursor of its own, and writes take
-turns. Who may sign in is in `Store.users`, who has which card in `Store.leases`.
+turns. Who may sign in is in `Store.users`, who has which card in `Store.leases`, which pair is reviewed next in
+`Store.queue`; `Store.checks` says what the reviews are worth, `Store.batches` accepts and `Store.rollback` takes back
+many at once.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from leaml.batches import Batches
+from leaml.checks import Checks
 from leaml.database import Database, now, record
 from leaml.errors import StoreError
-from leaml.events import Event, event_content, event_hash, head, verify, walk
+from leaml.events import Event, verify, walk
 from leaml.leases import Leases
+from leaml.log import EventLog
+from leaml.queue import Queue
 from leaml.records import (
     AnsweredQuestion,
     Candidate,
@@ -27,10 +34,11 @@ from leaml.records import (
     Project,
     QuestionType,
     Review,
-    ReviewCounts,
     RunId,
     Split,
+    Suggestion,
 )
+from leaml.rollback import Rollback
 from leaml.users import Users
 
 STORE_FILE = "leaml.duckdb"
@@ -38,17 +46,6 @@ STORE_FILE = "leaml.duckdb"
 _PAIR = "image_id, question, options, answer, type_id"
 _LATEST_ROUND = "(SELECT max(round) FROM candidates)"
 _DECIDED = "SELECT candidate_id FROM current_reviews WHERE action <> 'skip'"
-_QUEUE = f"""
-    WITH ranked AS (
-        -- Ranked before the decided pairs are left out, so that the turn of the types goes on as decisions come in.
-        SELECT *, row_number() OVER (PARTITION BY type_id ORDER BY
-            -- Distance of the judge's probability from chance: small where it does not know.
-            coalesce(abs(agreement - 1.0 / greatest(len(options), 1)), 0.5), id) AS place
-        FROM candidates WHERE round = {_LATEST_ROUND})
-    SELECT c.* FROM ranked c LEFT JOIN current_reviews r ON r.candidate_id = c.id
-    WHERE r.action IS NULL OR r.action = 'skip'
-    ORDER BY r.event_id NULLS FIRST, c.place, c.type_id, c.id LIMIT ?
-"""
 
 
 @dataclass(frozen=True)
@@ -83,6 +80,11 @@ class Store:
         self._database = database
         self.users = Users(database)
         self.leases = Leases(database)
+        self.queue = Queue(database)
+        self._log = EventLog(database)
+        self.rollback = Rollback(database, self._log, self.queue)
+        self.checks = Checks(database)
+        self.batches = Batches(database, self._log, self.queue, self.checks)
 
     @classmethod
     def open(cls, workspace: Path) -> Self:
@@ -119,15 +121,32 @@ class Store:
         types = self._database.rows("SELECT id, question, options FROM question_types ORDER BY position")
         return Project(found[0]["name"], found[0]["description"], tuple(record(QuestionType, row) for row in types))
 
-    def save_project(self, project: Project) -> None:
-        """Set what the workspace is about, its question types included."""
+    def save_project(self, project: Project, *, author: str = "import") -> None:
+        """Set what the workspace is about. Changed question types are a new version of the list; former ones are kept.
+
+        Labels keep the question and the options that they were given with.
+        """
         with self._database.transaction("save the project") as cursor:
             cursor.execute("DELETE FROM project")
             cursor.execute("INSERT INTO project VALUES (?, ?, ?)", [project.name, project.description, now()])
+            before = self._database.rows("SELECT id, question, options FROM question_types ORDER BY position")
+            if tuple(record(QuestionType, row) for row in before) == project.question_types:
+                return
             cursor.execute("DELETE FROM question_types")
+            last = "SELECT coalesce(max(version), 0) AS last FROM question_type_versions"
+            version = self._database.rows(last)[0]["last"] + 1
             for position, kind in enumerate(project.question_types):
-                values = [position, kind.id, kind.question, list(kind.options)]
-                cursor.execute("INSERT INTO question_types VALUES (?, ?, ?, ?)", values)
+                row = [position, kind.id, kind.question, list(kind.options)]
+                cursor.execute("INSERT INTO question_types VALUES (?, ?, ?, ?)", row)
+                kept = [version, *row, author, now()]
+                cursor.execute("INSERT INTO question_type_versions VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
+
+    def question_versions(self) -> dict[int, tuple[QuestionType, ...]]:
+        """Return all lists of question types that the project has had, by their number; the last one holds."""
+        found: dict[int, tuple[QuestionType, ...]] = {}
+        for row in self._database.rows("SELECT * FROM question_type_versions ORDER BY version, position"):
+            found[row["version"]] = (*found.get(row["version"], ()), record(QuestionType, row))
+        return found
 
     def import_project(
         self,
@@ -146,11 +165,22 @@ class Store:
             self._database.insert("images", images, ImageRow, cursor)
             self._database.insert("reference_answers", references, AnsweredQuestion, cursor)
             self._database.insert("captions", captions, Caption, cursor)
+            self.queue.note_captions()
 
     def images(self, split: Split | None = None) -> list[ImageRow]:
         """Return the images of a split, or all, by name."""
         rows = self._database.rows("SELECT * FROM images WHERE ? IS NULL OR split = ? ORDER BY name, id", split, split)
         return [record(ImageRow, row) for row in rows]
+
+    def image_ratio(self) -> float | None:
+        """Return width to height of the pool's middle image, or None where there is no image."""
+        found = self._database.rows("SELECT median(width / height) AS ratio FROM images WHERE split = 'pool'")
+        ratio: float | None = found[0]["ratio"]
+        return ratio
+
+    def image_count(self, split: Split) -> int:
+        """Return how many images a split has."""
+        return int(self._database.rows("SELECT count(*) AS images FROM images WHERE split = ?", split)[0]["images"])
 
     def image(self, image_id: ImageId) -> ImageRow:
         """Return one image.
@@ -173,6 +203,13 @@ class Store:
         )
         return [record(AnsweredQuestion, row) for row in rows]
 
+    def reference_count(self, split: Split) -> int:
+        """Return how many answers came with the data, of images of a split."""
+        query = (
+            "SELECT count(*) AS answers FROM reference_answers r JOIN images i ON i.id = r.image_id WHERE i.split = ?"
+        )
+        return int(self._database.rows(query, split)[0]["answers"])
+
     def captions(self) -> list[Caption]:
         """Return the teachers' captions by image, the newest last; an image has one of each teacher and prompt."""
         query = 'SELECT * FROM captions ORDER BY image_id, "at" NULLS FIRST, teacher, prompt'
@@ -186,15 +223,35 @@ class Store:
 
     # Labels
 
-    def add_label(self, pair: AnsweredQuestion, *, author: str, seconds: float) -> int:
+    def add_label(
+        self, pair: AnsweredQuestion, *, author: str, seconds: float, suggestion: Suggestion | None = None
+    ) -> int:
         """Record an expert's answer; answering the same question again is an edit. Returns the event's number.
+
+        Args:
+            pair: The question with its answer.
+            author: Whose answer it is.
+            seconds: How long the question was on the screen.
+            suggestion: What a model had been asked for before, shown or not.
 
         Raises:
             StoreError: If there is no such image, or the label cannot be saved; nothing was changed.
         """
         self.image(pair.image_id)
         values = {**_pair_values(pair), "author": author, "seconds": seconds}
-        return self._append("label_events", values)
+        if suggestion is not None:
+            values["suggestion"] = json.dumps(asdict(suggestion), sort_keys=True)
+        return self._log.append("label_events", values)
+
+    def add_labels(self, labels: Sequence[tuple[AnsweredQuestion, str]]) -> None:
+        """Record answers with their authors: all of them, or none.
+
+        Raises:
+            StoreError: If there is no such image, or they cannot be saved; nothing was changed.
+        """
+        with self._database.transaction("save the labels"):
+            for pair, author in labels:
+                self.add_label(pair, author=author, seconds=0.0)
 
     def undo_label(self, author: str) -> Label | None:
         """Take back the author's latest label that stands, and return it; None if there is none."""
@@ -206,7 +263,7 @@ class Store:
                 return None
             label = _label(rows[0])
             values = {**_pair_values(label.pair), "author": author, "seconds": 0.0, "undoes": label.event_id}
-            self._append("label_events", values)
+            self._log.append("label_events", values)
             return label
 
     def labels(self, split: Split | None = None) -> list[Label]:
@@ -219,6 +276,26 @@ class Store:
         )
         return [_label(row) for row in rows]
 
+    def label_counts(self) -> dict[str | None, int]:
+        """Return how many labels of pool images stand, by question type; None counts questions outside them."""
+        rows = self._database.rows(
+            "SELECT l.type_id, count(*) AS labels FROM current_labels l JOIN images i ON i.id = l.image_id "
+            "WHERE i.split = 'pool' GROUP BY l.type_id"
+        )
+        return {row["type_id"]: row["labels"] for row in rows}
+
+    def suggested_labels(self) -> list[tuple[str, Suggestion]]:
+        """Return the answers before which a model was asked, with what it suggested."""
+        query = "SELECT answer, suggestion FROM current_labels WHERE suggestion IS NOT NULL ORDER BY event_id"
+        return [
+            (row["answer"], record(Suggestion, json.loads(row["suggestion"]))) for row in self._database.rows(query)
+        ]
+
+    def recent_labels(self, author: str, *, limit: int) -> list[Label]:
+        """Return somebody's last labels as they stand, the newest first."""
+        query = "SELECT * FROM current_labels WHERE author = ? ORDER BY event_id DESC LIMIT ?"
+        return [_label(row) for row in self._database.rows(query, author, limit)]
+
     # Pseudo pairs and their review
 
     def candidates(self, *, run_id: RunId | None = None) -> list[Candidate]:
@@ -226,12 +303,15 @@ class Store:
         query = "SELECT * FROM candidates WHERE ? IS NULL OR run_id = ? ORDER BY id"
         return [record(Candidate, row) for row in self._database.rows(query, run_id, run_id)]
 
-    def review_queue(self, limit: int = 4) -> list[Candidate]:
-        """Return the next open pairs of the latest round: question types in turn, the least sure first, skipped last.
+    def unsure_predictions(self, type_id: str, *, limit: int) -> list[Candidate]:
+        """Return the latest round's pairs of a question type with each option's probability, the least sure first."""
+        query = f"""SELECT * FROM candidates WHERE round = {_LATEST_ROUND} AND type_id = ? AND len(options) > 1
+            AND len(option_probabilities) = len(options) ORDER BY list_max(option_probabilities), id LIMIT ?"""
+        return [record(Candidate, row) for row in self._database.rows(query, type_id, limit)]
 
-        Those that somebody has on the screen are among them.
-        """
-        return [record(Candidate, row) for row in self._database.rows(_QUEUE, limit)]
+    def candidate_count(self) -> int:
+        """Return how many pseudo pairs there are, of all rounds."""
+        return int(self._database.rows("SELECT count(*) AS pairs FROM candidates")[0]["pairs"])
 
     def add_review(self, review: Review) -> int:
         """Record a decision; a later one about the same pair replaces it. Returns the event's number.
@@ -239,16 +319,24 @@ class Store:
         Raises:
             StoreError: If the pair does not exist.
         """
-        if not self._database.rows("SELECT id FROM candidates WHERE id = ?", review.candidate_id):
-            raise StoreError(f"There is no pseudo pair {review.candidate_id!r}. Nothing was changed; reload the page.")
-        values = {name: getattr(review, name) for name in ("candidate_id", "action", "reason", "author", "seconds")}
-        return self._append("review_events", {**_pair_values(review.pair), **values})
+        with self._database.transaction("save the decision"):
+            half = self.queue.half(review.candidate_id)
+            if half is None and not self._database.rows("SELECT 1 FROM candidates WHERE id = ?", review.candidate_id):
+                raise StoreError(
+                    f"There is no pseudo pair {review.candidate_id!r}. Nothing was changed; reload the page."
+                )
+            review = replace(review, drawn=review.drawn or half)
+            event_id = self._log.append("review_events", _review_values(review))
+            self.queue.follow(event_id, review)
+            return event_id
 
     def undo_review(self, author: str) -> Candidate | None:
-        """Take back the author's latest decision that stands; return its pair, open again, or None."""
+        """Take back the author's latest decision that stands; return its pair, or None."""
         with self._database.transaction("undo the decision"):
             rows = self._database.rows(
-                "SELECT * FROM current_reviews WHERE author = ? ORDER BY event_id DESC LIMIT 1", author
+                "SELECT * FROM (FROM current_reviews UNION ALL FROM second_reads) WHERE author = ? "
+                "ORDER BY event_id DESC LIMIT 1",
+                author,
             )
             if not rows:
                 return None
@@ -256,14 +344,19 @@ class Store:
             kept = ("candidate_id", "image_id", "question", "options", "answer", "type_id", "author")
             values = {name: undone[name] for name in kept}
             event = {**values, "action": "undo", "seconds": 0.0, "undoes": undone["event_id"]}
-            self._append("review_events", event)
+            self._log.append("review_events", event)
+            self.queue.settle([undone["candidate_id"]])
             found = self._database.rows("SELECT * FROM candidates WHERE id = ?", undone["candidate_id"])
             return record(Candidate, found[0])
 
     def reviewed_pairs(self) -> list[AnsweredQuestion]:
-        """Return the accepted and edited pairs as they stand, each image and question once, the latest."""
+        """Return the accepted and edited pairs as they stand, each image and question once, the latest.
+
+        A pair on which two readers differ waits for the decision of a third.
+        """
         rows = self._database.rows(
             f"SELECT {_PAIR} FROM current_reviews WHERE action IN ('accept', 'edit') "
+            "AND candidate_id NOT IN (SELECT candidate_id FROM conflicts) "
             "QUALIFY row_number() OVER (PARTITION BY image_id, question ORDER BY event_id DESC) = 1 ORDER BY event_id"
         )
         return [record(AnsweredQuestion, row) for row in rows]
@@ -272,17 +365,6 @@ class Store:
         """Return the latest round's pairs that nobody has decided about."""
         query = f"SELECT * FROM candidates WHERE round = {_LATEST_ROUND} AND id NOT IN ({_DECIDED}) ORDER BY id"
         return [record(Candidate, row) for row in self._database.rows(query)]
-
-    def review_counts(self) -> ReviewCounts:
-        """Return how far the review of the latest round is; skipped pairs are open. Times are seconds a decision."""
-        row = self._database.rows(
-            f"""SELECT count(*) FILTER (r.action IS NULL OR r.action = 'skip') AS open,
-                count(*) FILTER (r.action = 'accept') AS accepted, count(*) FILTER (r.action = 'edit') AS edited,
-                count(*) FILTER (r.action = 'reject') AS rejected, count(*) FILTER (r.action = 'skip') AS skipped,
-                median(r.seconds) FILTER (r.seconds > 0) AS median_seconds
-            FROM candidates c LEFT JOIN current_reviews r ON r.candidate_id = c.id WHERE c.round = {_LATEST_ROUND}"""
-        )[0]
-        return ReviewCounts(**row)
 
     # The chain of events
 
@@ -297,15 +379,6 @@ class Store:
     def events(self) -> Iterator[Event]:
         """Yield all decisions with their hashes, in the order in which they were made."""
         return walk(self._database.rows)
-
-    def _append(self, table: str, values: Mapping[str, Any]) -> int:
-        """Append a decision and its hash; return its number."""
-        with self._database.transaction("save the decision") as cursor:
-            # The hash is of the row as the store returns it, which is what a later check reads.
-            row = self._database.append(table, values)
-            digest = event_hash(head(self._database.rows), event_content(table, row))
-            cursor.execute("INSERT INTO event_hashes VALUES (?, ?)", [row["event_id"], digest])
-            return int(row["event_id"])
 
     # Runs and models
 
@@ -328,11 +401,13 @@ class Store:
         """Keep captions; one that is there already, of the same teacher and prompt, keeps its text."""
         with self._database.transaction("save the captions") as cursor:
             self._database.insert("captions", captions, Caption, cursor)
+            self.queue.note_captions()
 
     def add_generator_run(self, run_id: RunId, candidates: Sequence[Candidate]) -> None:
         """Take over what a generator's run wrote; doing it twice changes nothing."""
         with self._database.transaction(f"take over the run {run_id}") as cursor:
             self._database.insert("candidates", candidates, Candidate, cursor)
+            self.queue.arrange()
             cursor.execute("INSERT OR IGNORE INTO ingested_runs VALUES (?, 'generator', ?)", [run_id, now()])
 
     def add_model(self, model: ModelRow, predictions: Sequence[Prediction]) -> None:
@@ -358,6 +433,17 @@ class Store:
 def _pair_values(pair: AnsweredQuestion) -> dict[str, Any]:
     values = {field.name: getattr(pair, field.name) for field in fields(pair)}
     return {**values, "options": list(pair.options)}
+
+
+def _review_values(review: Review) -> dict[str, Any]:
+    within = review.within
+    return {
+        **_pair_values(review.pair),
+        **{name: getattr(review, name) for name in ("candidate_id", "action", "reason", "author", "seconds", "drawn")},
+        "filter_from": within.at_least if within.at_least > 0 else None,
+        "filter_to": within.at_most if within.at_most < 1 else None,
+        "filter_captioned": within.captioned,
+    }
 
 
 def _label(row: Mapping[str, Any]) -> Label:

@@ -101,6 +101,7 @@ def test_the_log_grows_and_keeps_its_header(tmp_path):
         "label_efficiency.tune",
         "sight",
         "sample_types",
+        "review.__main__",
     ],
 )
 def test_every_benchmark_can_be_started(name):

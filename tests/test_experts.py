@@ -39,7 +39,7 @@ def test_policies(store, policy, accepted, edited, rejected):  # noqa: F811
     wrong = wrong.__class__(**{**vars(wrong), "answer": PLACE.options[1]})
     store.add_generator_run(RunId("r1"), [right, wrong, unknown])
     assert review_with_policy(store, policy) == 3
-    counts = store.review_counts()
+    counts = store.queue.counts()
     assert (counts.accepted, counts.edited, counts.rejected) == (accepted, edited, rejected)
     if policy == "reference":
         assert {row.answer for row in store.reviewed_pairs()} == {"left"}
@@ -53,4 +53,4 @@ def test_a_limit_and_unknown_policies(store):  # noqa: F811
     for policy in ("magic", "threshold=2", "threshold=x"):
         with pytest.raises(ConfigError, match=r"is unknown\. Use reference"):
             review_with_policy(store, policy)
-    assert store.review_counts().open == 1
+    assert store.queue.counts().open == 1

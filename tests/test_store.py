@@ -91,28 +91,18 @@ def test_a_later_label_is_an_edit_and_undo_brings_the_earlier_one_back(store):
     assert [label.author for label in store.labels()] == ["bob"]
 
 
-def test_the_queue_takes_types_in_turn_unsure_first_and_skipped_last(store):
-    rows = [candidate(n, a) for n, a in enumerate((0.9, 0.55, 0.7))] + [candidate(3, 0.35, SIZE)]
-    store.add_generator_run(RunId("r1"), rows)
-    order = [row.id for row in store.review_queue(10)]
-    assert order == ["r1-1-place", "r1-3-size", "r1-2-place", "r1-0-place"]
-    store.add_review(review(rows[1], "skip"))
-    assert [row.id for row in store.review_queue(10)] == ["r1-3-size", "r1-2-place", "r1-0-place", "r1-1-place"]
-    assert store.review_queue(1) == [rows[3]]
-
-
 def test_decisions_and_their_undo(store):
     rows = [candidate(n) for n in range(5)]
     store.add_generator_run(RunId("r1"), rows)
     for row, action in zip(rows, ("accept", "edit", "reject", "skip"), strict=False):
         store.add_review(review(row, action, "right" if action == "edit" else None))
-    counts = store.review_counts()
+    counts = store.queue.counts()
     assert (counts.open, counts.accepted, counts.edited, counts.rejected, counts.skipped) == (2, 1, 1, 1, 1)
     assert counts.median_seconds == 2.0
     assert store.reviewed_pairs() == [pair(0, "left"), pair(1, "right")]
     assert [row.id for row in store.pseudo_pairs()] == ["r1-3-place", "r1-4-place"]
     assert [store.undo_review("ann").id for _ in range(2)] == ["r1-3-place", "r1-2-place"]
-    assert store.review_counts().rejected == 0
+    assert store.queue.counts().rejected == 0
     assert store.undo_review("bob") is None
     with pytest.raises(StoreError, match="no pseudo pair 'nothing'"):
         store.add_review(Review("nothing", "accept", pair(0), None, "ann", 1.0))
@@ -123,7 +113,7 @@ def test_a_new_round_replaces_the_open_pairs_and_keeps_the_accepted(store):
     store.add_generator_run(RunId("r1"), [first, candidate(1)])
     store.add_review(review(first, "accept"))
     store.add_generator_run(RunId("r2"), [candidate(2, round_number=2)])
-    assert [row.id for row in store.review_queue(9)] == ["r2-2-place"]
+    assert [row.id for row in store.queue.next(9)] == ["r2-2-place"]
     assert store.reviewed_pairs() == [pair(0)]
     assert store.round() == 3
 
@@ -270,12 +260,3 @@ def test_a_disk_that_really_takes_no_more_keeps_what_was_confirmed(store):
     with Store.open(store.workspace) as again:
         kept = again._database.rows("SELECT count(*) AS n FROM label_events")[0]["n"]
     assert kept == int(told.split()[0]) + 1 and kept > 5
-
-
-def test_types_go_on_taking_turns_as_decisions_come_in(store):
-    store.add_generator_run(RunId("r1"), [candidate(n, 0.9, kind) for n in range(3) for kind in (PLACE, SIZE)])
-    shown = []
-    while queue := store.review_queue(1):
-        shown.append(queue[0].type_id)
-        store.add_review(review(queue[0], "accept"))
-    assert shown == ["place", "size"] * 3

@@ -11,7 +11,7 @@ from typing import Any
 
 from leaml.data.images import Picture, copy_picture, read_picture
 from leaml.errors import ImportDataError
-from leaml.prompts import CAPTION_PROMPT, match_option
+from leaml.prompts import CAPTION_PROMPT, match_answer, takes_several
 from leaml.records import AnsweredQuestion, Caption, Project, QuestionType
 from leaml.store import Store
 
@@ -77,9 +77,12 @@ def _reference(line: dict[str, str], pictures: dict[str, Picture], types: dict[s
     kind = types.get(line.get("question_type", ""))
     if kind is None:
         raise ImportDataError(f"reference.jsonl asks {line.get('question_type')!r}; project.json does not define it.")
-    if kind.options and match_option(line["answer"], kind.options) is None:
+    several, answer = takes_several(kind.question), line["answer"]
+    if kind.options:
+        answer = match_answer(answer, kind.options, several=several) or ""
+    if not answer:
         raise ImportDataError(f"{line['answer']!r} is no answer to {kind.id}, which has {', '.join(kind.options)}.")
-    return AnsweredQuestion(_picture(line, pictures).id, kind.question, kind.options, line["answer"], kind.id)
+    return AnsweredQuestion(_picture(line, pictures).id, kind.question, kind.options, answer, kind.id)
 
 
 def _picture(line: dict[str, str], pictures: dict[str, Picture]) -> Picture:

@@ -7,6 +7,7 @@ or open answers.
 """
 
 from leaml.stats.accuracy import TypeAccuracy, accuracy_by_type, macro_accuracy
+from leaml.stats.agreement import krippendorff_alpha
 from leaml.stats.baseline import majority_predictions
 from leaml.stats.gap import GapRecovered, gap_recovered
 from leaml.stats.mcnemar import McNemar, holm, mcnemar_by_type
@@ -21,6 +22,7 @@ __all__ = [
     "accuracy_by_type",
     "gap_recovered",
     "holm",
+    "krippendorff_alpha",
     "macro_accuracy",
     "majority_predictions",
     "mcnemar_by_type",

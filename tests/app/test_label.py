@@ -1,14 +1,20 @@
 """What the Label screen asks next, and what its buttons do."""
 
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from app import label, text
+from app import label, label_text, project, text
 from app.errors import InputError
 from app.person import who
 from app.services import Services
+from leaml.answering import Answer
+from leaml.records import QuestionType, RunId
+from leaml.store import ModelRow
+from leaml.suggestions import may_be_shown
+from tests.drawn import PROJECT, SIDE
 
 Make = Callable[..., Services]
 
@@ -20,17 +26,25 @@ def press(services: Services, place: label.Place, act: str, **data: object) -> l
     )
 
 
-def test_question_types_take_turns_on_fresh_images(make_services: Make) -> None:
+def test_it_is_said_why_an_image_was_chosen(make_services: Make) -> None:
     services = make_services()
-    project = services.store.project()
-    assert project is not None
-    asked = label.next_questions(project.question_types, services.store.images("pool"), [], limit=12)
-    assert Counter(kind for _, kind in asked) == {"side": 6, "colour": 6}
-    assert len({image for image, _ in asked}) == 12
-    again = label.next_questions(project.question_types, services.store.images("pool"), [], limit=12)
-    assert again == asked
-    everything = label.next_questions(project.question_types, services.store.images("pool"), [], limit=99)
-    assert len(set(everything)) == 24
+    services.label_queue.wait()
+    place = label.arrive(who(services, None), label.Place())
+    assert place.why == "first" and label_text.WHY["first"] in label.draw(who(services, None), place)
+    after = press(services, place, "save", answer=answer_to(services, place))
+    assert after.why == "unlike" and label_text.WHY["unlike"] in label.draw(who(services, None), after)
+    back = press(services, after, "undo")
+    assert back.why is None, "a person's choice needs no reason"
+    assert "Chosen because" not in label.draw(who(services, None), back)
+
+
+def test_a_question_that_a_run_is_unsure_of_comes_first(make_services: Make) -> None:
+    services = make_services(candidates=6)
+    services.label_queue.wait()
+    place = label.arrive(who(services, None), label.Place())
+    assert place.asked is not None and place.why == "unsure"
+    asked = {(candidate.image_id, candidate.type_id) for candidate in services.store.candidates()}
+    assert place.asked in asked
 
 
 def test_save_moves_on_and_undo_comes_back(make_services: Make) -> None:
@@ -102,6 +116,128 @@ def test_empty_states_say_what_to_do(make_services: Make) -> None:
 
 def answer_to(services: Services, place: label.Place) -> str:
     """Return the first answer of the question shown."""
-    project = services.store.project()
-    assert project is not None and place.asked is not None
-    return next(kind.options[0] for kind in project.question_types if kind.id == place.asked[1])
+    about = services.store.project()
+    assert about is not None and place.asked is not None
+    return next(kind.options[0] for kind in about.question_types if kind.id == place.asked[1])
+
+
+SEEN = QuestionType("seen", "What is there? Choose all that apply.", ("dot", "cell", "scale bar"))
+NOTE = QuestionType("note", "What stands out?")
+
+
+def ask_only(services: Services, kind: QuestionType) -> label.Place:
+    about = services.store.project()
+    assert about is not None
+    services.store.save_project(replace(about, question_types=(kind,)))
+    return label.arrive(who(services, None), label.Place())
+
+
+def test_several_answers_are_kept_in_the_options_order(make_services: Make) -> None:
+    services = make_services()
+    place = ask_only(services, SEEN)
+    html = label.draw(who(services, None), place)
+    assert html.count('role="checkbox"') == 3 and 'role="radio"' not in html
+    with pytest.raises(InputError, match="not one of the options"):
+        press(services, place, "save", answer="dot; moon")
+    after = press(services, place, "save", answer="scale bar; dot")
+    assert services.store.labels()[0].pair.answer == "dot; scale bar"
+    again = label.draw(who(services, None), press(services, after, "undo"))
+    assert again.count('aria-checked="true"') == 2
+
+
+def test_only_one_answer_where_the_question_takes_one(make_services: Make) -> None:
+    services = make_services()
+    place = label.arrive(who(services, None), label.Place())
+    with pytest.raises(InputError, match="not one of the options"):
+        press(services, place, "save", answer="left; right")
+
+
+def test_an_open_question_is_answered_by_typing(make_services: Make) -> None:
+    services = make_services()
+    place = ask_only(services, NOTE)
+    assert 'name="answer"' in label.draw(who(services, None), place)
+    with pytest.raises(InputError, match="Type the answer"):
+        press(services, place, "save", answer="  ")
+    after = press(services, place, "save", answer=' a "red" <dot> ')
+    assert services.store.labels()[0].pair.answer == 'a "red" <dot>'
+    assert 'value="a &quot;red&quot; &lt;dot&gt;"' in label.draw(who(services, None), press(services, after, "undo"))
+
+
+def test_a_label_of_the_list_is_shown_again_and_changed(make_services: Make) -> None:
+    services = make_services()
+    first = label.arrive(who(services, None), label.Place())
+    assert label_text.HISTORY not in label.draw(who(services, None), first)
+    second = press(services, first, "save", answer=answer_to(services, first))
+    third = press(services, second, "own", own_question="Is it round?", own_options="yes | no", own_answer="yes")
+    own, chosen = services.store.recent_labels("expert", limit=5)
+    assert label.draw(who(services, None), third).count('data-act="show"') == 2
+
+    shown = press(services, third, "show", event=str(chosen.event_id))
+    assert (shown.asked, shown.chosen) == (first.asked, chosen.pair.answer)
+    other = next(option for option in chosen.pair.options if option != chosen.pair.answer)
+    after = press(services, shown, "save", answer=other)
+    assert after.asked not in (None, first.asked)
+
+    shown = press(services, after, "show", event=str(own.event_id))
+    html = label.draw(who(services, None), shown)
+    assert 'value="Is it round?" name="own_question" autocomplete="off" readonly' in html and 'data-opens="own"' in html
+    changed = press(services, shown, "own", own_question="ignored", own_options="yes | no", own_answer="no")
+    assert changed.own is None and changed.asked is not None
+    assert [found.pair.answer for found in services.store.recent_labels("expert", limit=5)] == ["no", other]
+    assert len(list(services.store.events())) == 4, "a change is an event of its own"
+
+    gone = press(services, changed, "show", event=str(chosen.event_id))
+    assert gone.message == label_text.LABEL_GONE
+
+
+@pytest.fixture
+def suggesting(make_services: Make, monkeypatch: pytest.MonkeyPatch) -> Services:
+    """Services with a trained model that answers .3, .7 to whatever it is asked."""
+    services = make_services()
+    model = ModelRow(RunId("r0002"), "lora", "runs/r0002/model.safetensors", 1, 1, 0, datetime.now(UTC))
+    services.store.add_model(model, [])
+    found = Answer("right", (0.3, 0.7), 0.1, 0.0)
+    monkeypatch.setattr(services.answerer, "ask", lambda *_, **__: [found])
+    services.store.save_project(replace(PROJECT, question_types=(SIDE,)))
+    return services
+
+
+def ask_model(services: Services, place: label.Place, **data: str) -> label.Place:
+    assert place.asked is not None
+    return label.suggest(who(services, None), place, {"image": place.asked[0], "type": place.asked[1], **data})
+
+
+def test_a_suggestion_is_shown_on_request_for_half_of_the_questions(suggesting: Services) -> None:
+    person = who(suggesting, None)
+    place = label.arrive(person, label.Place())
+    for _ in range(12):
+        assert place.asked is not None
+        html = label.draw(person, place)
+        assert "<i>.70</i>" not in html and label_text.SUGGEST in html, "never by default"
+        asked = ask_model(suggesting, place, answer="left")
+        html = label.draw(person, asked)
+        shown = may_be_shown(place.asked[0], SIDE.question)
+        assert ("<i>.70</i>" in html, label_text.KEPT_BACK in html) == (shown, not shown)
+        assert html.count('aria-checked="true"') == 1, "what was chosen stays chosen"
+        place = press(suggesting, asked, "save", answer="right")
+    halves = [suggestion.shown for _, suggestion in suggesting.store.suggested_labels()]
+    assert len(halves) == 12 and 1 <= sum(halves) <= 11
+    html = project.draw(person)
+    assert label_text.INSIGHTS in html and f"{sum(halves)} of {sum(halves)} answers agree" in html
+
+
+def test_a_suggestion_belongs_to_its_question_alone(suggesting: Services) -> None:
+    place = label.arrive(who(suggesting, None), label.Place())
+    after = press(suggesting, ask_model(suggesting, place), "skip")
+    assert after.suggestion is None
+    press(suggesting, after, "save", answer="left")
+    assert suggesting.store.suggested_labels() == []
+    assert label_text.INSIGHTS not in project.draw(who(suggesting, None))
+
+
+def test_without_a_model_nothing_is_suggested(make_services: Make) -> None:
+    services = make_services()
+    place = label.arrive(who(services, None), label.Place())
+    assert label_text.SUGGEST not in label.draw(who(services, None), place)
+    with pytest.raises(InputError, match="no model yet"):
+        ask_model(services, place)

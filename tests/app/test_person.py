@@ -17,7 +17,7 @@ from leaml.database import now
 from leaml.errors import UserError
 from leaml.experts import as_pair
 from leaml.leases import LEASE
-from leaml.records import METHODS, ROLES, Review, RunId
+from leaml.records import METHODS, ROLES, QuestionType, Review, RunId
 from leaml.store import Store
 from tests.app.conftest import PASSWORD
 
@@ -38,17 +38,21 @@ def acts(services: Services) -> dict[str, tuple[str, Callable[[Person], Any]]]:
     return {
         "add_label": ("label", lambda person: person.add_label(pair, seconds=1.0)),
         "undo_label": ("label", lambda person: person.undo_label()),
+        "save_questions": ("label", lambda person: person.save_questions((QuestionType("x", "X?"),))),
         "label_for_me": ("label", lambda person: person.label_for_me()),
         "add_review": (
             "review",
             lambda person: person.add_review(Review(candidate.id, "accept", pair, None, "x", 1.0)),
         ),
         "undo_review": ("review", lambda person: person.undo_review()),
+        "accept_batch": ("oversee", lambda person: person.accept_batch("side", at_least=0.9)),
+        "roll_back": ("oversee", lambda person: person.roll_back("session", 1)),
         "start_generator": ("train", lambda person: person.start_generator()),
         "start_methods": ("train", lambda person: person.start_methods(METHODS)),
         "cancel": ("train", lambda person: person.cancel(RunId("r0001"))),
         "resume": ("train", lambda person: person.resume(RunId("r0001"))),
         "load_sample": ("import", lambda person: person.load_sample()),
+        "import_labels": ("import", lambda person: person.import_labels("image,question,answer\n")),
         "import_images": ("import", lambda person: person.import_images(Path("/x"), name="x", types=())),
     }
 
@@ -56,11 +60,13 @@ def acts(services: Services) -> dict[str, tuple[str, Callable[[Person], Any]]]:
 @pytest.mark.parametrize("role", ROLES)
 def test_every_act_needs_its_right(shared: Services, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leaml.jobs.Jobs.submit", lambda *_: RunId("r0001"))
+    monkeypatch.setattr("leaml.batches.Batches.accept", lambda *_, **__: None)
+    monkeypatch.setattr("leaml.rollback.Rollback.session", lambda *_, **__: None)
     for name in ("cancel", "resume"):
         monkeypatch.setattr(f"leaml.jobs.Jobs.{name}", lambda *_: None)
-    for name in ("load_sample", "import_images"):
+    for name in ("load_sample", "import_images", "import_labels"):
         monkeypatch.setattr(Services, name, lambda *_, **__: None)
-    allowed = {"expert": {"label", "review"}, "reviewer": {"review"}, "admin": {"label", "review", "train", "import"}}
+    allowed = {"expert": {"label", "review"}, "reviewer": {"review"}, "admin": set(RIGHTS["admin"])}
     person = who(shared, role)
     for name, (right, act) in acts(shared).items():
         if right in allowed[role]:
@@ -74,21 +80,24 @@ def test_every_act_needs_its_right(shared: Services, role: str, monkeypatch: pyt
 
 
 def test_every_public_act_of_a_person_is_tried_above(shared: Services) -> None:
-    reading = {"may", "require", "labels_on_offer", "obstacles"}
+    reading = {"may", "require", "labels_on_offer", "obstacles", "reader"}
     assert {name for name in vars(Person) if not name.startswith("_")} - reading - {"signed_in"} == set(acts(shared))
     assert set(RIGHTS) == set(ROLES)
 
 
 def test_the_screens_change_nothing_but_through_a_person() -> None:
-    changing = {"add_label", "undo_label", "label_for_me", "add_review", "undo_review", "start_generator"}
-    changing |= {"start_methods", "cancel", "resume", "load_sample", "import_images", "save_project", "import_project"}
+    changing = {"add_label", "undo_label", "label_for_me", "save_questions", "add_review", "undo_review"}
+    changing |= {"start_generator", "start_methods", "cancel", "resume", "load_sample", "import_images"}
+    changing |= {"add_labels", "import_labels"}
+    changing |= {"save_project", "import_project"}
+    changing |= {"accept", "batch", "session", "accept_batch", "roll_back"}
     for path in APP.glob("*.py"):
         if path.stem in ("person", "services"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and node.attr in changing:
                 owner = ast.unparse(node.value).split(".")[-1]
-                assert owner not in ("services", "store", "jobs"), (path.name, node.lineno)
+                assert owner not in ("services", "store", "jobs", "batches", "rollback"), (path.name, node.lineno)
 
 
 def test_buttons_of_a_crafted_page_do_nothing_either(shared: Services) -> None:
@@ -147,7 +156,7 @@ def test_two_people_never_get_one_card_and_it_comes_back(shared: Services, monke
     assert taken.shown in (places[1].shown, places[2].shown), "after ten minutes it comes back"
     late, person = (places[1], expert) if taken.shown == places[1].shown else (places[2], reviewer)
     said = review.decide(person, late, {"act": "reject", "reason": "duplicate", "candidate": late.shown})
-    assert said.message == text.CARD_GONE and shared.store.review_counts().rejected == 0
+    assert said.message == text.CARD_GONE and shared.store.queue.counts().rejected == 0
 
 
 def test_two_experts_never_get_one_question(shared: Services, monkeypatch: pytest.MonkeyPatch) -> None:

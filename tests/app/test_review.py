@@ -1,15 +1,16 @@
 """What a decision on the Review screen becomes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from app import review, text
+from app import review, review_text, text
 from app.errors import InputError
 from app.person import who
 from app.services import Services
-from leaml.records import REJECT_REASONS, Candidate, ImageId, RunId
+from leaml.records import EVERYTHING, REJECT_REASONS, ROLES, Candidate, ImageId, RunId, Slice
 
 Make = Callable[..., Services]
 SHOWN = Candidate(
@@ -69,7 +70,7 @@ def test_a_stale_decision_changes_nothing(make_services: Make) -> None:
             review.decide(who(services, None), place, {"act": "reject", "reason": "duplicate", "candidate": stale})
             == place
         )
-    counts = services.store.review_counts()
+    counts = services.store.queue.counts()
     assert (counts.accepted, counts.rejected, counts.open) == (1, 0, 3)
 
 
@@ -92,3 +93,54 @@ def test_empty_states(make_services: Make) -> None:
     place, _ = review.look(who(services, None), review.Place())
     place = review.decide(who(services, None), place, {"act": "accept", "candidate": place.shown})
     assert text.REVIEW_DONE in review.look(who(services, None), place)[1]
+
+
+def test_a_filter_narrows_the_queue_and_can_be_left(make_services: Make) -> None:
+    services = make_services(candidates=4)
+    person = who(services, None)
+    asked = {"act": "filter", "filter_type": "colour", "filter_agreement": "", "filter_caption": "yes"}
+    place, html = review.look(person, review.decide(person, review.Place(), asked))
+    assert place.within == Slice("colour", captioned=True) and "Which colour" in html
+    assert '<option value="colour" selected>' in html
+    for _ in range(2):
+        place = review.decide(person, place, {"act": "accept", "candidate": place.shown, "answer": "red"})
+        place, html = review.look(person, place)
+    assert place.shown == "" and review_text.NOTHING_HERE in html
+    assert {event.content["filter_captioned"] for event in services.store.events() if event.content} == {True}
+    place, html = review.look(person, review.decide(person, place, {"act": "show_all"}))
+    assert place.shown and review_text.SHOW_ALL not in html
+
+
+def test_what_a_page_makes_up_narrows_nothing(make_services: Make) -> None:
+    person = who(make_services(candidates=1), None)
+    asked = {"act": "filter", "filter_type": "nonsense", "filter_agreement": "x", "filter_caption": "y"}
+    assert review.decide(person, review.Place(), asked).within == EVERYTHING
+
+
+def test_the_card_on_the_screen_stays_when_another_comes_before_it(make_services: Make) -> None:
+    services = make_services(candidates=4)
+    person = who(services, None)
+    place, _ = review.look(person, review.Place())
+    first = place.shown
+    place, _ = review.look(person, review.decide(person, place, {"act": "accept", "candidate": first}))
+    services.store.rollback.session(1, by="expert")
+    assert review.look(person, place)[0] == place
+    assert review.look(person, review.Place())[0].shown == first, "a page that is loaded anew begins with it"
+
+
+def test_a_second_reader_sees_a_plain_card_and_a_third_that_two_differ(make_services: Make) -> None:
+    services = make_services(candidates=1, users=ROLES)
+    services.settings = replace(services.settings, second_reads=1.0)
+    expert, reviewer, admin = (who(services, role) for role in ("expert", "reviewer", "admin"))
+    for person, answer in ((expert, "left"), (reviewer, "right")):
+        place, html = review.look(person, review.Place())
+        assert review_text.DISPUTED not in html and person.name not in html
+        place = review.decide(person, place, {"act": "accept", "candidate": place.shown, "answer": answer})
+        assert review.look(person, place)[0].shown == "", "nobody reads a pair twice"
+    assert services.store.reviewed_pairs() == []
+    place, html = review.look(admin, review.Place())
+    assert review_text.DISPUTED in html and "expert" not in html and "reviewer" not in html
+    review.decide(admin, place, {"act": "accept", "candidate": place.shown, "answer": "right"})
+    assert [pair.answer for pair in services.store.reviewed_pairs()] == ["right"]
+    drawn = [event.content["drawn"] for event in services.store.events() if event.content]
+    assert drawn[1:] == ["second", "adjudication"]

@@ -246,7 +246,7 @@ def test_typed_questions() -> None:
     first, second = typed_questions("Is a polyp visible? | yes | no\n\nWhat is it?\n")
     assert (first.id, first.question, first.options) == ("a_polyp_visible", "Is a polyp visible?", ("yes", "no"))
     assert second.options == ()
-    same = typed_questions("Is it? | a | b\nIs it? | c | d")
+    same = typed_questions("Where is it now? | a | b\nWhat is it now? | c | d")
     assert len({kind.id for kind in same}) == 2
 
 

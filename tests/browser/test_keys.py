@@ -119,7 +119,7 @@ def test_review_by_keys(review_app: App, page: Page) -> None:
     expect(page.locator("#review-panel .foot")).to_contain_text("Rejected 0")
     stop_app(review_app)
     with Store.open(review_app.workspace) as store:
-        counts = store.review_counts()
+        counts = store.queue.counts()
         pairs = store.reviewed_pairs()
     assert (counts.accepted, counts.edited, counts.rejected, counts.open) == (1, 1, 0, 6)
     assert sorted(pair.options.index(pair.answer) for pair in pairs) == [0, 1]
@@ -162,7 +162,7 @@ def test_a_flood_of_keys_decides_each_card_once(review_app: App, page: Page) -> 
     page.wait_for_timeout(1500)
     stop_app(review_app)
     with Store.open(review_app.workspace) as store:
-        counts = store.review_counts()
+        counts = store.queue.counts()
     assert 1 <= counts.accepted <= 8
     assert counts.accepted + counts.open == 8
 

@@ -35,7 +35,7 @@ def test_the_whole_loop_on_the_sample(tmp_path: Path, serve: Callable[..., App],
             "leaml",
             "leaml_reviewed",
         }
-        counts = store.review_counts()
+        counts = store.queue.counts()
     assert (counts.accepted, counts.edited, counts.rejected) == (3, 1, 1)
 
 

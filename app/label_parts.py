@@ -1,0 +1,58 @@
+"""Parts of the Label screen as HTML: the field of an open answer, and the list of one's last labels. Pure functions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from app import label_text, text
+from app.view import attributes
+
+
+@dataclass(frozen=True)
+class GivenLabel:
+    """A label of this person, as the list of the last ones shows it.
+
+    Attributes:
+        event_id: Of the event that last set it.
+        name: Of the image's file.
+        url: Of the image.
+        question: As it was asked.
+        answer: As it stands.
+        shown: Whether it is the label on the screen.
+    """
+
+    event_id: int
+    name: str
+    url: str
+    question: str
+    answer: str
+    shown: bool
+
+
+def answer_field(answer: str) -> str:
+    """Return the field for the answer to an open question; it has the focus on every new card."""
+    values = {"type": "text", "name": "answer", "value": answer, "autocomplete": "off", "data_focus": True}
+    return f'<label class="typed">{label_text.TYPE_ANSWER}<input{attributes(values)}></label>'
+
+
+def history_panel(labels: Sequence[GivenLabel]) -> str:
+    """Return the foldable list of one's last labels; a click shows one again. Nothing before the first label."""
+    if not labels:
+        return ""
+    rows = "".join(_given(label) for label in labels)
+    return (
+        f'<details class="card fold history" data-fold="history"><summary>{label_text.HISTORY}</summary>'
+        f'<p class="soft small">{label_text.HISTORY_LEAD}</p><div class="given">{rows}</div></details>'
+    )
+
+
+def _given(label: GivenLabel) -> str:
+    values = {
+        "type": "button",
+        "data_act": "show",
+        "data_event": str(label.event_id),
+        "aria_current": "true" if label.shown else None,
+    }
+    picture = f'<img src="{escape(label.url)}" alt="{escape(text.image_alt(label.name))}" loading="lazy">'
+    said = f"<span>{escape(label.question)}<b>{escape(label.answer)}</b></span>"
+    return f"<button{attributes(values)}>{picture}{said}</button>"

@@ -1,0 +1,98 @@
+"""Sentences of the Label screen and of the image viewer. No logic beyond putting numbers into sentences."""
+
+from leaml.label_order import Reason
+
+# Image viewer
+
+IMAGE_TOOLS = "Image tools"
+ZOOM_IN, ZOOM_OUT = "Zoom in", "Zoom out"
+LIGHT = "Contrast"
+BRIGHTNESS, CONTRAST = "Brightness", "Contrast"
+RESET = "Reset"
+IMAGE_HELP = "Zoom with plus and minus, move with the arrow keys."
+VIEWER_KEYS = (
+    ("Z", "zoom in, and back (or double click)"),
+    ("+ / \N{MINUS SIGN}", "zoom step by step (or the wheel)"),
+    ("← ↑ ↓ →", "move a zoomed image (or drag it)"),
+    ("C", "brightness and contrast (or drag with the right button)"),
+)
+
+# Label
+
+TYPE_ANSWER = "Your answer, in your own words (Enter saves, Esc leaves the field)"
+HISTORY = "Your last answers"
+HISTORY_LEAD = "Click one to see it again and change it."
+LABEL_GONE = "That answer has been changed or taken back since. Here is the list as it stands."
+
+SHOWN_AGAIN = "Your earlier answer; save another to change it."
+WHY: dict[Reason, str] = {
+    "random": "Chosen at random: the images are still being compared.",
+    "first": "Chosen because it is typical of these images.",
+    "unlike": "Chosen because it looks least like the images labelled so far.",
+    "unsure": "Chosen because the last model is unsure about this one.",
+    "rare": "Chosen because its answer may be one that few labels have.",
+}
+
+# A model's suggestion
+
+SUGGEST = "Suggest"
+KEPT_BACK = "Kept back here, to measure its sway."
+NO_SUGGESTING_MODEL = "There is no model yet. Fine-tune one on the Train screen."
+QUESTION_GONE = "This question is not asked any more. Nothing was saved; reload the page."
+INSIGHTS = "Do suggestions sway the answers?"
+INSIGHTS_LEAD = (
+    "When somebody asks for a suggestion, a random half of the questions keeps it back. If answers agree much more "
+    "often with what was shown than with what was kept back, the suggestion has swayed them."
+)
+NO_ANSWER = "no answer yet"
+SHOWN, HIDDEN = "suggestion shown", "suggestion kept back"
+
+
+def suggested(answer: str) -> str:
+    """Say what a model would answer."""
+    return f"The model would answer: {answer}"
+
+
+def agreeing(agreeing: int, labels: int, low: float, high: float) -> str:
+    """Say how often answers agree with suggestions."""
+    return f"{agreeing} of {labels} answers agree ({100 * low:.0f} to {100 * high:.0f}%)"
+
+
+# The project's questions
+
+QUESTIONS = "The questions of this project"
+QUESTIONS_LEAD = (
+    "What is asked of the images from now on. Answers given before keep the list that they were given with. A question "
+    "that ends with “Choose all that apply.” takes several of its answers; one without answers is answered in words."
+)
+QUESTIONS_FIELD = "One a line: the question, then its answers, each after a |"
+SAVE_QUESTIONS = "Save the questions"
+QUESTIONS_SAVED = "Saved. The Label screen asks these questions from now on."
+
+
+def twice(number: int) -> str:
+    """Say that a line of typed questions repeats a question or an answer."""
+    return f"Line {number} has a question or an answer that is there already. Nothing was saved; remove one of the two."
+
+
+def no_semicolon(number: int) -> str:
+    """Say why an answer of a question that takes several may not hold a semicolon."""
+    return f"Line {number}: several answers are kept with a semicolon between, so none of them may hold one."
+
+
+# Labels that exist already
+
+LABELS_TITLE = "Bring labels that exist already"
+LABELS_LEAD = (
+    "A CSV file with a line for each answer. The question is its text, or the short name that the Label screen shows "
+    "with underscores. Either every line is imported, or none."
+)
+LABELS_EXAMPLE = "image,question,answer,author\npolyp_017.jpg,Is a polyp visible?,yes,Dr. Meyer"
+LABEL_FILE = "CSV file, comma, semicolon or tab between the fields; author may be left out"
+IMPORT_LABELS = "Import the labels"
+NO_LABEL_FILE = "Choose a file first."
+
+
+def labels_imported(new: int, known: int) -> str:
+    """Say what an import of labels brought."""
+    return f"{new} label{'' if new == 1 else 's'} imported" + (f"; {known} were there already." if known else ".")

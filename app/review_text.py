@@ -1,0 +1,89 @@
+"""Sentences of the Review screen's filters, and of what stands below the card. No logic beyond putting in numbers."""
+
+# Filters
+
+FILTER_TYPE, FILTER_AGREEMENT, FILTER_CAPTION = "Question type", "Agreement", "Caption"
+ALL_TYPES = "all"
+AGREEMENTS = {
+    "": ("any", 0.0, 1.0),
+    "high": ("at least .90", 0.9, 1.0),
+    "middle": (".50 to .90", 0.5, 0.9),
+    "low": ("below .50", 0.0, 0.5),
+}
+CAPTIONS = {"": ("with or without", None), "yes": ("with a caption", True), "no": ("without a caption", False)}
+NOTHING_HERE_TITLE = "Nothing is left of these"
+NOTHING_HERE = "Choose others below, or show all."
+SHOW_ALL = "Show all"
+
+# Second reads
+
+DISPUTED = "Two readers differ here: what you decide stands"
+
+# Below the card
+
+DESK = "Checks, batches and roll-backs"
+DESK_CLOSE = "Close"
+COUNT_ANEW = "Count anew"
+BATCH_TITLE = "Accept many at once"
+BATCH_LEAD = (
+    "Half of the cards are drawn at random. Once 30 of these show that nearly all pairs of a kind are right, the rest "
+    "of that kind can be accepted together."
+)
+BATCH_LEVEL = "Agreement of at least"
+BATCH_COLUMNS = ("Question type", "Open", "Checked at random", "Accepted unchanged, percent", "")
+TAKE_BACK_TITLE = "Take decisions back"
+TAKE_BACK_LEAD = "Nothing is deleted: what stood before stands again, and the record shows who took what back."
+TAKE_BACK = "Take back"
+YES, NO = "Yes", "No"
+NO_MODEL = "After about 100 decisions a model learns which pairs would be accepted, and the queue follows it."
+NOT_READ_TWICE = "No pair has been read by two people yet."
+
+
+def accept_all(count: int) -> str:
+    """Name the button that accepts a batch."""
+    return f"Accept {count}"
+
+
+def batch_accepted(count: int, kind: str) -> str:
+    """Say what a batch did."""
+    return f"{count} pairs of “{kind}” accepted as one batch. It can be taken back below."
+
+
+def taken_back_many(labels: int, reviews: int) -> str:
+    """Say what a roll-back did."""
+    return f"Taken back: {labels} labels, {reviews} reviews."
+
+
+def really(what: str) -> str:
+    """Ask before decisions are taken back."""
+    return f"Take back {what}?"
+
+
+def batch_line(number: int, kind: str, at_least: float, standing: int, author: str, at: str) -> str:
+    """Describe a batch."""
+    return f"Batch {number}: {standing} pairs of “{kind}”, agreement at least {at_least:.2f}, by {author}, {at}"
+
+
+def session_line(author: str, decisions: int, began: str, ended: str) -> str:
+    """Describe a person's decisions without a long pause."""
+    return f"{author}: {decisions} decision{'' if decisions == 1 else 's'}, {began} to {ended}"
+
+
+def model_line(coverage: float, precision: float | None, low: float, high: float, audited: int) -> str:
+    """Say how good the acceptance model is, on the random audit."""
+    if precision is None:
+        return f"The acceptance model is sure of none of the {audited} pairs checked at random."
+    return (
+        f"The acceptance model is sure of {100 * coverage:.0f}% of the {audited} pairs checked at random; people "
+        f"accepted {100 * precision:.0f}% of those unchanged (95% interval {100 * low:.0f} to {100 * high:.0f}%)."
+    )
+
+
+def agreement_line(kind: str, alpha: float, pairs: int) -> str:
+    """Say how far two readers agree about a question type."""
+    return f"{kind} {alpha:.2f} ({pairs})"
+
+
+def agreement_lines(parts: str) -> str:
+    """Introduce the agreement of two readers."""
+    return f"Agreement of two readers (Krippendorff's alpha, pairs read twice): {parts}"

@@ -1,0 +1,143 @@
+"""Whether review keeps its promises at scale: `python -m benchmarks.review --json FILE`; 1 where a target is missed.
+
+A real store file with 1,000,000 pairs about 250,000 images, walked through without a browser; then 50 people at one
+app through HTTP, deciding at a person's pace. Not covered: the time to paint in a browser (tests/browser).
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.record import Figure, append, machine, versions
+from benchmarks.review.crowd import lost_and_doubled, review_together
+from benchmarks.review.workspace import make_workspace
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    images: int
+    pairs: int
+    cards: int
+    crowd_pairs: int
+    reviewers: int
+    seconds: float
+    pace_s: float
+
+
+FULL = Size(250_000, 1_000_000, 400, 50_000, 50, 120.0, 4.0)
+QUICK = Size(500, 2_000, 40, 300, 3, 4.0, 0.5)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A promise, what was measured, and whether it is kept."""
+
+    subject: str
+    metric: str
+    unit: str
+    at_most: float
+    measured: float
+
+    @property
+    def met(self) -> bool:
+        """Whether it is kept."""
+        return self.measured <= self.at_most
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, write, and return 1 where a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.review", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="where to write the result")
+    parser.add_argument("--seconds", type=float, help=f"how long the people review together [{FULL.seconds:.0f}]")
+    parser.add_argument("--pace", type=float, metavar="SECONDS", help=f"a person takes for a card [{FULL.pace_s:.0f}]")
+    parser.add_argument("--quick", action="store_true", help="a small size, to see that it runs; not logged")
+    arguments = parser.parse_args(argv)
+    size = QUICK if arguments.quick else FULL
+    size = Size(
+        **asdict(size) | {"seconds": arguments.seconds or size.seconds, "pace_s": arguments.pace or size.pace_s}
+    )
+    with tempfile.TemporaryDirectory(prefix="leaml-review-") as folder:
+        alone, walked = walk(Path(folder), size)
+        say(alone)
+        together, crowd, troubles = meet(Path(folder), size)
+        say(together)
+    targets = [*alone, *together]
+    result = {
+        "size": asdict(size), "targets": [asdict(target) | {"met": target.met} for target in targets],
+        "troubles": troubles, "machine": machine(), "versions": versions(),
+    }  # fmt: skip
+    arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    if not arguments.quick:
+        append([*walked, *crowd])
+    print(*troubles[:10], sep="\n")
+    return 0 if all(target.met for target in targets) else 1
+
+
+def walk(folder: Path, size: Size) -> tuple[list[Target], list[Figure]]:
+    """Measure one reviewer in a large store."""
+    make_workspace(folder / "large", images=size.images, pairs=size.pairs)
+    command = [sys.executable, "-m", "benchmarks.review.walk", str(folder / "large"), str(size.cards)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    subject = f"{size.pairs} pairs of {size.images} images"
+    targets = [
+        Target(subject, "opening the store, with its first card", "s", 3.0, found["opening_s"]),
+        Target(subject, "next card, p95", "ms", 50.0, 1000 * p95(found["next_s"])),
+        Target(subject, "decision committed, p95", "ms", 20.0, 1000 * p95(found["commit_s"])),
+        Target(subject, "memory at its peak", "GB", 1.5, found["memory_bytes"] / 1e9),
+    ]
+    figures = [
+        figure(subject, "opening the store", [found["opening_s"]]),
+        figure(subject, "next card", found["next_s"]),
+        figure(subject, "decision committed", found["commit_s"]),
+    ]
+    return targets, figures
+
+
+def meet(folder: Path, size: Size) -> tuple[list[Target], list[Figure], list[str]]:
+    """Measure many reviewers at one app."""
+    workspace = folder / "shared"
+    names = make_workspace(workspace, images=size.crowd_pairs // 4, pairs=size.crowd_pairs, reviewers=size.reviewers)
+    crowd = review_together(workspace, names, seconds=size.seconds, pace_s=size.pace_s, log=folder / "app.log")
+    lost, doubled = lost_and_doubled(workspace, crowd)
+    subject = f"{size.reviewers} reviewers for {size.seconds:g} s, {size.pace_s:g} s a card"
+    waits = crowd.waits_s or [float("inf")]
+    targets = [
+        Target(subject, "decision to next card through HTTP, p95", "ms", 300.0, 1000 * p95(waits)),
+        Target(subject, "decisions lost", "decisions", 0, lost),
+        Target(subject, "decisions doubled", "decisions", 0, doubled),
+        Target(subject, "troubles", "troubles", 0, len(crowd.troubles)),
+    ]
+    print(f"{len(crowd.confirmed)} decisions confirmed")
+    return targets, [figure(subject, "decision to next card through HTTP", waits)], crowd.troubles
+
+
+def say(targets: list[Target]) -> None:
+    """Print which targets are met."""
+    for target in targets:
+        state = "met" if target.met else "MISSED"
+        measured = f"{target.measured:.4g} {target.unit} (at most {target.at_most:g})"
+        print(f"{state:<7}{target.subject}, {target.metric}: {measured}", flush=True)
+
+
+def figure(subject: str, metric: str, values: list[float]) -> Figure:
+    """Return a line of the log."""
+    p20, p50, p80 = (float(value) for value in np.percentile(values, (20, 50, 80)))
+    return Figure("review", subject, metric, "s", p20, p50, p80, len(values))
+
+
+def p95(values: list[float]) -> float:
+    """Return the 95th percentile."""
+    return float(np.percentile(values, 95))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""Many reviewers at one real app through HTTP: every decision that was confirmed must be there, once."""
+
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradio_client import Client
+
+from benchmarks.review.workspace import PASSWORD
+from leaml.store import Store
+
+ROOT = Path(__file__).parents[2]
+START_S, ANSWER_S = 240.0, 120.0
+HALVES = ("informative", "audit")
+
+
+@dataclass
+class Crowd:
+    """What the reviewers saw.
+
+    Attributes:
+        waits_s: From sending a decision to the next card, one a decision.
+        confirmed: Person, pair and action of each decision that the app confirmed.
+        troubles: What went wrong for somebody.
+    """
+
+    waits_s: list[float] = field(default_factory=list)
+    confirmed: list[tuple[str, str, str]] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+
+
+class Reviewer:
+    """One signed-in browser tab on the Review screen, without the browser."""
+
+    def __init__(self, url: str, name: str) -> None:
+        """Sign in and find the screen's events."""
+        # Passwords are checked one at a time, so the last of many waits long to sign in.
+        patient = {"timeout": ANSWER_S}
+        self._client = Client(
+            url, auth=(name, PASSWORD), download_files=False, verbose=False, httpx_kwargs=patient,
+            analytics_enabled=False,
+        )  # fmt: skip
+        ids = {part["props"].get("elem_id"): part["id"] for part in self._client.config["components"]}
+        self._open = self._event(ids["tab-review"], "select")
+        self._act = self._event(ids["review-panel"], "act")
+
+    def look(self) -> str:
+        """Open the screen; return the id of the pair on the card, empty where there is none."""
+        return _shown(self._send(self._open, None))
+
+    def decide(self, **data: object) -> tuple[str, bool]:
+        """Press a button; return the next pair's id, and whether the decision was confirmed."""
+        html = self._send(self._act, data)
+        return _shown(html), ">Saved<" in html
+
+    def close(self) -> None:
+        """Leave."""
+        self._client.close()
+
+    def _event(self, component: int, name: str) -> dict[str, Any]:
+        events = self._client.config["dependencies"]
+        return next(event for event in events if [component, name] in [list(target) for target in event["targets"]])
+
+    def _send(self, event: dict[str, Any], data: dict[str, object] | None) -> str:
+        client, session = self._client, {"fn_index": event["id"], "session_hash": self._client.session_hash}
+        payload = {"data": [None] * len(event["inputs"]), "event_data": data, "trigger_id": event["targets"][0][0]}
+        event_id = client.send_data(payload, session, client.protocol, None)
+        messages, until = client.pending_messages_per_event[event_id], time.monotonic() + ANSWER_S
+        while time.monotonic() < until:
+            if not messages:
+                time.sleep(0.002)
+                continue
+            message = messages.popleft()
+            if message is None:
+                raise RuntimeError("the app closed the stream")
+            if message["msg"] == "process_completed":
+                with client.pending_lock:
+                    del client.pending_messages_per_event[event_id]
+                if not message["success"]:
+                    raise RuntimeError(str(message["output"]))
+                return str(message["output"]["data"][1])
+        raise RuntimeError(f"no answer within {ANSWER_S:.0f} s")
+
+
+def review_together(workspace: Path, names: list[str], *, seconds: float, pace_s: float, log: Path) -> Crowd:
+    """Let everybody review at a person's pace for some time, after all have signed in."""
+    crowd = Crowd()
+    with _app(workspace, log) as url:
+        together, stop = threading.Barrier(len(names) + 1), threading.Event()
+        threads = [
+            threading.Thread(target=_review, args=(crowd, url, name, pace_s, together, stop), daemon=True)
+            for name in names
+        ]
+        for thread in threads:
+            thread.start()
+        together.wait()
+        time.sleep(seconds)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    return crowd
+
+
+def lost_and_doubled(workspace: Path, crowd: Crowd) -> tuple[int, int]:
+    """Return how many confirmed decisions the store lacks, and how many pairs or decisions it has twice."""
+    with Store.open(workspace) as store:
+        contents = [event.content for event in store.events() if event.content is not None]
+        store.verify_events()
+    kept = Counter((row["author"], row["candidate_id"], row["action"]) for row in contents)
+    lost = sum((Counter(crowd.confirmed) - kept).values())
+    first_reads = Counter(row["candidate_id"] for row in contents if row["drawn"] in HALVES and row["action"] != "skip")
+    doubled = sum(count - 1 for count in first_reads.values()) + sum((kept - Counter(set(kept))).values())
+    return lost, doubled
+
+
+def _review(
+    crowd: Crowd, url: str, name: str, pace_s: float, together: threading.Barrier, stop: threading.Event
+) -> None:
+    reviewer, shown, draw = None, "", random.Random(name)
+    try:
+        reviewer = Reviewer(url, name)
+        shown = reviewer.look()
+    except Exception as error:  # a thread's only way to say so: whatever it is, the benchmark must report it
+        crowd.troubles.append(f"{name}: {error!r}")
+    together.wait()
+    try:
+        while reviewer and shown and not stop.wait(pace_s * draw.uniform(0.5, 1.5)):
+            action, decided = draw.choice(("accept", "accept", "reject")), shown
+            began = time.perf_counter()
+            values = {"candidate": decided, "answer": "one", "reason": "not useful", "seconds": pace_s}
+            shown, saved = reviewer.decide(act=action, **values)
+            crowd.waits_s.append(time.perf_counter() - began)
+            if not saved:
+                crowd.troubles.append(f"{name}: {decided} was not confirmed")
+            else:
+                crowd.confirmed.append((name, decided, action))
+    except Exception as error:
+        crowd.troubles.append(f"{name}: {error!r}")
+    if reviewer:
+        reviewer.close()
+
+
+@contextmanager
+def _app(workspace: Path, log: Path) -> Iterator[str]:
+    """Serve the workspace in a process of its own until the block ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "app.py", "--workspace", str(workspace), "--port", str(port), "--no-sample"]
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, env=dict(os.environ))
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError(f"The app ended with {process.returncode}:\n{log.read_text()}")
+        try:
+            urllib.request.urlopen(url, timeout=5).read()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise RuntimeError(f"The app does not answer:\n{log.read_text()}")
+
+
+def _shown(html: str) -> str:
+    found = re.search(r'data-candidate="([^"]*)"', html)
+    return found[1] if found else ""

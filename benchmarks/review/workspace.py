@@ -1,0 +1,40 @@
+"""A workspace of drawn figures, as large as asked for: images that are names only, pairs with made-up scores."""
+
+from pathlib import Path
+
+from leaml.database import Database, now
+from leaml.records import Project, QuestionType
+from leaml.store import STORE_FILE, Store
+
+KINDS = tuple(QuestionType(f"type{n}", f"Question number {n}?", ("one", "two", "three")) for n in range(7))
+PASSWORD = "correct horse"
+
+_IMAGES = """INSERT INTO images
+    SELECT sha256('i' || n), n || '.jpg', 'images/' || sha256('i' || n) || '.jpg', 'g' || n, 'pool', 640, 480
+    FROM range(?) numbers(n)"""
+_CAPTIONS = """INSERT INTO captions
+    SELECT sha256('i' || n), 'A drawn picture with the number ' || n, 'teacher', 'Describe.', ?::TIMESTAMPTZ
+    FROM range(?) numbers(n) WHERE n % 3 <> 0"""
+_PAIRS = """INSERT INTO candidates
+    SELECT 'r0001-' || image || '-' || n, image, 'Question number ' || (n % 7) || '?', ['one', 'two', 'three'], 'one',
+        'type' || (n % 7), -chance, chance, [chance, (1 - chance) / 2, (1 - chance) / 2], 'r0001', 1
+    FROM (SELECT n, sha256('i' || (n % ?)) AS image, hash(n) / 18446744073709551616.0 AS chance
+          FROM range(?) numbers(n))"""
+
+
+def make_workspace(folder: Path, *, images: int, pairs: int, reviewers: int = 0) -> list[str]:
+    """Make a workspace with pairs that wait for review; return the names of its reviewers."""
+    folder.mkdir(parents=True)
+    database = Database(folder / STORE_FILE)
+    with database.transaction("make the workspace") as cursor:
+        cursor.execute(_IMAGES, [images])
+        cursor.execute(_CAPTIONS, [now(), images])
+        cursor.execute(_PAIRS, [images, pairs])
+        cursor.execute("INSERT INTO ingested_runs VALUES ('r0001', 'generator', ?)", [now()])
+    database.close()
+    names = [f"reviewer{number}" for number in range(reviewers)]
+    with Store.open(folder) as store:  # puts the pairs in order
+        store.save_project(Project("Drawn", "For measuring.", KINDS), author="nobody")
+        for name in names:
+            store.users.add(name, "reviewer", PASSWORD)
+    return names

@@ -1,0 +1,136 @@
+"""Imports labels that exist already: a CSV file with a row an answer.
+
+Its first line names the columns `image` (the file's name), `question` (its text, or a question type's id), `answer`,
+and perhaps `author`. What cannot be matched is said line by line, and then nothing is imported.
+"""
+
+import csv
+import io
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from leaml.errors import ImportDataError
+from leaml.prompts import match_answer, normalise_answer, takes_several
+from leaml.records import AnsweredQuestion, ImageRow, QuestionType
+from leaml.store import Store
+
+NEEDED = ("image", "question", "answer")
+NAMED_FAULTS = 10
+"""So many bad lines are told; of the rest, the number."""
+
+
+@dataclass(frozen=True)
+class ImportedLabel:
+    """A label of a file, and who gave it."""
+
+    pair: AnsweredQuestion
+    author: str
+
+
+def import_labels(store: Store, content: str, *, author: str) -> tuple[int, int]:
+    """Bring in the labels of a CSV file's content: all of them, or none.
+
+    A label that stands already with the same answer and author is left as it is, so that importing again changes
+    nothing.
+
+    Args:
+        store: The workspace's store.
+        content: Of the file.
+        author: Whose labels they are where the file does not say so.
+
+    Returns:
+        How many labels were added or changed, and how many were there already.
+
+    Raises:
+        ImportDataError: If a line cannot be used, with a sentence for each.
+    """
+    project = store.project()
+    if project is None:
+        raise ImportDataError("This workspace is empty. Import a project or a folder of images first.")
+    found = _Reader(store.images(), project.question_types, author).read(content)
+    standing = {(label.pair.image_id, label.pair.question): (label.pair, label.author) for label in store.labels()}
+    new = [row for row in found if standing.get((row.pair.image_id, row.pair.question)) != (row.pair, row.author)]
+    store.add_labels([(row.pair, row.author) for row in new])
+    return len(new), len(found) - len(new)
+
+
+class _Reader:
+    """Reads rows against what the project has, and collects what is wrong with them."""
+
+    def __init__(self, images: list[ImageRow], types: tuple[QuestionType, ...], author: str) -> None:
+        self._author, self._types = author, {kind.id: kind for kind in types}
+        self._types |= {normalise_answer(kind.question): kind for kind in types}
+        self._images: dict[str, set[ImageRow]] = defaultdict(set)
+        for image in images:
+            for name in (image.name, image.name.rsplit("/", 1)[-1], image.id):
+                self._images[name].add(image)
+
+    def read(self, content: str) -> list[ImportedLabel]:
+        rows = csv.DictReader(io.StringIO(content.removeprefix("\ufeff")), dialect=_dialect(content), strict=True)
+        missing = [name for name in NEEDED if name not in (rows.fieldnames or ())]
+        if missing:
+            raise ImportDataError(
+                f"The first line must name the columns {', '.join(NEEDED)}, and may name author. It lacks "
+                f"{', '.join(missing)}. Nothing was imported."
+            )
+        labels, faults, seen = list[ImportedLabel](), list[str](), Counter[tuple[str, str]]()
+        try:
+            for row in rows:
+                try:
+                    label = self._label(row)
+                    seen[label.pair.image_id, label.pair.question] += 1
+                    if seen[label.pair.image_id, label.pair.question] > 1:
+                        raise ImportDataError("this question about this image is answered above already")
+                    labels.append(label)
+                except ImportDataError as error:
+                    faults.append(f"Line {rows.line_num}: {error}.")
+        except csv.Error as error:
+            faults.append(f"Line {rows.reader.line_num}: it cannot be read as CSV ({error}).")
+        if faults:
+            rest = f" And {len(faults) - NAMED_FAULTS} more." if len(faults) > NAMED_FAULTS else ""
+            raise ImportDataError(f"Nothing was imported. {' '.join(faults[:NAMED_FAULTS])}{rest}")
+        if not labels:
+            raise ImportDataError("The file has no line below the names of the columns. Nothing was imported.")
+        return labels
+
+    def _label(self, row: Mapping[str | None, str | list[str] | None]) -> ImportedLabel:
+        if None in row:
+            raise ImportDataError("it has more fields than the first line; put quotes around a comma")
+        values = {name: str(value or "").strip() for name, value in row.items()}
+        empty = next((name for name in NEEDED if not values[name]), None)
+        if empty:
+            raise ImportDataError(f"the {empty} is missing")
+        image, asked, answer = self._image(values["image"]), values["question"], values["answer"]
+        author = values.get("author") or self._author
+        kind = self._types.get(asked) or self._types.get(normalise_answer(asked))
+        if kind is None:
+            return ImportedLabel(AnsweredQuestion(image.id, asked, (), answer), author)
+        if kind.options:
+            kept = match_answer(answer, kind.options, several=takes_several(kind.question))
+            if kept is None:
+                raise ImportDataError(f"{answer!r} is no answer to {kind.id}, which has {', '.join(kind.options)}")
+            answer = kept
+        return ImportedLabel(AnsweredQuestion(image.id, kind.question, kind.options, answer, kind.id), author)
+
+    def _image(self, name: str) -> ImageRow:
+        found = self._images.get(name, set())
+        if not found:
+            raise ImportDataError(f"there is no image {name!r} in this project")
+        if len(found) > 1:
+            raise ImportDataError(f"{name!r} is the name of {len(found)} images; write its folder too")
+        (image,) = found
+        if image.split == "test":
+            raise ImportDataError(f"{name!r} is kept for the test, and test images are never labelled")
+        return image
+
+
+def _dialect(content: str) -> type[csv.Dialect]:
+    """Return commas, or the semicolons or tabs that spreadsheet programs write in some countries."""
+    first = content.removeprefix("\ufeff").splitlines()[:1] or [""]
+    marks = {mark: first[0].count(mark) for mark in ",;\t"}
+
+    class Found(csv.excel):
+        delimiter = max(marks, key=lambda mark: marks[mark])
+
+    return Found

@@ -1,0 +1,102 @@
+"""In which order the pairs of a round are shown: a table that is derived from pairs, captions and decisions.
+
+Within a question type the pairs are dealt into two halves by the hash of their ids: the audit, in an order that is as
+random as the hash, and the informative half, the least certain first. A pair is in one of them for good, so that the
+audit is a random sample whatever is decided in the other. `turn` counts within a type and takes the halves in turn, in
+an order that cannot be guessed; pairs of one turn come type by type.
+"""
+
+from leaml.events import Query
+
+_DOUBT = "coalesce(abs(agreement - 1.0 / greatest(len(options), 1)), 0.5)"
+"""Distance of the judge's probability from chance: small where it does not know."""
+
+_TURN = """(2 * place + CASE WHEN (md5_number_lower(concat(type_id, '-', place)) % 2 = 0) = (half = 'audit')
+    THEN 1 ELSE 0 END)::INTEGER AS turn"""
+
+_ARRANGE = f"""
+    CREATE OR REPLACE TABLE review_queue AS
+    WITH dealt AS (
+        -- Rows are dealt by their numbers: windows over long ids would take several times as long.
+        SELECT rowid AS number, type_id, md5_number_lower(id) AS luck, {_DOUBT} AS doubt
+        FROM candidates WHERE round = (SELECT max(round) FROM candidates)),
+    halved AS (
+        SELECT *, CASE row_number() OVER (PARTITION BY type_id ORDER BY luck, number) % 2
+            WHEN 0 THEN 'audit' ELSE 'informative' END AS half
+        FROM dealt),
+    placed AS (
+        SELECT *, row_number() OVER (PARTITION BY type_id, half
+            ORDER BY CASE half WHEN 'audit' THEN luck::DOUBLE ELSE doubt END, luck, number) AS place
+        FROM halved),
+    turns AS (SELECT number, half, {_TURN} FROM placed)
+    SELECT c.id AS candidate_id, c.image_id, c.type_id, t.half, t.turn,
+        md5_number_upper(c.id) / 18446744073709551616.0 AS chance,
+        c.agreement, c.log_probability, coalesce(
+            list_reverse_sort(c.option_probabilities)[1] - list_reverse_sort(c.option_probabilities)[2], 0.0) AS margin,
+        k.image_id IS NOT NULL AS captioned,
+        r.event_id, r.action, r.author, r.drawn, r.seconds,
+        CASE WHEN s.author <> r.author THEN s.author END AS second_author
+    FROM turns t JOIN candidates c ON c.rowid = t.number
+        LEFT JOIN (SELECT DISTINCT image_id FROM captions) k ON k.image_id = c.image_id
+        LEFT JOIN current_reviews r ON r.candidate_id = c.id
+        LEFT JOIN second_reads s ON s.candidate_id = c.id
+    ORDER BY t.turn, c.type_id
+"""
+_INDEX = "CREATE UNIQUE INDEX review_queue_candidate ON review_queue (candidate_id)"
+_DISPUTED = """
+    SELECT c.candidate_id, list(DISTINCT c.first_reader) || list(DISTINCT c.second_reader) AS readers,
+        coalesce(list(DISTINCT p.author) FILTER (p.author IS NOT NULL), []) AS passed
+    FROM conflicts c LEFT JOIN standing_reviews p
+        ON p.candidate_id = c.candidate_id AND p.drawn = 'adjudication' AND p.action = 'skip'
+"""
+_REORDER = f"""
+    UPDATE review_queue SET turn = fresh.turn FROM (
+        SELECT number, {_TURN} FROM (
+            SELECT rowid AS number, type_id, half,
+                row_number() OVER (PARTITION BY type_id ORDER BY abs({{logit}}), candidate_id) AS place
+            FROM review_queue WHERE half = 'informative')) fresh
+    WHERE review_queue.rowid = fresh.number
+"""
+_SETTLE = """
+    UPDATE review_queue SET event_id = now.event_id, action = now.action, author = now.author, drawn = now.drawn,
+        seconds = now.seconds, second_author = now.second_author
+    FROM (
+        SELECT ids.id, r.event_id, r.action, r.author, r.drawn, r.seconds,
+            CASE WHEN s.author <> r.author THEN s.author END AS second_author
+        FROM (SELECT unnest(?::VARCHAR[]) AS id) ids
+            LEFT JOIN current_reviews r ON r.candidate_id = ids.id
+            LEFT JOIN second_reads s ON s.candidate_id = ids.id) now
+    WHERE review_queue.candidate_id = now.id
+"""
+
+
+def is_arranged(query: Query) -> bool:
+    """Return whether the order is there; a workspace of an older version has none."""
+    return bool(query("SELECT 1 FROM information_schema.tables WHERE table_name = 'review_queue'"))
+
+
+def arrange(query: Query) -> None:
+    """Put the pairs of the latest round in order, and note how they stand. Call it in a transaction."""
+    query(_ARRANGE)
+    query(_INDEX)
+    query(f"CREATE OR REPLACE TABLE disputed AS {_DISPUTED} GROUP BY c.candidate_id")
+
+
+def reorder(query: Query, logit: str) -> None:
+    """Order the informative half anew: the pairs first whose `logit` (SQL over the queue's columns) is nearest to 0."""
+    query(_REORDER.format(logit=logit))
+
+
+def settle(query: Query, candidate_ids: list[str]) -> None:
+    """Note how some pairs stand, from the events. Call it in a transaction."""
+    query(_SETTLE, candidate_ids)
+    query("DELETE FROM disputed WHERE candidate_id IN (SELECT unnest(?::VARCHAR[]))", candidate_ids)
+    of_these = "WHERE c.candidate_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY c.candidate_id"
+    query(f"INSERT INTO disputed {_DISPUTED} {of_these}", candidate_ids)
+
+
+def note_captions(query: Query) -> None:
+    """Note which images have a caption by now."""
+    query(
+        "UPDATE review_queue SET captioned = true WHERE NOT captioned AND image_id IN (SELECT image_id FROM captions)"
+    )

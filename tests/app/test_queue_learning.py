@@ -1,0 +1,30 @@
+"""The queue follows what people accept, beside their decisions."""
+
+import threading
+
+from app.queue_learning import EVERY, QueueLearning
+from leaml.records import RunId
+from leaml.store import Store
+from tests.test_store import PLACE, candidate, review
+
+
+def wait_for_threads(before: int) -> None:
+    for thread in threading.enumerate()[before:]:
+        thread.join(30)
+
+
+def test_the_order_changes_once_there_are_enough_decisions(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with Store.open(tmp_path) as store:
+        store.add_generator_run(RunId("r1"), [candidate(n, n / 400, PLACE) for n in range(400)])
+        learning, orders = QueueLearning(store), []
+        for number in range(140):
+            (row,) = store.queue.next(1)
+            store.add_review(review(row, "accept" if (row.agreement or 0) > 0.9 - 0.2 * (number % 2) else "reject"))
+            before = store.queue.next(60)
+            threads = threading.active_count()
+            learning.decided()
+            wait_for_threads(threads)
+            if store.queue.next(60) != before:
+                orders.append(number + 1)
+        assert orders[0] == 100 and len(orders) <= 2, "a quarter more decisions, then again"
+        assert all(place % EVERY == 0 for place in orders)

@@ -1,0 +1,94 @@
+"""The acceptance model: what it learns, that it is calibrated, and that its figures come from the audit alone."""
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+from scipy.special import logit
+
+from leaml.acceptance import fit_acceptance, measure_acceptance, order_by_acceptance
+from leaml.checks import Decision
+from leaml.errors import ConfigError
+from leaml.records import RunId
+from tests.test_queue import halves
+from tests.test_store import PLACE, SIZE, candidate, review, store  # noqa: F401 - a fixture
+
+
+def simulated(count, seed=0, slope=4.0):
+    """Return decisions whose probability of acceptance is known: it grows with the agreement, and differs by type."""
+    draw = random.Random(seed)
+    for number in range(count):
+        kind, agreement = draw.choice(("place", "size")), draw.random()
+        true = 1 / (1 + math.exp(-(slope * agreement - (1.0 if kind == "place" else 3.0))))
+        accepted, audited = draw.random() < true, number % 2 == 0
+        found = Decision(f"i{number}", kind, -draw.random(), agreement, 0.0, accepted, audited)
+        yield found, true
+
+
+def test_it_is_calibrated_on_what_it_has_not_seen():
+    model = fit_acceptance([found for found, _ in simulated(400)])
+    fresh = list(simulated(3000, seed=1))
+    probabilities = model.probability([found for found, _ in fresh])
+    for low in (0.0, 0.2, 0.4, 0.6, 0.8):
+        chosen = [place for place, value in enumerate(probabilities) if low <= value < low + 0.2]
+        if len(chosen) > 100:
+            share = sum(fresh[place][0].accepted for place in chosen) / len(chosen)
+            assert share == pytest.approx(sum(probabilities[place] for place in chosen) / len(chosen), abs=0.09)
+    errors = [abs(value - true) for value, (_, true) in zip(probabilities, fresh, strict=True)]
+    assert sum(errors) / len(errors) < 0.06
+
+
+def test_an_unknown_type_and_an_open_question_have_a_probability_too():
+    model = fit_acceptance([found for found, _ in simulated(200)])
+    odd = Decision("i", None, -0.3, None, 0.0, True, False)
+    (probability,) = model.probability([odd])
+    assert 0 < probability < 1
+
+
+def test_too_little_or_one_sided_is_refused():
+    decisions = [found for found, _ in simulated(150)]
+    one_image = [replace(found, image_id="i") for found in decisions]
+    for few in (decisions[:99], [replace(found, accepted=True) for found in decisions], one_image):
+        with pytest.raises(ConfigError, match="at least 100"):
+            fit_acceptance(few)
+    with pytest.raises(ConfigError, match="No pair was audited"):
+        measure_acceptance([replace(found, audited=False) for found in decisions])
+
+
+def test_its_figures_rest_on_the_audit_alone():
+    decisions = [found for found, _ in simulated(1000, slope=8.0)]
+    figures = measure_acceptance(decisions)
+    assert figures.audited == 500 and figures.precision.low < figures.precision.value <= 1
+    assert 0.3 < figures.coverage < 0.7 and figures.precision.value > 0.9
+    # Turned round, the audit finds out; decisions outside it are no part of the figures.
+    turned = [replace(found, accepted=not found.accepted) if found.audited else found for found in decisions]
+    assert measure_acceptance(turned).coverage < 0.1
+    others = [found for found in decisions if not found.audited]
+    assert measure_acceptance([*others, *decisions]).audited == 500
+
+
+def test_noise_is_accepted_at_its_rate_whatever_the_scores():
+    draw = random.Random(3)
+    decisions = [replace(found, accepted=draw.random() < 0.7) for found, _ in simulated(600)]
+    probabilities = fit_acceptance(decisions).probability(decisions)
+    assert probabilities.mean() == pytest.approx(0.7, abs=0.05) and probabilities.std() < 0.1
+
+
+def test_the_queue_follows_it(store):  # noqa: F811
+    draw = random.Random(0)
+    kinds = [replace(kind, id=f"{kind.id} o'{{clock}}") for kind in (PLACE, SIZE)]
+    rows = [candidate(n, draw.random(), kind) for n in range(150) for kind in kinds]
+    store.add_generator_run(RunId("r1"), rows)
+    assert not order_by_acceptance(store)
+    for row in store.queue.next(140):
+        right = row.agreement + draw.gauss(0, 0.1) > 0.8
+        store.add_review(review(row, "accept" if right else "reject"))
+    assert order_by_acceptance(store)
+    model, half_of = fit_acceptance(store.checks.decisions()), halves(store)
+    for kind in kinds:
+        order = [row for row in store.queue.next(300) if half_of[row.id] == "informative" and row.type_id == kind.id]
+        asked = [Decision("", row.type_id, row.log_probability, row.agreement, 0.0, True, False) for row in order]
+        doubts = [abs(logit(value)) for value in model.probability(asked)]
+        assert doubts == pytest.approx(sorted(doubts), abs=1e-6) and len(doubts) > 30
+        assert abs(order[0].agreement - 0.8) < 0.25

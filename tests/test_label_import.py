@@ -1,0 +1,102 @@
+"""Labels from a CSV file: all lines or none, and a sentence for each bad one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leaml.cli import main
+from leaml.data.labels import import_labels
+from leaml.errors import ImportDataError
+from leaml.store import Store
+from tests.drawn import COLOUR, SIDE, fill
+
+GOOD = """image,question,answer,author
+dot_00.png,side,LEFT,Dr. Meyer
+dot_00.png,Which colour is the dot?,red,
+dot_01.png,"Is it round, mostly?",yes,Dr. Meyer
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    fill(tmp_path / "work")
+    with Store.open(tmp_path / "work") as opened:
+        yield opened
+
+
+def test_labels_are_imported_once(store: Store) -> None:
+    assert import_labels(store, GOOD, author="me") == (3, 0)
+    one, two, three = store.labels()
+    assert (one.pair.answer, one.pair.type_id, one.pair.options, one.author) == (
+        "left",
+        "side",
+        SIDE.options,
+        "Dr. Meyer",
+    )
+    assert (two.pair.question, two.pair.answer, two.author) == (COLOUR.question, "red", "me")
+    assert (three.pair.question, three.pair.type_id, three.pair.options) == ("Is it round, mostly?", None, ())
+    assert import_labels(store, GOOD.replace("red", "blue"), author="me") == (1, 2)
+    assert [label.pair.answer for label in store.labels()] == ["left", "yes", "blue"]
+    assert store.verify_events()[0] == 4
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_spreadsheets_of_other_countries(store: Store, mark: str) -> None:
+    content = "\ufeff" + "image,question,answer\r\ndot_00.png,side,left\r\n".replace(",", mark)
+    assert import_labels(store, content, author="me") == (1, 0)
+
+
+def test_each_bad_line_is_said_and_nothing_is_imported(store: Store) -> None:
+    lines = (
+        "dot_99.png,side,left",
+        "dot_00.png,side,above",
+        "dot_01.png,,left",
+        "dot_13.png,side,left",
+        "dot_02.png,side,left,me,more",
+        "dot_03.png,side,left",
+        "dot_03.png,side,right",
+    )
+    with pytest.raises(ImportDataError) as caught:
+        import_labels(store, "image,question,answer,author\n" + "\n".join(lines), author="me")
+    said = str(caught.value)
+    for sentence in (
+        "Nothing was imported.",
+        "Line 2: there is no image 'dot_99.png' in this project.",
+        "Line 3: 'above' is no answer to side, which has left, right.",
+        "Line 4: the question is missing.",
+        "Line 5: 'dot_13.png' is kept for the test, and test images are never labelled.",
+        "Line 6: it has more fields than the first line; put quotes around a comma.",
+        "Line 8: this question about this image is answered above already.",
+    ):
+        assert sentence in said
+    assert "Line 7" not in said and store.labels() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "It lacks image, question, answer"),
+        ("image,answer\n", "It lacks question"),
+        ("image,question,answer\n", "no line below"),
+        ('image,question,answer\ndot_00.png,side,"left\n', "Line 2: it cannot be read as CSV"),
+        ("image,question,answer\n" + "x,side,left\n" * 15, "And 5 more"),
+    ],
+)
+def test_files_that_cannot_be_used(store: Store, content: str, said: str) -> None:
+    with pytest.raises(ImportDataError, match=said):
+        import_labels(store, content, author="me")
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(tmp_path / "work")
+    file = tmp_path / "labels.csv"
+    file.write_text(GOOD)
+    command = ["--workspace", str(tmp_path / "work"), "labels", "import"]
+    assert main([*command, str(file), "--author", "Ann"]) == 0
+    assert capsys.readouterr().out == "3 labels imported; 0 were there already.\n"
+    with Store.open(tmp_path / "work") as store:
+        assert {label.author for label in store.labels()} == {"Dr. Meyer", "Ann"}
+    file.write_bytes(b"image\xff")
+    assert main([*command, str(file)]) == 1
+    assert "UTF-8" in capsys.readouterr().err
