@@ -89,7 +89,9 @@ class Queue:
 
     def follow(self, event_id: int, review: Review) -> None:
         """Note a decision that was just appended."""
-        if review.drawn in ("second", "adjudication"):
+        # A pair whose first decision was taken back may have a second read already.
+        earlier = "SELECT 1 FROM review_events WHERE candidate_id = ? AND drawn = 'second' LIMIT 1"
+        if review.drawn in ("second", "adjudication") or self._database.rows(earlier, review.candidate_id):
             self.settle([review.candidate_id])
             return
         self._database.rows(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from leaml import migrations
@@ -156,6 +156,12 @@ ACTS = st.tuples(
 
 
 @settings(max_examples=25, deadline=None)
+@example(
+    steps=[*((name, "accept") for name in ("ann", "bob", "cy", "ann")), ("cy", "undo"), ("bob", "accept")], share=1.0
+)
+@example(
+    steps=[*((name, "accept") for name in ("ann", "bob", "cy", "ann")), ("cy", "undo"), ("bob", "right")], share=1.0
+)
 @given(steps=st.lists(ACTS, max_size=30), share=st.sampled_from((0.0, 0.5, 1.0)))
 def test_whatever_people_do_the_queue_says_what_the_events_say(tmp_path_factory, steps, share):
     with Store.open(tmp_path_factory.mktemp("w")) as opened:
