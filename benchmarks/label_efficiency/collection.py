@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.mini.photos import INFORMATIVE, frequent_answers
+from benchmarks.mini.photos import INFORMATIVE, frequent_answers, informative_answers
 from benchmarks.mini.splits import hold_out
 from leaml.data.project_folder import SAMPLES
 from leaml.prompts import CAPTION_PROMPT, match_option
@@ -101,12 +100,7 @@ def kvasir(folder: Path) -> Collection:
         )
         for line in lines
     }
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    for line in lines:
-        for item in line["qa"]:
-            if item["question"] in INFORMATIVE:
-                parts = {part.strip() for answer in item["answers"] for part in answer.split(";")}
-                found[item["question"]][line["image"]] = "; ".join(sorted(parts))
+    found = informative_answers(lines)
     types = {}
     for question, name in INFORMATIVE.items():
         options = frequent_answers([a for image, a in found[question].items() if rows[image].split == "pool"])

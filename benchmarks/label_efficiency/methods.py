@@ -109,7 +109,6 @@ class Method:
         moves: Which weights of the VQA model move: `none`, `lora` or `full`.
         learning_rate: Of the VQA model's training; chosen by `tune.py`.
         labels: `drawn`, or `all` answers of the pool.
-        group: Where the tables print it: `main`, `sweep`, `control`, `mixture`, `review`.
     """
 
     name: str
@@ -119,7 +118,6 @@ class Method:
     moves: Literal["none", "lora", "full"] = "full"
     learning_rate: float = 5e-4
     labels: Literal["drawn", "all"] = "drawn"
-    group: Literal["main", "sweep", "control", "mixture", "review"] = "main"
 
     def config(self, budget: Budget, *, seed: int, pseudo: bool = False, reviewed: bool = False) -> FinetuneConfig:
         """Return the settings of the VQA model's training; without any pairs it is trained on the labels alone."""
@@ -146,14 +144,14 @@ METHODS: tuple[Method, ...] = (
     Method("pseudo pairs, no captions", recipe=NO_DISTILLATION),
     Method("pseudo pairs, distilled, all weights", recipe=ALL_WEIGHTS),
     LEAML,
-    *(Method(f"LEAML, {recipe.row_budget:.0%} of a row", recipe=recipe, group="sweep") for recipe in SWEEP),
-    *(Method(f"LEAML, {recipe.mask} mask", recipe=recipe, group="control") for recipe in CONTROLS),
-    Method("LEAML, agreement above .7", SELECTED, Pairs(least_agreement=0.7), group="mixture"),
-    Method("LEAML, half of each batch labels", SELECTED, mixture=HALF, group="mixture"),
-    Method("LEAML, weighted by agreement", SELECTED, mixture=MixtureConfig(weighting="agreement"), group="mixture"),
-    Method("LEAML, half labels, weighted", SELECTED, mixture=TRUSTING, group="mixture"),
-    *(Method(f"LEAML, {n} reviewed alone", SELECTED, Pairs(None, n), group="review") for n in REVIEWS),
-    Method("LEAML, 200 reviewed, half labels, weighted", SELECTED, Pairs(0.0, 200), TRUSTING, group="review"),
-    Method("LEAML, 200 reviewed with 10% errors", SELECTED, Pairs(None, 200, 0.10), group="review"),
+    *(Method(f"LEAML, {recipe.row_budget:.0%} of a row", recipe=recipe) for recipe in SWEEP),
+    *(Method(f"LEAML, {recipe.mask} mask", recipe=recipe) for recipe in CONTROLS),
+    Method("LEAML, agreement above .7", SELECTED, Pairs(least_agreement=0.7)),
+    Method("LEAML, half of each batch labels", SELECTED, mixture=HALF),
+    Method("LEAML, weighted by agreement", SELECTED, mixture=MixtureConfig(weighting="agreement")),
+    Method("LEAML, half labels, weighted", SELECTED, mixture=TRUSTING),
+    *(Method(f"LEAML, {n} reviewed alone", SELECTED, Pairs(None, n)) for n in REVIEWS),
+    Method("LEAML, 200 reviewed, half labels, weighted", SELECTED, Pairs(0.0, 200), TRUSTING),
+    Method("LEAML, 200 reviewed with 10% errors", SELECTED, Pairs(None, 200, 0.10)),
 )
 BY_NAME = {method.name: method for method in METHODS}

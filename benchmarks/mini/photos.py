@@ -6,6 +6,7 @@ written but figures.
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,12 +82,7 @@ def kvasir(folder: Path) -> Photos:
     """Return the train images of Kvasir's polyps, with the single-answer types of at least two frequent answers."""
     rows = [row for row in _lines(folder / "annotations.jsonl") if row["split"] == "train"]
     names = {row["image"] for row in rows}
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in rows:
-        for item in row["qa"]:
-            if item["question"] in INFORMATIVE:
-                parts = {part.strip() for answer in item["answers"] for part in answer.split(";")}
-                found[item["question"]][row["image"]] = "; ".join(sorted(parts))
+    found = informative_answers(rows)
     questions = []
     for question in INFORMATIVE:
         options = frequent_answers(list(found[question].values()))
@@ -100,6 +96,17 @@ def kvasir(folder: Path) -> Photos:
         [_caption({"file": row["image"], **row}) for row in captions],
         questions,
     )
+
+
+def informative_answers(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """Return the answers of annotation lines by question and image; several are joined in alphabetical order."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        for item in row["qa"]:
+            if item["question"] in INFORMATIVE:
+                parts = {part.strip() for answer in item["answers"] for part in answer.split(";")}
+                found[item["question"]][row["image"]] = "; ".join(sorted(parts))
+    return found
 
 
 def frequent_answers(answers: list[str]) -> tuple[str, ...]:
