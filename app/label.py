@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import label_text, text
+from app import label_text, people_text, text
 from app.cards import LabelCard, Picture, label_screen
 from app.errors import InputError
 from app.label_parts import GivenLabel
@@ -119,7 +119,9 @@ def draw(person: Person, now: Place) -> str:
     services = person.services
     project, store = services.store.project(), services.store
     if not person.may("label"):
-        return empty_state(text.NOT_LABELLING_TITLE, text.NOT_LABELLING, go_button(text.GO_REVIEW, "review"))
+        return empty_state(
+            people_text.NOT_LABELLING_TITLE, people_text.NOT_LABELLING, go_button(text.GO_REVIEW, "review")
+        )
     if project is None or not store.image_count("pool"):
         return empty_state(text.LABEL_EMPTY_TITLE, text.LABEL_EMPTY, go_button(text.GO_PROJECT, "project"))
     if now.asked is None:

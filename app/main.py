@@ -5,7 +5,7 @@ from types import ModuleType
 
 import gradio as gr
 
-from app import compare, label, project, review, terminal_text, text, train
+from app import compare, label, people_text, project, review, terminal_text, text, train
 from app.errors import InputError, shown_to_people
 from app.screen import Screen, in_turn
 from app.services import Services
@@ -52,7 +52,7 @@ def launch(page: gr.Blocks, services: Services) -> None:
             server_name=settings.host,
             server_port=settings.port,
             auth=SignIn(services.store.users).check if services.needs_sign_in else None,
-            auth_message=text.SIGN_IN,
+            auth_message=people_text.SIGN_IN,
             share=False,  # or the environment could open a tunnel to the world
             quiet=True,
             prevent_thread_lock=True,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from app import text
+from app import people_text
 from app.services import Services
 from leaml.batches import Batch
 from leaml.errors import UserError
@@ -61,7 +61,7 @@ class Person:
             UserError: If they have not.
         """
         if not self.may(right):
-            raise UserError(text.not_allowed(self.name, right))
+            raise UserError(people_text.not_allowed(self.name, right))
 
     @property
     def reader(self) -> Reader:
@@ -122,7 +122,7 @@ class Person:
     def obstacles(self) -> dict[str, str]:
         """Return what they cannot train now, and why: by method, or `generator`."""
         if not self.may("train"):
-            return dict.fromkeys(("generator", *METHODS), text.NEEDS_ADMIN)
+            return dict.fromkeys(("generator", *METHODS), people_text.NEEDS_ADMIN)
         return self.services.obstacles()
 
     def start_generator(self) -> None:
@@ -176,6 +176,6 @@ def who(services: Services, username: str | None) -> Person:
     if not services.needs_sign_in:
         return Person(services, services.settings.author, RIGHTS["admin"])
     if username is None:
-        raise UserError(text.SIGN_IN_FIRST)
+        raise UserError(people_text.SIGN_IN_FIRST)
     user = services.store.users.get(username)
     return Person(services, user.name, RIGHTS[user.role], signed_in=True)

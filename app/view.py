@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from app import label_text, text
+from app import label_text, people_text, text
 
 ICON = (Path(__file__).parent.parent / "assets" / "icon.svg").read_text()
 
@@ -152,7 +152,9 @@ def header(project: str, counts: Mapping[str, str], *, signed_in: str = "") -> s
         for tab, count in counts.items()
         if count.isdigit()
     )
-    leave = f'<div class="who">{escape(signed_in)} · <a href="logout">{text.SIGN_OUT}</a></div>' if signed_in else ""
+    leave = (
+        f'<div class="who">{escape(signed_in)} · <a href="logout">{people_text.SIGN_OUT}</a></div>' if signed_in else ""
+    )
     return (
         f'<style>{rules}</style><div class="brand" data-serial="0">{ICON}<b>{text.NAME}</b>'
         f"<span>{escape(project)}</span></div>{leave}"

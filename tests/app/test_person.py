@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app import label, project, review, text, train
+from app import label, people_text, project, review, text, train
 from app.person import RIGHTS, Person, who
 from app.screen import header_of
 from app.services import Services
@@ -121,12 +121,14 @@ def test_buttons_of_a_crafted_page_do_nothing_either(shared: Services) -> None:
 def test_what_is_not_allowed_is_not_offered(shared: Services) -> None:
     admin, expert, reviewer = (who(shared, name) for name in ("admin", "expert", "reviewer"))
     place = label.arrive(who(shared, "expert"), label.Place())
-    assert text.NOT_LABELLING in label.draw(reviewer, place) and text.YOUR_LABEL in label.draw(expert, place)
+    assert people_text.NOT_LABELLING in label.draw(reviewer, place) and text.YOUR_LABEL in label.draw(expert, place)
     for person, imports, fills in ((admin, True, True), (expert, False, True), (reviewer, False, False)):
         html = project.draw(person)
         assert (text.IMPORT_TITLE in html, "for me" in html) == (imports, fills), person.name
-    assert text.NEEDS_ADMIN in train.draw(expert, {})[1] and text.NEEDS_ADMIN not in train.draw(admin, {})[1]
-    assert "expert · " in header_of(expert) and text.SIGN_OUT in header_of(expert)
+    assert (
+        people_text.NEEDS_ADMIN in train.draw(expert, {})[1] and people_text.NEEDS_ADMIN not in train.draw(admin, {})[1]
+    )
+    assert "expert · " in header_of(expert) and people_text.SIGN_OUT in header_of(expert)
 
 
 def test_decisions_carry_the_name_of_who_signed_in_and_undo_is_ones_own(shared: Services) -> None:
@@ -187,7 +189,7 @@ def test_nobody_and_a_removed_user_may_nothing(shared: Services) -> None:
 def test_without_users_the_one_at_the_computer_may_everything(make_services: Make) -> None:
     person = who(make_services(), None)
     assert (person.name, person.signed_in, person.rights) == ("expert", False, RIGHTS["admin"])
-    assert text.SIGN_OUT not in header_of(person)
+    assert people_text.SIGN_OUT not in header_of(person)
 
 
 def test_after_five_wrong_passwords_a_name_waits(tmp_path: Path) -> None:
