@@ -6,7 +6,7 @@ and go bit for bit. The resident model keeps its own values of the entries that 
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from leaml.selective.entries import Entries
 from leaml.selective.files import pack_entries, read_tensors, unpack_entries, write_tensors
 
 VALUES = "values/"
+PLACES_KEPT = 2**25
+"""Entries of a delta up to which a resident model keeps their 64-bit places (256 MB) from one swap to the next. To make
+them anew takes as long as writing a small model's values; of a large model they would take more memory than it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +71,23 @@ class Delta:
         return cls(entries, values, about["base_hash"], about["base_dtype"], about["about"])
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    """The entries of one weight that a delta changes, with all that a swap needs at hand."""
+
+    weight: Tensor
+    entries: Entries
+    places: Tensor | None
+    worn: Tensor
+    base: Tensor
+
+    def write(self, values: Tensor) -> None:
+        if self.places is None:
+            self.entries.scatter_(self.weight, values.to(self.weight.device))
+        else:
+            self.weight.scatter_(1, self.places, values.to(self.weight.device).view(self.places.shape))
+
+
 class ResidentModel:
     """A base model that stays in memory while deltas come and go. At most one delta is active.
 
@@ -82,8 +102,8 @@ class ResidentModel:
         self.base_hash = weights_hash(model)
         self._parameters = dict(model.named_parameters())
         self._dtype = _dtype_name(model)
-        self._base_values: WeakKeyDictionary[Delta, Delta] = WeakKeyDictionary()
-        self._originals: Delta | None = None
+        self._fitted: WeakKeyDictionary[Delta, list[_Fitted]] = WeakKeyDictionary()
+        self._restore: Callable[[], None] | None = None
         self._active: Delta | None = None
 
     @property
@@ -108,10 +128,12 @@ class ResidentModel:
         Raises:
             ModelError: If a delta is active.
         """
-        if self._originals is not None:
+        if self._restore is not None:
             raise ModelError("A delta is active already. Restore the base model before another training.")
-        self._originals = self.capture(entries)
+        originals = self.capture(entries)
+        self._restore = lambda: self._write(originals)
 
+    @torch.no_grad()
     def apply(self, delta: Delta) -> None:
         """Give the model this delta's values, in place of the values of any other delta. Exact to the bit.
 
@@ -129,17 +151,18 @@ class ResidentModel:
                 "trained from."
             )
         self.restore()
-        if delta not in self._base_values:
-            self._base_values[delta] = self.capture(delta.entries)
-        self._originals = self._base_values[delta]
-        self._write(delta)
-        self._active = delta
+        fitted = self._fitted.get(delta) or self._fit(delta)
+        self._fitted[delta] = fitted
+        for part in fitted:
+            part.write(part.worn)
+        self._restore, self._active = lambda: _write_base(fitted), delta
 
+    @torch.no_grad()
     def restore(self) -> None:
         """Put the base model's own values back, exact to the bit. Without an active delta nothing happens."""
-        if self._originals is not None:
-            self._write(self._originals)
-        self._originals = self._active = None
+        if self._restore is not None:
+            self._restore()
+        self._restore = self._active = None
 
     def merge(self, delta: Delta, directory: Path, *processors: Any) -> None:
         """Write the model with this delta's values as an ordinary Hugging Face directory, aside and then renamed.
@@ -173,8 +196,22 @@ class ResidentModel:
 
     def _write(self, delta: Delta) -> None:
         for name, entries in delta.entries.items():
+            entries.scatter_(self._parameters[name], delta.values[name])
+
+    def _fit(self, delta: Delta) -> list[_Fitted]:
+        """Return what swaps of a delta need; the model must be the base model now."""
+        keep, fitted = delta.count <= PLACES_KEPT, []
+        for name, entries in delta.entries.items():
             weight = self._parameters[name]
-            entries.to(weight.device).scatter_(weight, delta.values[name].to(weight.device))
+            own = entries.to(weight.device)
+            places = own.columns.long() if keep and own.columns is not None else None
+            fitted.append(_Fitted(weight, own, places, delta.values[name], own.gather(weight.detach())))
+        return fitted
+
+
+def _write_base(fitted: list[_Fitted]) -> None:
+    for part in fitted:
+        part.write(part.base)
 
 
 def weights_hash(model: nn.Module) -> str:
