@@ -22,6 +22,9 @@ TEACHER_PROMPT = (
 GENERATION_PROMPT = "Ask a question about the image and answer it."
 """What the generator is asked when a question-answer pair is wanted."""
 
+DESCRIPTION_LEAD = "Description:"
+"""What a caption begins with where it stands in a prompt, to be read beside the image."""
+
 OPTIONS_LEAD = "Choose one of the following options:"
 
 SEVERAL = "Choose all that apply."
@@ -60,6 +63,11 @@ def question_prompt(question: str, options: Sequence[str] = ()) -> str:
         return question.strip()
     lead = _SEVERAL_LEAD if takes_several(question) else OPTIONS_LEAD
     return f"{without_several(question)} {lead} {'|'.join(option.strip() for option in options)}|"
+
+
+def described(caption: str, prompt: str) -> str:
+    """Return a prompt with a description of the image before it, to be read beside the image."""
+    return f"{DESCRIPTION_LEAD} {caption.strip()} {prompt}"
 
 
 def takes_several(question: str) -> bool:

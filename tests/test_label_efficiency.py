@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.label_efficiency import log, report
+from benchmarks.label_efficiency.choices import _offered, choose_labels
 from benchmarks.label_efficiency.collection import Collection, blood_smears, kvasir
 from benchmarks.label_efficiency.compare import Exam, accuracy, difference, recovered
 from benchmarks.label_efficiency.draws import draw_labels, label_count, review_order
 from benchmarks.label_efficiency.methods import BY_NAME, LEAML, METHODS, Budget, Method, Pairs, Recipe
 from benchmarks.label_efficiency.run import main
 from benchmarks.label_efficiency.study import Study
+from leaml.label_order import Guess
 from leaml.records import Candidate, ImageId, RunId
 
 
@@ -146,6 +148,26 @@ def test_a_study_makes_each_generator_once_and_keeps_the_wall(sample, tmp_path):
     stamp = made.stat().st_mtime_ns
     study.run(Method("second", recipe=free))
     assert made.stat().st_mtime_ns == stamp and (study.folder / "judge.safetensors").exists()
+
+
+def test_chosen_labels_are_as_many_and_follow_the_model(sample, tmp_path):
+    study = Study(small(sample), 0.3, 0, 0, TINY, tmp_path)
+    for way in ("diverse", "unsure"):
+        labels = study._labels(Method(way, labels=way))
+        assert len({(pair.image_id, pair.type_id) for pair in labels}) == len(labels) == len(study.labels)
+        assert set(labels) <= set(study.collection.pool)
+    doubt = {pair.image_id: 0.5 + n / 100 for n, pair in enumerate(study.collection.pool[::7])}
+
+    def guesses(type_id: str) -> list[Guess]:
+        return [Guess(image_id, ("a", "b"), (sure, 1 - sure)) for image_id, sure in doubt.items()]
+
+    first = study.labels[:3]
+    chosen = choose_labels(study.collection, first, 5, seed=0, cache=tmp_path / "features", guesses=guesses)
+    assert chosen[:3] == first
+    taken = {pair.image_id for pair in first}
+    offered = _offered([image for image in study.collection.images if image.split == "pool"], taken, 0)
+    least_sure = sorted((doubt[image.id], image.id) for image in offered if image.id not in taken)
+    assert [pair.image_id for pair in chosen[3:]] == [image_id for _, image_id in least_sure[:2]]
 
 
 def test_an_erring_expert_errs_as_often_as_said(sample, tmp_path):

@@ -1,6 +1,7 @@
 """What is learned from each image: its segments, drawn afresh for every exposure, and its stored features."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,20 @@ from assets.pretraining.texts.lists import list_question, repeat_request
 from assets.pretraining.texts.questions import Question, easy_vqa_question
 from assets.pretraining.texts.skills import draw_question
 from assets.pretraining.texts.wording import fill, pick
-from leaml.prompts import CAPTION_PROMPT, GENERATION_PROMPT, pair_target, question_prompt
+from leaml.prompts import (
+    CAPTION_PROMPT,
+    GENERATION_PROMPT,
+    described,
+    normalise_answer,
+    pair_target,
+    question_prompt,
+)
 
 LENGTH = 448
 """Tokens of a packed sequence; segments are added until it is full."""
 DEFINITIONS = 2
 """Glosses read beside each image: with fewer, specialist captions cost 8.7 nats a token before any training."""
+READING_DRAWS = 5
 DEFINE = ("Define {w}.", "What is {w}?", "Explain the word {w}.")
 
 
@@ -55,6 +64,18 @@ def question_segment(encoder: Encoder, question: Question) -> Segment:
     return encoder.segment(question_prompt(question.text, question.options), question.answer)
 
 
+def reading_segment(rng: Rng, encoder: Encoder, caption: str, ask: Callable[[], Question]) -> Segment:
+    """Return a question beside the image's caption, every other time without the image: read, do not look.
+
+    Of a few drawn questions it is the first whose answer stands in the caption, if there is one.
+    """
+    drawn = [ask() for _ in range(READING_DRAWS)]
+    told = f" {normalise_answer(caption)} "
+    question = next((q for q in drawn if f" {normalise_answer(q.answer)} " in told), drawn[-1])
+    prompt = described(caption, question_prompt(question.text, question.options))
+    return encoder.segment(prompt, question.answer, sees_image=bool(rng.random() < 0.5))
+
+
 def lesson(
     rng: Rng, encoder: Encoder, source: Scene | tuple[EasyVqa, int], glosses: list[tuple[str, str]]
 ) -> list[Segment]:
@@ -67,11 +88,13 @@ def lesson(
     segments = [encoder.segment(CAPTION_PROMPT, caption)]
     if rng.random() < 0.35:
         asked = ask()
-        segments.append(encoder.segment(GENERATION_PROMPT, pair_target(asked.text, asked.options, asked.answer)))
+        prompt = described(caption, GENERATION_PROMPT) if rng.random() < 0.3 else GENERATION_PROMPT
+        segments.append(encoder.segment(prompt, pair_target(asked.text, asked.options, asked.answer)))
     for _ in range(DEFINITIONS if glosses else 0):
         word, gloss = glosses[int(rng.integers(len(glosses)))]
         segments.append(encoder.segment(fill(rng, DEFINE, w=word), gloss, sees_image=False))
     segments += [question_segment(encoder, make(rng, glosses)) for make in (list_question, repeat_request)]
+    segments.append(reading_segment(rng, encoder, caption, ask))
     used = PREFIX + sum(len(s.tokens) for s in segments)
     misses = 0
     while misses < 2:

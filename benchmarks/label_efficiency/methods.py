@@ -108,7 +108,8 @@ class Method:
         mixture: How unreviewed pairs are read beside the labels.
         moves: Which weights of the VQA model move: `none`, `lora` or `full`.
         learning_rate: Of the VQA model's training; chosen by `tune.py`.
-        labels: `drawn`, or `all` answers of the pool.
+        labels: `drawn`; `all` answers of the pool; or as many as are drawn, chosen by the app's own order: `diverse`
+            images, or the first half drawn and the other where a model trained on it is `unsure`.
     """
 
     name: str
@@ -117,7 +118,7 @@ class Method:
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
     moves: Literal["none", "lora", "full"] = "full"
     learning_rate: float = 5e-4
-    labels: Literal["drawn", "all"] = "drawn"
+    labels: Literal["drawn", "all", "diverse", "unsure"] = "drawn"
 
     def config(self, budget: Budget, *, seed: int, pseudo: bool = False, reviewed: bool = False) -> FinetuneConfig:
         """Return the settings of the VQA model's training; without any pairs it is trained on the labels alone."""
@@ -141,6 +142,8 @@ METHODS: tuple[Method, ...] = (
     LORA,
     FULL,
     SUPERVISED,
+    Method("full fine-tuning, labels by diversity", labels="diverse"),
+    Method("full fine-tuning, labels by doubt", labels="unsure"),
     Method("pseudo pairs, no captions", recipe=NO_DISTILLATION),
     Method("pseudo pairs, distilled, all weights", recipe=ALL_WEIGHTS),
     LEAML,

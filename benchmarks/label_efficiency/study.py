@@ -15,14 +15,16 @@ from typing import Any
 
 import torch
 
+from benchmarks.label_efficiency.choices import choose_labels, guesses_of
 from benchmarks.label_efficiency.collection import Collection
 from benchmarks.label_efficiency.draws import draw_labels, label_count, review_order
-from benchmarks.label_efficiency.methods import Budget, Method, Recipe
-from leaml.backbone import load
+from benchmarks.label_efficiency.methods import FULL, Budget, Method, Recipe
+from leaml.backbone import Backbone, load, load_adapted
 from leaml.config import RunConfig, generator_run, model_run
 from leaml.experts import decide_by_reference
+from leaml.features import ImageFeatures
 from leaml.objectives import data_hash
-from leaml.pipeline import StageContext, run_stage
+from leaml.pipeline import MODEL_FILE, StageContext, run_stage
 from leaml.prompts import normalise_answer
 from leaml.records import AnsweredQuestion, Candidate, Prediction
 from leaml.selective import linear_weights, select
@@ -110,7 +112,7 @@ class Study:
             least, known = method.pairs.least_agreement, {row.id for row in decided}
             if least is not None:
                 pseudo = [row for row in candidates if row.id not in known and (row.agreement or 0.0) >= least]
-        labels = self.labels if method.labels == "drawn" else list(self.collection.pool)
+        labels = self._labels(method)
         folder = self.folder / "models" / method.name.replace(" ", "_")
         settings = method.config(self.budget, seed=self.seed, pseudo=bool(pseudo), reviewed=bool(reviewed))
         config = model_run(settings)
@@ -121,6 +123,30 @@ class Study:
         seconds = spent + time.monotonic() - began
         shutil.rmtree(folder)  # its weights are as large as the model's; the log keeps the answers
         return Outcome(predictions, seconds, len(pseudo) + len(reviewed), self._precision(pseudo), len(decided))
+
+    def _labels(self, method: Method) -> list[AnsweredQuestion]:
+        """Return what the expert has answered before this method's training."""
+        if method.labels == "drawn":
+            return self.labels
+        if method.labels == "all":
+            return list(self.collection.pool)
+        count, home, cache = len(self.labels), self.collection, self.work / "features"
+        model = load(FULL.config(self.budget, seed=self.seed).model)
+        features = ImageFeatures(model, cache)
+        features.add({image.id: home.folder / image.path for image in home.images if image.split == "pool"})
+        if method.labels == "diverse":
+            return choose_labels(home, [], count, seed=self.draw, cache=cache)
+        half = self.labels[: count // 2]
+        guesses = guesses_of(self._trained_on(half), features, home.pool)
+        return choose_labels(home, half, count, seed=self.draw, cache=cache, guesses=guesses)
+
+    def _trained_on(self, labels: Sequence[AnsweredQuestion]) -> Backbone:
+        folder, config = self.folder / "models" / "half", model_run(FULL.config(self.budget, seed=self.seed))
+        context = self._context(folder, config, labels)
+        run_stage("finetune", context)
+        trained = load_adapted(context.output / MODEL_FILE)
+        shutil.rmtree(folder)
+        return trained
 
     def _candidates(self, recipe: Recipe) -> tuple[list[Candidate], float]:
         """Return the generator's pseudo pairs, and the seconds that all its stages took."""
