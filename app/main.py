@@ -78,6 +78,10 @@ def theme() -> gr.themes.Base:
         primary_hue=gr.themes.colors.teal, neutral_hue=gr.themes.colors.slate, font=FONT, font_mono=["monospace"]
     ).set(
         body_background_fill="#f6f8f9",
+        # The page to sign in has these two side by side, with no style of ours: one ground instead of white stripes.
+        background_fill_primary="#f6f8f9",
+        background_fill_secondary="#f6f8f9",
+        block_background_fill="#ffffff",
         body_text_color="#14212b",
         body_text_color_subdued="#56656f",
         block_label_text_color="#56656f",

@@ -33,6 +33,7 @@ def project_screen(
     may_import: bool,
     may_label: bool,
     sway: tuple[Agreement, Agreement] | None = None,
+    choices: str = "",
 ) -> str:
     """Return the Project screen: the loop with its next step, and what is here.
 
@@ -46,6 +47,7 @@ def project_screen(
         may_import: Whether to offer the sample and the forms that bring labels and images in.
         may_label: Whether to offer the list of questions.
         sway: How often labels agree with suggestions that were shown, and with those kept back; None without any.
+        choices: The card in which model and teacher are chosen.
     """
     told = note(message) if message else ""
     if project is None:
@@ -69,7 +71,7 @@ def project_screen(
         f'<section class="card column-card">{eyebrow(text.HERE)}<h1>{escape(project.name)}</h1>'
         f'<p class="soft">{escape(project.description)}</p><div class="tiles">{numbers}</div>'
         f'<p class="soft small">{text.TEST_WALL}</p><div class="thumbs">{pictures}</div></section></div>'
-        f"{_insights_card(*sway) if sway else ''}{_questions_card(project) if may_label else ''}"
+        f"{choices}{_insights_card(*sway) if sway else ''}{_questions_card(project) if may_label else ''}"
         f"{_labels_card() + _import_card(opened=False) if may_import else ''}</div>"
     )
 

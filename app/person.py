@@ -10,6 +10,8 @@ from typing import Literal
 from app import people_text
 from app.services import Services
 from leaml.batches import Batch
+from leaml.choices import Choices
+from leaml.config import TeacherConfig
 from leaml.errors import UserError
 from leaml.records import (
     METHODS,
@@ -25,6 +27,7 @@ from leaml.records import (
     Suggestion,
 )
 from leaml.rollback import TakenBack
+from leaml.teacher.probe import Probe
 
 Right = Literal["label", "review", "train", "import", "oversee"]
 RIGHTS: dict[Role, frozenset[Right]] = {
@@ -146,6 +149,16 @@ class Person:
         self.services.jobs.resume(run_id)
 
     # Project
+
+    def save_choices(self, choices: Choices) -> None:
+        """Set the project's model and teacher."""
+        self.require("train")
+        self.services.choosing.save(choices)
+
+    def test_teacher(self, teacher: TeacherConfig) -> Probe:
+        """Have a teacher describe one image."""
+        self.require("train")
+        return self.services.choosing.test(teacher)
 
     def load_sample(self) -> None:
         """Bring in the sample project."""

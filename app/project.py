@@ -6,14 +6,17 @@ from typing import Any
 
 import gradio as gr
 
-from app import label_text, text
+from app import choice_text, label_text, text
 from app.cards import Picture
+from app.choice_form import Told, choices_card, typed_choices
 from app.errors import InputError
 from app.label import picture
 from app.overview import LoopStep, project_screen
 from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, require_text, typed_options
 from app.services import Services
+from leaml.choices import Choices
+from leaml.errors import LeamlError
 from leaml.prompts import SEPARATOR, normalise_answer, takes_several, without_several
 from leaml.records import QuestionType
 from leaml.suggestions import Agreement, agreement
@@ -33,7 +36,13 @@ def build(services: Services, header: gr.HTML) -> Screen:
         person = who(services, request.username)
         return draw(person, decide(person, event._data)), header_of(person)
 
+    def choose(event: gr.EventData, request: gr.Request) -> tuple[str, str]:
+        person = who(services, request.username)
+        shown, told = decide_choice(person, event._data)
+        return draw(person, shown=shown, told=told), header_of(person)
+
     on_act("project", screen, act, [], [screen, header])
+    on_act("project", screen, choose, [], [screen, header], event="slow")
     return Screen(redraw, [], [screen, header])
 
 
@@ -62,8 +71,47 @@ def decide(person: Person, data: Mapping[str, Any]) -> str:
     return ""
 
 
-def draw(person: Person, message: str = "") -> str:
-    """Return the screen's HTML."""
+def decide_choice(person: Person, data: Mapping[str, Any]) -> tuple[Choices, Told | None]:
+    """Do what a button of the card with model and teacher asked; return what its fields show, and what it says.
+
+    Raises:
+        InputError: If something is missing.
+        LeamlError: If what was typed does not fit together.
+    """
+    choosing = person.services.choosing
+    before = choosing.choices()
+    if data.get("act") == "estimate":
+        choosing.look_at(before.model)
+        return before, None
+    typed = typed_choices(data)
+    try:
+        if data.get("act") == "test_teacher":
+            return typed, try_teacher(person, typed, consent=str(data.get("host", "")))
+        person.save_choices(typed)
+    except LeamlError as error:
+        return typed, Told(str(error), "bad")
+    return typed, Told(choice_text.SAVED if typed.model == before.model else choice_text.MODEL_CHANGED)
+
+
+def try_teacher(person: Person, choices: Choices, *, consent: str) -> Told:
+    """Have the typed teacher describe one image; an image leaves this computer only by consent to its very host.
+
+    Raises:
+        LeamlError: If it does not; with its own words.
+    """
+    teacher, choosing = choices.teacher, person.services.choosing
+    if teacher.source == "recorded":
+        raise InputError(choice_text.NOTHING_TO_TEST)
+    if teacher.host and not teacher.local_host and consent != teacher.host:
+        return Told(choice_text.consent(choosing.test_image().name, teacher.host), "warn", teacher.host)
+    found, images = person.test_teacher(teacher), choosing.without_caption(teacher)
+    seconds = found.seconds * images / (teacher.concurrency if teacher.source == "server" else 1)
+    sentence = choice_text.tested(found.by, found.model, found.seconds, found.caption)
+    return Told(f"{sentence} {choice_text.caption_time(images, seconds)}")
+
+
+def draw(person: Person, message: str = "", *, shown: Choices | None = None, told: Told | None = None) -> str:
+    """Return the screen's HTML; `shown` and `told` are what the card with model and teacher shows and says."""
     services, store = person.services, person.services.store
     pool, test = store.images("pool"), store.images("test")
     tiles = {
@@ -85,6 +133,21 @@ def draw(person: Person, message: str = "") -> str:
         may_import=person.may("import"),
         may_label=person.may("label"),
         sway=sway_of(services),
+        choices=draw_choices(person, shown, told),
+    )
+
+
+def draw_choices(person: Person, shown: Choices | None, told: Told | None) -> str:
+    """Return the card in which model and teacher are chosen."""
+    choosing = person.services.choosing
+    saved = choosing.choices()
+    return choices_card(
+        saved,
+        shown or saved,
+        outlook=choosing.outlook(saved),
+        missing=choosing.without_caption(saved.teacher),
+        told=told,
+        may_change=person.may("train"),
     )
 
 

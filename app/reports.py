@@ -30,6 +30,7 @@ class RunView:
         started_at: Unix seconds.
         took: Seconds from start to end, or until now.
         locked: Whether the person who looks may neither cancel nor resume it.
+        failures: About the images that its teacher did not describe, as a sentence; empty without any.
     """
 
     id: str
@@ -45,6 +46,7 @@ class RunView:
     started_at: float | None = None
     took: float | None = None
     locked: bool = False
+    failures: str = ""
 
     @property
     def active(self) -> bool:
@@ -89,8 +91,19 @@ def generator_card(
     waiting: int,
     report: Mapping[str, Any],
     message: str,
+    sending: str = "",
 ) -> str:
-    """Return the card of the question generator: its steps, and what can be done now."""
+    """Return the card of the question generator: its steps, and what can be done now.
+
+    Args:
+        run: The newest; None before the first.
+        round_number: Of the next run.
+        why_not: Why it cannot be trained now; None where it can.
+        waiting: How many runs wait for their turn.
+        report: Of the run's sampling.
+        message: About trouble.
+        sending: Which computer images would be sent to; empty where they stay here.
+    """
     clock = text.started(_clock(run.started_at)) if run and run.started_at else ""
     shown_round = text.round_number(max(1, round_number - 1) if run and run.name == "done" else round_number)
     steps = "".join(_stage(stage, run) for stage in GENERATOR_STAGES)
@@ -99,10 +112,12 @@ def generator_card(
     else:
         foot = _at_rest(run, why_not, report)
     told = note(message, kind="bad") if message else ""
+    failed = note(run.failures, kind="warn") if run and run.failures else ""
+    away = note(sending, kind="warn") if sending and not (run and run.active) else ""
     return (
         f'<div class="screen" data-serial="0"><section class="card">{told}{eyebrow(shown_round, clock)}'
         f"<h1>{text.GENERATOR_TITLE}</h1><p class='soft small'>{text.GENERATOR_LEAD}</p>"
-        f'<ul class="steps">{steps}</ul><div class="tail">{foot}</div></section></div>'
+        f'<ul class="steps">{steps}</ul><div class="tail">{failed}{away}{foot}</div></section></div>'
     )
 
 

@@ -11,12 +11,12 @@ import gradio as gr
 
 from app import text
 from app.cards import ReviewCard, review_screen
-from app.errors import InputError
+from app.errors import InputError, shown_to_people
 from app.label import picture
 from app.person import Person, who
 from app.review_desk import Desk, act_on_desk, draw_desk
 from app.review_filters import empty_filter, filter_row, read_filter
-from app.screen import Screen, header_of, on_act, panel, require_option, require_text, typed_options
+from app.screen import Screen, header_of, in_turn, on_act, panel, require_option, require_text, typed_options
 from app.services import Services
 from app.view import empty_state, go_button
 from leaml.prompts import takes_several
@@ -70,15 +70,17 @@ def build(services: Services, header: gr.HTML) -> Screen:
     def act(now: Place, event: gr.EventData, request: gr.Request) -> tuple[Place, str, str]:
         return redraw(decide(who(services, request.username), now, event._data), request)
 
-    def oversee(now: Place, table: Desk, event: gr.EventData, request: gr.Request) -> tuple[Place, str, str, Desk, str]:
+    def oversee(table: Desk, event: gr.EventData, request: gr.Request) -> tuple[Desk, str]:
         person = who(services, request.username)
         table = act_on_desk(person, table, event._data)
-        return *redraw(now, request), table, draw_desk(person, table)
+        return table, draw_desk(person, table)
 
-    everything = [place, card, header, desk, below]
-    on_act("review", card, act, [place], [place, card, header])
-    on_act("review", below, oversee, [place, desk], everything)
-    return Screen(arrive, [place], everything)
+    shown = [place, card, header]
+    on_act("review", card, act, [place], shown)
+    # The desk takes turns of its own: nobody's next card waits while it counts a million pairs.
+    overseen = on_act("review-desk", below, oversee, [desk], [desk, below])
+    overseen.success(shown_to_people(redraw), [place], shown, **in_turn("review"))
+    return Screen(arrive, [place], [*shown, desk, below])
 
 
 def look(person: Person, now: Place) -> tuple[Place, str]:
@@ -181,10 +183,10 @@ def _offers_to(person: Person, now: Place) -> list[Offer]:
     store, offers = person.services.store, list[Offer]()
 
     def choose(others: set[str]) -> str | None:
-        found = store.queue.offers(person.reader, limit=AHEAD + len(others), within=now.within)
+        found = store.queue.offers(person.reader, limit=AHEAD, within=now.within, others=others)
         if now.shown and now.shown not in others and (shown := store.queue.offered(now.shown, person.reader)):
             found = [shown, *(offer for offer in found if offer.candidate.id != now.shown)]
-        offers[:] = [offer for offer in found if offer.candidate.id not in others][:AHEAD]
+        offers[:] = found[:AHEAD]
         return offers[0].candidate.id if offers else None
 
     store.leases.give("review", person.name, choose)

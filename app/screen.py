@@ -60,8 +60,10 @@ def on_act(
     *,
     after: Callable[..., Any] | None = None,
     event: Literal["act", "slow"] = "act",
-) -> None:
+) -> Any:
     """Call the handler with `inputs` and what the pressed button carries; then the panel hears keys again.
+
+    Returns Gradio's event of the handler, or of `after`, for what follows it elsewhere on the page.
 
     Args:
         screen: Name of the screen whose events take turns.
@@ -80,6 +82,7 @@ def on_act(
         done = done.then(shown_to_people(after), list(inputs), list(outputs), **turn)
         done.failure(None, js=release)
     done.then(None, js=release)
+    return done
 
 
 def header_of(person: Person) -> str:

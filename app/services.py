@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Self
 
 from app import label_text, terminal_text, text
+from app.choosing import Choosing
 from app.errors import InputError
 from app.label_queue import LabelQueue
 from app.queue_learning import QueueLearning
 from app.settings import LOCAL_HOSTS, Settings
 from leaml import stats
 from leaml.answering import Answer, Answerer, Asked
-from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, TrainConfig, generator_run, model_run
+from leaml.choices import trained
+from leaml.config import FinetuneConfig, RunConfig, TrainConfig, generator_run, model_run
 from leaml.data.folder import import_folder
 from leaml.data.labels import import_labels
 from leaml.data.project_folder import SAMPLES, import_project
@@ -49,6 +51,7 @@ class Services:
         self._scores: dict[RunId, Scores] = {}
         self.label_queue = LabelQueue(store, settings.workspace)
         self.queue_learning = QueueLearning(store)
+        self.choosing = Choosing(store, settings.workspace, jobs)
         self._images: dict[ImageId, ImageRow] = {}
         self._ratio: float | None = None  # known until images are brought in
 
@@ -177,11 +180,12 @@ class Services:
 
         Raises:
             InputError: If there is nothing to train on, or one runs already.
+            ConfigError: If the teacher's key is not where the project's settings say.
         """
         with self._starting:
             if reason := self.obstacles().get("generator"):
                 raise InputError(reason)
-            config = GeneratorConfig(round=self.store.round())
+            config = self.choosing.generator()
             if (steps := self.settings.generator_steps) is not None:
                 judge = with_steps(config.judge, min(steps, config.judge.steps))
                 config = replace(config, train=with_steps(config.train, steps), judge=judge)
@@ -198,8 +202,10 @@ class Services:
             ready = [method for method in methods if method not in obstacles]
             if not ready:
                 raise InputError(next((obstacles[method] for method in methods), text.NOTHING_TO_TRAIN))
+            choices = self.choosing.choices()
             for method in ready:
-                config = FinetuneConfig(method)
+                config = FinetuneConfig(method, model=choices.model)
+                config = replace(config, train=trained(config.train, choices))
                 if (steps := self.settings.finetune_steps) is not None:
                     config = replace(config, train=with_steps(config.train, steps))
                 self._submit(model_run(config))
@@ -271,7 +277,7 @@ class Services:
         rows = {str(row.run_id): row for row in self.store.models()}
         row = rows.get(name)
         if row is None or row.method == "zero_shot" or not row.path:
-            return FinetuneConfig("zero_shot").model
+            return self.choosing.choices().model
         path = Path(row.path)
         return str(path if path.is_absolute() else self.settings.workspace / path)
 

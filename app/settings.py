@@ -81,10 +81,13 @@ def parse_settings(argv: Sequence[str]) -> Settings:
 
 
 def set_environment(settings: Settings) -> None:
-    """Keep Gradio's files in the workspace and its telemetry off. Call before Gradio is imported."""
+    """Keep Gradio's files in the workspace, its telemetry and its statistics off. Call before Gradio is imported."""
     temporary = settings.workspace.resolve() / "tmp"
     os.environ.update(
         GRADIO_ANALYTICS_ENABLED="False",
         GRADIO_TEMP_DIR=str(temporary),
         GRADIO_RUN_HISTORY="False",
+        # After every event Gradio puts its last 10,000 into a data frame, for a page that is not used here.
+        GRADIO_ANALYTICS_MAX_EVENTS="1",
+        GRADIO_ANALYTICS_CACHE_FREQUENCY="1000000000",
     )

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 import plotly.graph_objects as go
 
-from app import text
+from app import choice_text, text
 from app.figures import loss_figure, loss_series
 from app.mask import mask_picture
 from app.person import Person, who
@@ -21,6 +21,8 @@ from leaml.config import TeacherConfig
 from leaml.errors import LeamlError
 from leaml.jobs import RunDir
 from leaml.records import METHODS, RunId
+from leaml.teacher.book import FAILURES_FILE, read_lines
+from leaml.teacher.notice import where_images_go
 
 TICK_S = 1.0
 
@@ -109,6 +111,7 @@ def observe(folder: RunDir, *, locked: bool) -> RunView:
     stages = tuple(folder.config().get("stages", ()))
     marks = {stage: folder.path / "output" / f"{stage}.done" for stage in stages}
     seconds = {stage: float(mark.read_text() or 0) for stage, mark in marks.items() if mark.exists()}
+    failures = read_lines(folder.path / "output" / FAILURES_FILE)
     would_send = text.resuming_sends(_host(folder)) if state.name in RESUMABLE and "captions" not in seconds else ""
     return RunView(
         id=folder.path.name,
@@ -124,6 +127,7 @@ def observe(folder: RunDir, *, locked: bool) -> RunView:
         started_at=state.started_at,
         took=outcome.get("seconds"),
         locked=locked,
+        failures=choice_text.captions_failed(len(failures), failures[-1]["error"]) if failures else "",
     )
 
 
@@ -143,7 +147,16 @@ def _generator_html(
         waiting=sum(other.name == "queued" for other in runs),
         report=report,
         message=trouble,
+        sending=_sending(services),
     )
+
+
+def _sending(services: Services) -> str:
+    """Return where the next run would send images; empty where they stay on this computer."""
+    teacher = services.choosing.choices().teacher
+    if teacher.source != "server" or teacher.local_host:
+        return ""
+    return where_images_go(teacher, services.choosing.without_caption(teacher))
 
 
 def _models_html(services: Services, runs: Sequence[RunView], obstacles: Mapping[str, str]) -> str:

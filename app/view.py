@@ -136,13 +136,14 @@ def field(label: str, name: str, value: str = "", *, lines: int = 1, hint: str =
     return f"<label>{escape(label)}{content}</label>"
 
 
-def select(label: str, name: str, choices: Sequence[tuple[str, str]], chosen: str, *, change: str) -> str:
-    """Return a labelled list of choices (value, text) that tells the server when it changes."""
+def select(label: str, name: str, choices: Sequence[tuple[str, str]], chosen: str, *, change: str | None = None) -> str:
+    """Return a labelled list of choices (value, text); with `change` it tells the server when it changes."""
     options = "".join(
         f"<option{attributes({'value': value, 'selected': value == chosen})}>{escape(shown)}</option>"
         for value, shown in choices
     )
-    return f'<label>{escape(label)}<select name="{name}" data-change="{change}">{options}</select></label>'
+    about = attributes({"name": name, "data_change": change})
+    return f"<label>{escape(label)}<select{about}>{options}</select></label>"
 
 
 def header(project: str, counts: Mapping[str, str], *, signed_in: str = "") -> str:

@@ -1,52 +1,57 @@
-"""Any image-text-to-text model of transformers: load, ask, and merge, with one image a prompt.
+"""Any image-text-to-text model of transformers: load, ask, and merge.
 
-The image comes first and is encoded once (`features.py`); everything after it runs on those features. Not covered
-yet: several images a prompt, video, and families whose positions depend on the image's shape.
+Images come first and are encoded once (`vision.py`, `features.py`); everything after them runs on those features.
+Not covered: video as such (its frames are images), and answers that use tools or think aloud.
 """
 
-import hashlib
-import json
+import inspect
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from PIL import Image
 from torch import Tensor, nn
-from transformers import AutoModelForImageTextToText, AutoProcessor
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from leaml.chat import WITHOUT_TEMPLATE, Chat
 from leaml.config import BUNDLED_MODEL
 from leaml.errors import ModelError
-from leaml.precision import autocast
+from leaml.loading import load_parts
+from leaml.processors import ProcessorFiles
 from leaml.selective import Delta, ResidentModel
+from leaml.vision import EncodedImage, Vision
 
 BUNDLED_PATH = Path(__file__).resolve().parent.parent / "assets" / "models" / BUNDLED_MODEL
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Text that follows an image, as the model reads it.
+    """Text with images in it, as the model reads it.
 
     Attributes:
-        input_ids: `[B, S]` int64, the image's placeholder tokens included.
+        input_ids: `[B, S]` int64, the images' placeholder tokens included.
         attention_mask: `[B, S]` int64, 0 on padding.
-        position_ids: `[B, S]` int64, counted from each row's first real token.
+        position_ids: `[B, S]` int64, or `[3, B, S]` where a family counts time, rows and columns of images.
+        answers: `[B, S]` int64, 1 on the tokens of an answer that is taught; None where there is none.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
     position_ids: Tensor
+    answers: Tensor | None = None
 
 
 class Backbone:
-    """A model with its processor, ready for questions about one image.
+    """A model with its processor, ready for questions about images.
 
     Attributes:
         model: The transformers model, float32 unless loaded otherwise.
-        tokenizer: Its tokenizer.
+        processor: Its processor.
+        vision: Its frozen part, which turns pictures into features.
+        chat: How questions and answers are written for it.
         device: Where it runs.
     """
 
@@ -54,12 +59,13 @@ class Backbone:
         """Join a model and its processor. Use `load` to get one from a name or path."""
         self.model = model
         self.processor = processor
-        self.tokenizer = processor.tokenizer
         self.device: torch.device = model.device
-        self.image_token_id = int(model.config.image_token_id)
-        self.end_id = int(self.tokenizer.eos_token_id)
-        pad_id = self.tokenizer.pad_token_id
-        self.pad_id = self.end_id if pad_id is None else int(pad_id)
+        self.vision = Vision(model, processor)
+        self.chat = Chat(model, processor, self.vision.placeholder)
+        self.tokenizer = self.chat.tokenizer
+        self._reads_prompts_whole = model.config.model_type in WITHOUT_TEMPLATE  # PaliGemma: in both directions
+        self._takes_types = "token_type_ids" in inspect.signature(model.model.forward).parameters
+        self._softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
         self.model.eval().requires_grad_(False)
 
     @property
@@ -86,12 +92,7 @@ class Backbone:
     @cached_property
     def vision_hash(self) -> str:
         """SHA-256 over the weights and settings that turn a picture into features; names their cache."""
-        settings = self.processor.image_processor.to_dict()
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-        for name, value in self.frozen_state().items():
-            digest.update(name.encode())
-            digest.update(value.float().cpu().numpy().tobytes())
-        return digest.hexdigest()
+        return self.vision.hash(self.frozen_state().items())
 
     def frozen_state(self) -> dict[str, Tensor]:
         """Return the weights and buffers of everything but the decoder and its head, by name."""
@@ -113,76 +114,104 @@ class Backbone:
         for block in max(lists, key=lambda blocks: sum(p.numel() for p in blocks.parameters())):
             block.compile(dynamic=True)
 
-    @torch.no_grad()
-    def image_features(self, pictures: list[Any]) -> Tensor:
-        """Return the features `[B, T, D]` float32 of RGB PIL pictures, after the projector."""
-        pixels = self.processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
-        with autocast(self.device):
-            output = self.model.get_image_features(pixel_values=pixels.to(self.device), return_dict=True)
-        features: Tensor = output.pooler_output
-        return features.float()
+    def encode(self, pictures: Sequence[Image.Image]) -> tuple[EncodedImage, ...]:
+        """Return RGB pictures that one prompt shows together, through the tower and the projector."""
+        return self.vision.encode(pictures)
 
-    @lru_cache(maxsize=4096)  # noqa: B019 - a backbone lives as long as its process
-    def prompt_ids(self, prompt: str, image_tokens: int) -> tuple[int, ...]:
-        """Return the token ids of one user turn: the image, the prompt, and the start of the answer."""
-        message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
-        text = self.processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False)
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        if ids.count(self.image_token_id) != 1:
-            raise ModelError(
-                f"The model's chat template has {ids.count(self.image_token_id)} image places for one image. "
-                "Choose a model with an image-and-text chat template."
-            )
-        place = ids.index(self.image_token_id)
-        return (*ids[:place], *([self.image_token_id] * image_tokens), *ids[place + 1 :])
+    def prompt_ids(self, prompt: str, images: Sequence[EncodedImage]) -> tuple[int, ...]:
+        """Return the token ids of one user turn: the images, the prompt, and the start of the answer."""
+        return self.chat.prompt_ids(prompt, tuple(image.place for image in images))
 
-    @lru_cache(maxsize=65536)  # noqa: B019 - as above
-    def target_ids(self, text: str) -> tuple[int, ...]:
-        """Return the token ids of an answer, with the end token."""
-        return (*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.end_id)
+    def pad(
+        self,
+        rows: Sequence[tuple[int, ...]],
+        images: Sequence[EncodedImage] = (),
+        *,
+        left: bool,
+        answers: Sequence[int] | None = None,
+    ) -> Encoded:
+        """Return token rows as one batch, padded on the left (to continue them) or on the right (to train).
 
-    def text(self, ids: list[int]) -> str:
-        """Return the text of generated token ids, up to the end token."""
-        kept = ids[: ids.index(self.end_id)] if self.end_id in ids else ids
-        decoded: str = self.tokenizer.decode(kept, skip_special_tokens=True)
-        return decoded.strip()
-
-    def pad(self, rows: list[tuple[int, ...]], *, left: bool) -> Encoded:
-        """Return token rows as one batch, padded on the left (to continue them) or on the right (to train)."""
+        Args:
+            rows: The tokens of each.
+            images: All images of the rows, in reading order.
+            left: On which side to pad.
+            answers: How many tokens at the end of each row are an answer that is taught.
+        """
         longest = max(map(len, rows))
-        ids = torch.full((len(rows), longest), self.pad_id)
-        mask = torch.zeros((len(rows), longest), dtype=torch.int64)
+        ids = torch.full((len(rows), longest), self.chat.pad_id)
+        mask, taught = torch.zeros_like(ids), torch.zeros_like(ids)
         for index, row in enumerate(rows):
             span = slice(longest - len(row), longest) if left else slice(0, len(row))
             ids[index, span] = torch.tensor(row)
             mask[index, span] = 1
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        return Encoded(ids.to(self.device), mask.to(self.device), positions.to(self.device))
+            if answers is not None:
+                taught[index, span.stop - answers[index] : span.stop] = 1
+        ids, mask = ids.to(self.device), mask.to(self.device)
+        given = None if answers is None else taught.to(self.device)
+        return Encoded(ids, mask, self._positions(ids, mask, images), given)
 
-    def hidden_states(self, encoded: Encoded, features: Tensor | None, **cache: Any) -> Any:
+    def following(self, mask: Tensor, offset: Tensor, count: int) -> Tensor:
+        """Return the positions `[B, count]` of the last tokens of a mask `[B, S]` that grew by them.
+
+        Args:
+            mask: Of the prompt and what follows it.
+            offset: `[B]`, from `position_offset`.
+            count: How many tokens follow the prompt last.
+        """
+        return (mask.cumsum(1) - 1)[:, -count:] + offset[:, None]
+
+    def position_offset(self, encoded: Encoded) -> Tensor:
+        """Return how far the positions after each row `[B]` are from the number of its tokens."""
+        last = encoded.position_ids.amax(0) if encoded.position_ids.ndim == 3 else encoded.position_ids
+        return last.amax(1) + 1 - encoded.attention_mask.sum(1)
+
+    def hidden_states(self, encoded: Encoded, images: Sequence[EncodedImage] = (), **cache: Any) -> Any:
         """Run the model without its head.
 
         Args:
             encoded: The tokens; with a key-value cache the mask spans the cached tokens too.
-            features: `[B, T, D]` of the images, or None where the images are in the cache already.
+            images: All images of the batch in reading order; none where they are in the cache already.
             **cache: `past_key_values` and `use_cache`.
 
         Returns:
             transformers' output; `last_hidden_state` is `[B, S, D]`.
         """
-        images = {} if features is None else {"image": BaseModelOutputWithPooling(pooler_output=features)}
+        seen = {"image": self.vision.pack(images, self.device)} if images else {}
+        types = {}
+        if self._takes_types and images:
+            types["token_type_ids"] = self._token_types(encoded)
         return self.model.model(
             input_ids=encoded.input_ids,
             attention_mask=encoded.attention_mask,
             position_ids=encoded.position_ids,
-            mm_encoder_outputs=images,
+            mm_encoder_outputs=seen,
+            **types,
             **cache,
         )
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Return float32 token scores `[..., V]` of hidden states `[..., D]`."""
-        scores: Tensor = self.model.get_output_embeddings()(hidden)
-        return scores.float()
+        scores: Tensor = self.model.get_output_embeddings()(hidden).float()
+        return scores if self._softcap is None else self._softcap * torch.tanh(scores / self._softcap)
+
+    def _positions(self, ids: Tensor, mask: Tensor, images: Sequence[EncodedImage]) -> Tensor:
+        grids = [image.grid for image in images if image.grid is not None]
+        if grids:  # Qwen: tokens of an image have its rows and columns as positions
+            kinds = (ids == self.vision.token_id).int()
+            shapes = torch.tensor(grids, device=ids.device)
+            positions: Tensor = self.model.model.get_rope_index(
+                ids, mm_token_type_ids=kinds, image_grid_thw=shapes, attention_mask=mask
+            )[0]
+            return positions
+        return (mask.cumsum(1) - 1).clamp(min=0)
+
+    def _token_types(self, encoded: Encoded) -> Tensor:
+        """Return which tokens read each other in both directions, as the families with such tokens want it."""
+        if not self._reads_prompts_whole:
+            return (encoded.input_ids == self.vision.token_id).long()  # Gemma 3: 1 on images
+        none = torch.zeros_like(encoded.input_ids)
+        return none if encoded.answers is None else encoded.answers  # PaliGemma: 0 on the prompt
 
 
 def model_path(name: str) -> str:
@@ -190,20 +219,28 @@ def model_path(name: str) -> str:
     return str(BUNDLED_PATH) if name == BUNDLED_MODEL else name
 
 
-def load(name: str, *, device: str | None = None) -> Backbone:
-    """Load a model by the bundled name, a directory or a hub name, in float32 on the best device there is.
+def load(name: str, *, device: str | None = None, dtype: torch.dtype = torch.float32) -> Backbone:
+    """Load a model by the bundled name, a directory or a hub name.
+
+    Python files that come with a model run only where the environment's LEAML_REMOTE_CODE names it.
+
+    Args:
+        name: Of the model.
+        device: Where it shall run; None takes the best there is.
+        dtype: Of its weights.
 
     Raises:
-        ModelError: If it cannot be loaded.
+        ModelError: If it cannot be loaded, reads no images, or lacks weights.
     """
-    path = model_path(name)
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        model = AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32)
-        processor = AutoProcessor.from_pretrained(path)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(f"Cannot load the model {name!r}: {error}. Check the name or path.") from error
-    return Backbone(model.to(chosen), processor)
+    model, processor = load_parts(name, model_path(name), dtype)
+    return Backbone(model.to(device or best_device()), processor)
+
+
+def best_device() -> str:
+    """Return `cuda`, `mps` or `cpu`, the first that is there."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def base_of(delta: Delta) -> str:
@@ -218,13 +255,13 @@ def base_of(delta: Delta) -> str:
 
 
 def load_adapted(path: Path, *, device: str | None = None) -> Backbone:
-    """Load the pretrained model that a delta names, and give it the delta's values.
+    """Load the pretrained model that a delta names, in its dtype, and give it the delta's values.
 
     Raises:
         ModelError: If either cannot be read, or they do not belong together.
     """
     delta = Delta.load(path)
-    backbone = load(base_of(delta), device=device)
+    backbone = _base(delta, device)
     backbone.resident.apply(delta)
     return backbone
 
@@ -236,5 +273,8 @@ def merge(path: Path, directory: Path) -> None:
         ModelError: If the delta or its model cannot be read, or the directory cannot be written.
     """
     delta = Delta.load(path)
-    backbone = load(base_of(delta), device="cpu")
-    backbone.resident.merge(delta, directory, backbone.processor)
+    _base(delta, "cpu").resident.merge(delta, directory, ProcessorFiles(model_path(base_of(delta))))
+
+
+def _base(delta: Delta, device: str | None) -> Backbone:
+    return load(base_of(delta), device=device, dtype=getattr(torch, delta.base_dtype, torch.float32))

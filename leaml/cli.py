@@ -13,10 +13,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from leaml.choices import generator_of, read_choices, trained
 from leaml.cli_labels import add_label_commands
 from leaml.cli_people import add_people_commands
+from leaml.cli_sampling import add_sampling_options, sampling_run
 from leaml.cli_serve import add_serve_command
-from leaml.cli_teacher import add_teacher_options, announce, announce_again, teacher_of
+from leaml.cli_teacher import add_check_command, add_teacher_options, announce, announce_again, teacher_of
 from leaml.config import (
     GENERATOR_STAGES,
     MODEL_STAGES,
@@ -68,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_label_commands(commands)
     add_people_commands(commands)
     add_serve_command(commands)
+    add_check_command(commands)
     return parser
 
 
@@ -94,12 +97,13 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     command = commands.add_parser("run", help="train or sample in the background: every step up to the one named")
     command.add_argument("stage", choices=(*GENERATOR_STAGES, *MODEL_STAGES))
     command.add_argument("--method", choices=METHODS, default="leaml_reviewed", help="for finetune and evaluate")
-    command.add_argument("--model", help="name or path of the pretrained model [the bundled one]")
+    command.add_argument("--model", help="name or path of the pretrained model [the project's]")
     command.add_argument("--steps", type=int, help="training steps of the generator or of the model")
     command.add_argument("--row-budget", type=_row_budget, help="K entries a row, a share such as 0.1, or `all`")
     command.add_argument("--update", choices=UPDATES, help="what fine-tuning moves [by the method]")
     command.add_argument("--detach", action="store_true", help="start it and return at once")
     add_teacher_options(command)
+    add_sampling_options(command)
     command.set_defaults(command=_run)
     command = commands.add_parser("merge", help="write a trained model as an ordinary Hugging Face directory")
     command.add_argument("run", help="its name, such as r0001; a generator's run gives the generator")
@@ -157,10 +161,12 @@ def _export(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     with Store.open(arguments.workspace) as store:
         jobs = Jobs(arguments.workspace / "runs")
-        config = _run_config(arguments, store)
-        if config.generator is not None:
+        again = sampling_run(arguments, jobs)
+        config = again[0] if again else _run_config(arguments, store)
+        if config.generator is not None and not again:
             announce(config.generator.teacher, store)
-        run_id = jobs.submit(config.to_json(), lambda directory: freeze(store, directory))
+        copies = again[1:] if again else (lambda directory: freeze(store, directory),)
+        run_id = jobs.submit(config.to_json(), *copies)
         print(f"Started {run_id}.")
         if not arguments.detach:
             _follow(jobs, run_id)
@@ -168,17 +174,19 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _run_config(arguments: argparse.Namespace, store: Store) -> RunConfig:
-    """Return the settings that the arguments of `run` ask for."""
+    """Return the settings that the arguments of `run` ask for; those of the project where they ask for none."""
+    choices = read_choices(arguments.workspace)
     if arguments.stage in MODEL_STAGES:
-        model = FinetuneConfig(arguments.method)
-        model = replace(model, model=arguments.model or model.model, update=arguments.update)
+        model = FinetuneConfig(arguments.method, model=arguments.model or choices.model, update=arguments.update)
+        model = replace(model, train=trained(model.train, choices))
         if arguments.steps is not None:
             model = replace(model, train=replace(model.train, steps=arguments.steps))
         if arguments.row_budget not in (None, "all"):
             model = replace(model, selection=SelectionConfig(arguments.row_budget))
         return model_run(model, until=arguments.stage)
-    generator = GeneratorConfig(round=store.round(), teacher=teacher_of(arguments))
-    generator = replace(generator, model=arguments.model or generator.model)
+    generator = generator_of(choices, GeneratorConfig(round=store.round()))
+    teacher = teacher_of(arguments, choices.teacher)
+    generator = replace(generator, model=arguments.model or generator.model, teacher=teacher)
     if arguments.steps is not None:
         generator = replace(generator, train=replace(generator.train, steps=arguments.steps))
     if arguments.row_budget is not None:

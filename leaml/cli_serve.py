@@ -28,7 +28,8 @@ def serve_command(model: str, *, gpus: int, port: int, images: int, max_model_le
     """Return the words of vLLM's command line.
 
     With several accelerators the decoder is split over them, while each encodes whole images of its own: an image
-    encoder is too small to be worth splitting.
+    encoder is too small to be worth splitting. A model's own sampling settings are set aside: some say that the most
+    probable token alone is to be drawn, whatever a request leaves open.
 
     Raises:
         ConfigError: If a value means nothing, or a folder holds no model.
@@ -45,7 +46,8 @@ def serve_command(model: str, *, gpus: int, port: int, images: int, max_model_le
         words += ["--served-model-name", folder.resolve().name]
     if gpus > 1:
         words += ["--tensor-parallel-size", str(gpus), "--mm-encoder-tp-mode", "data"]
-    return [*words, "--max-model-len", str(max_model_len), "--limit-mm-per-prompt", json.dumps({"image": images})]
+    words += ["--max-model-len", str(max_model_len), "--generation-config", "vllm"]
+    return [*words, "--limit-mm-per-prompt", json.dumps({"image": images})]
 
 
 def _print_command(arguments: argparse.Namespace) -> None:

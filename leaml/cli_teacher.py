@@ -1,17 +1,22 @@
-"""The teacher's options of `python -m leaml run`."""
+"""The teacher's options of `python -m leaml run`; `python -m leaml check` tries a model and a teacher."""
 
 import argparse
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
-from leaml.config import RunConfig, TeacherConfig
+from leaml.choices import generator_of, read_choices
+from leaml.config import GeneratorConfig, RunConfig, TeacherConfig
 from leaml.errors import ConfigError
+from leaml.estimate import estimate, model_facts
 from leaml.jobs import RunDir
+from leaml.json_config import require
 from leaml.records import Caption, ImageId
 from leaml.snapshot import read_snapshot
 from leaml.store import Store
 from leaml.teacher.key import read_key
 from leaml.teacher.notice import where_images_go
+from leaml.teacher.probe import probe
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--teacher-url": {"metavar": "URL", "help": "OpenAI-compatible server, such as http://localhost:8000/v1"},
@@ -34,13 +39,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def add_teacher_options(command: argparse.ArgumentParser) -> None:
     """Add the options to a command."""
-    group = command.add_argument_group("captions from a teacher of your own (default: those recorded with the project)")
+    group = command.add_argument_group("captions from a teacher (default: what was chosen for the project)")
+    group.add_argument("--recorded-captions", action="store_true", help="use those that came with the project")
     for option, about in OPTIONS.items():
         group.add_argument(option, **about)
 
 
-def teacher_of(arguments: argparse.Namespace) -> TeacherConfig:
-    """Return the teacher that the arguments ask for.
+def teacher_of(arguments: argparse.Namespace, otherwise: TeacherConfig) -> TeacherConfig:
+    """Return the teacher that the arguments ask for; the project's own where they ask for none.
 
     Raises:
         ConfigError: If they do not fit together.
@@ -48,11 +54,41 @@ def teacher_of(arguments: argparse.Namespace) -> TeacherConfig:
     given = {option[len("--teacher-") :].replace("-", "_"): option for option in OPTIONS}
     values = {name: getattr(arguments, f"teacher_{name}") for name in given}
     values = {name: value for name, value in values.items() if value is not None}
-    if not values:
+    if arguments.recorded_captions:
+        require(not values, "--recorded-captions", True, "given without options of another teacher")
         return TeacherConfig()
+    if not values:
+        return otherwise
     if "model" not in values:
         raise ConfigError(f"{given[next(iter(values))]} needs a teacher. Name its model with --teacher-model.")
     return TeacherConfig(source="server" if "url" in values else "local", **values)
+
+
+def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    command = commands.add_parser("check", help="tell what training takes; have the teacher describe one image")
+    command.add_argument("--model", help="name or path of the pretrained model [the project's]")
+    add_teacher_options(command)
+    command.set_defaults(command=_check)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    with Store.open(arguments.workspace) as store:
+        choices = read_choices(store.workspace)
+        choices = replace(choices, model=arguments.model or choices.model)
+        teacher, pool = teacher_of(arguments, choices.teacher), store.images("pool")
+    facts = model_facts(choices.model)
+    generator = generator_of(choices, GeneratorConfig())
+    found = estimate(facts, generator, images=len(pool), saves_memory=choices.saves_memory)
+    enough = "" if found.fits else " That is too little."
+    print(
+        f"{choices.model}: {facts.parameters / 1e6:.4g} million weights. Training needs about "
+        f"{found.memory_bytes / 2**30:.1f} GB; a run may use {found.available_bytes / 2**30:.1f} GB.{enough}"
+    )
+    if teacher.source != "recorded" and pool:
+        print(where_images_go(teacher, 1), flush=True)
+        said = probe(teacher, arguments.workspace / pool[0].path)
+        print(f"{said.by}, model {said.model}, first caption in {said.seconds:.1f} s: {said.caption}")
 
 
 def announce(config: TeacherConfig, store: Store) -> None:

@@ -93,26 +93,6 @@ class SelectionConfig(JsonConfig):
         require(whole or share, "row_budget", self.row_budget, "a whole number from 1, or a share above 0 up to 1.0")
 
 
-@dataclass(frozen=True)
-class SamplingConfig(JsonConfig):
-    """How pseudo pairs are drawn from the generator: nucleus sampling over the unlabelled images."""
-
-    pairs_per_image: int = 4
-    top_p: float = 0.9
-    temperature: float = 1.0
-    max_new_tokens: int = 72
-    batch_size: int = 64
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check each value."""
-        require(self.pairs_per_image >= 1, "pairs_per_image", self.pairs_per_image, "at least 1")
-        require(0 < self.top_p <= 1, "top_p", self.top_p, "above 0 and at most 1")
-        require(self.temperature > 0, "temperature", self.temperature, "above 0")
-        require(self.max_new_tokens >= 1, "max_new_tokens", self.max_new_tokens, "at least 1")
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
-
-
 TEACHER_SOURCES = ("recorded", "server", "local")
 """Where captions come from: the project's own, an OpenAI-compatible server, or a model on this computer."""
 
@@ -229,6 +209,42 @@ def _split_url(url: str) -> SplitResult:
     except ValueError as error:
         raise ConfigError(f"url cannot be read ({error}). Write it like https://host/v1.") from None
     return parts
+
+
+@dataclass(frozen=True)
+class SamplingConfig(JsonConfig):
+    """How pseudo pairs are drawn from the generator: nucleus sampling over the unlabelled images.
+
+    Attributes:
+        pairs_per_image: Texts that are drawn for each image.
+        top_p: Share of the probability that is drawn from.
+        temperature: Of the probabilities; 1 leaves them alone.
+        max_new_tokens: Of one text, at most.
+        batch_size: Texts that are written at once on this computer.
+        seed: Of all that is drawn.
+        server: An OpenAI-compatible server that has the generator, as `leaml merge` writes it; None samples here.
+            How to reach it counts alone, not its prompt nor its number of tokens.
+        one_by_one: Ask that server for each text by itself: not every server knows `n`.
+    """
+
+    pairs_per_image: int = 4
+    top_p: float = 0.9
+    temperature: float = 1.0
+    max_new_tokens: int = 72
+    batch_size: int = 64
+    seed: int = 0
+    server: TeacherConfig | None = None
+    one_by_one: bool = False
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        require(self.pairs_per_image >= 1, "pairs_per_image", self.pairs_per_image, "at least 1")
+        require(0 < self.top_p <= 1, "top_p", self.top_p, "above 0 and at most 1")
+        require(self.temperature > 0, "temperature", self.temperature, "above 0")
+        require(self.max_new_tokens >= 1, "max_new_tokens", self.max_new_tokens, "at least 1")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        asked = self.server is None or self.server.source == "server"
+        require(asked, "server", self.server, "a teacher's settings whose source is 'server'")
 
 
 @dataclass(frozen=True)

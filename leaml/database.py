@@ -8,7 +8,7 @@ import errno
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ class Database:
         """
         self._file = file
         self._writing = threading.RLock()
-        self._own = threading.local()  # the cursor of this thread's open transaction
+        self._own = threading.local()  # this thread's open transaction: its cursor, and whom to call when it ends
         try:
             self._connection = duckdb.connect(str(file))
         except duckdb.Error as error:
@@ -79,11 +79,12 @@ class Database:
             yield outer
             return
         with self._writing, self._cursor() as cursor:
-            self._own.cursor = cursor
+            self._own.cursor, self._own.afterwards, committed = cursor, list[Callable[[bool], None]](), False
             try:
                 cursor.begin()
                 yield cursor
                 cursor.commit()
+                committed = True
             except BaseException as error:
                 _roll_back(cursor)
                 if isinstance(error, duckdb.Error | OSError):
@@ -91,6 +92,16 @@ class Database:
                 raise
             finally:
                 self._own.cursor = None
+                for callback in self._own.afterwards:
+                    callback(committed)
+
+    def afterwards(self, callback: Callable[[bool], None]) -> None:
+        """Call back when this thread's open transaction has ended, before another one begins.
+
+        Args:
+            callback: Is told whether the transaction was committed.
+        """
+        self._own.afterwards.append(callback)
 
     def insert(
         self,

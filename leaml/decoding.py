@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from transformers import DynamicCache
 
 from leaml.backbone import Backbone, Encoded
+from leaml.vision import EncodedImage
 
 
 @dataclass
@@ -22,33 +24,38 @@ class Prefix:
     Attributes:
         cache: transformers' key-value cache of B rows.
         mask: `[B, S]`, 0 on left padding.
+        offset: `[B]`, how far the positions after each prompt are from the number of its tokens.
         logits: `[B, V]`, of the token after each prompt.
     """
 
     cache: Any
     mask: Tensor
+    offset: Tensor
     logits: Tensor
 
     def repeat(self, times: int) -> None:
         """Repeat each row, in place, so that several continuations of one prompt run side by side."""
         self.cache.batch_repeat_interleave(times)
         self.mask = self.mask.repeat_interleave(times, dim=0)
+        self.offset = self.offset.repeat_interleave(times, dim=0)
         self.logits = self.logits.repeat_interleave(times, dim=0)
 
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but these, in place."""
         self.cache.batch_select_indices(rows)
-        self.mask, self.logits = self.mask[rows], self.logits[rows]
+        self.mask, self.offset, self.logits = self.mask[rows], self.offset[rows], self.logits[rows]
 
 
 @torch.inference_mode()
-def prefill(backbone: Backbone, prompts: Sequence[str], features: Tensor) -> Prefix:
-    """Run prompts `[B]` with their images' features `[B, T, D]` and return the state to continue from."""
-    rows = [backbone.prompt_ids(prompt, features.shape[1]) for prompt in prompts]
-    encoded = backbone.pad(rows, left=True)
-    output = backbone.hidden_states(encoded, features, use_cache=True)
+def prefill(backbone: Backbone, prompts: Sequence[str], shown: Sequence[Sequence[EncodedImage]]) -> Prefix:
+    """Run prompts with the images that each shows, and return the state to continue from."""
+    rows = [backbone.prompt_ids(prompt, images) for prompt, images in zip(prompts, shown, strict=True)]
+    every = [image for images in shown for image in images]
+    encoded = backbone.pad(rows, every, left=True)
+    # A cache that knows no sliding windows: one that has dropped tokens could not be cut back after an option.
+    output = backbone.hidden_states(encoded, every, past_key_values=DynamicCache(), use_cache=True)
     logits = backbone.logits(output.last_hidden_state[:, -1])
-    return Prefix(output.past_key_values, encoded.attention_mask, logits)
+    return Prefix(output.past_key_values, encoded.attention_mask, backbone.position_offset(encoded), logits)
 
 
 @torch.inference_mode()
@@ -56,9 +63,8 @@ def extend(backbone: Backbone, prefix: Prefix, tokens: Tensor) -> Tensor:
     """Append tokens `[B, N]` to the prefix, in place; return `[B, N, V]` scores of what follows each of them."""
     real = torch.ones_like(tokens)
     prefix.mask = torch.cat([prefix.mask, real], dim=1)
-    positions = (prefix.mask.cumsum(1) - 1)[:, -tokens.shape[1] :]
-    encoded = Encoded(tokens, prefix.mask, positions)
-    output = backbone.hidden_states(encoded, None, past_key_values=prefix.cache, use_cache=True)
+    encoded = Encoded(tokens, prefix.mask, backbone.following(prefix.mask, prefix.offset, tokens.shape[1]))
+    output = backbone.hidden_states(encoded, past_key_values=prefix.cache, use_cache=True)
     logits = backbone.logits(output.last_hidden_state)
     prefix.logits = logits[:, -1]
     return logits
@@ -105,9 +111,9 @@ def option_log_probabilities(backbone: Backbone, prefix: Prefix, options: Sequen
     start_logits, start_mask = prefix.logits, prefix.mask
     result: list[list[float]] = [[] for _ in options]
     for place in range(most):
-        rows = [backbone.target_ids(row[min(place, len(row) - 1)]) for row in options]
+        rows = [backbone.chat.target_ids(row[min(place, len(row) - 1)]) for row in options]
         longest = max(map(len, rows))
-        tokens = torch.tensor([[*row, *([backbone.pad_id] * (longest - len(row)))] for row in rows])
+        tokens = torch.tensor([[*row, *([backbone.chat.pad_id] * (longest - len(row)))] for row in rows])
         tokens = tokens.to(start_mask.device)
         scores = start_logits.unsqueeze(1)
         if longest > 1:
@@ -127,17 +133,18 @@ def _decode(backbone: Backbone, prefix: Prefix, max_new_tokens: int, choose: Any
     tokens: list[list[int]] = [[] for _ in range(len(prefix.mask))]
     totals = [0.0] * len(tokens)
     alive = torch.arange(len(tokens))
+    ends = torch.tensor(sorted(backbone.chat.end_ids), device=prefix.mask.device)
     for step in range(max_new_tokens):
         picked = choose(prefix.logits)
         log_probability = prefix.logits.log_softmax(-1).gather(1, picked.unsqueeze(1)).squeeze(1)
         for row, token, value in zip(alive.tolist(), picked.tolist(), log_probability.tolist(), strict=True):
             tokens[row].append(token)
             totals[row] += value
-        going = (picked != backbone.end_id).nonzero().squeeze(1)
+        going = (~torch.isin(picked, ends)).nonzero().squeeze(1)
         if len(going) == 0 or step == max_new_tokens - 1:
             break
         if len(going) < len(picked):
             prefix.keep(going)
             alive, picked = alive[going.cpu()], picked[going]
         extend(backbone, prefix, picked.unsqueeze(1))
-    return [(backbone.text(ids), total / len(ids)) for ids, total in zip(tokens, totals, strict=True)]
+    return [(backbone.chat.text(ids), total / len(ids)) for ids, total in zip(tokens, totals, strict=True)]

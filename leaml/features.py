@@ -1,80 +1,183 @@
 """Image features, computed once for each picture and vision tower and kept on disk.
 
-Every stage freezes the vision tower and the projector, so a picture's features never change while the models do.
+Every stage freezes the vision tower and the projector and shows pictures as they are, so a picture's features never
+change while the models do. They are mapped from disk into memory, where the system keeps those that are in use.
 """
 
+import json
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
+from numpy.typing import NDArray
 
 from leaml.backbone import Backbone
-from leaml.errors import ImportDataError
+from leaml.data.images import open_rgb
+from leaml.data.video import is_video, kept_frames
+from leaml.errors import ModelError
 from leaml.records import ImageId
+from leaml.vision import EncodedImage
 
-ENCODE_BATCH_CPU, ENCODE_BATCH_ACCELERATOR = 1, 16
-"""Images encoded at once. One image's activations stay in a CPU's cache: 69 ms an image, and 163 in batches of 16."""
+LIMIT_BYTES = 50 * 10**9
+"""Of all towers' features in one cache: 8,000 images of a 2B model (1,000 tokens each), 750,000 of the bundled one."""
 
 
 class ImageFeatures:
-    """The features of a set of images, in memory, backed by one `.npy` file an image."""
+    """What a backbone sees of a set of images, an `.npy` and a `.json` file an image.
 
-    def __init__(self, backbone: Backbone, cache: Path) -> None:
-        """Use the cache of this backbone's vision tower, below the directory `cache`."""
-        self._backbone = backbone
+    Above the limit the features that were asked for longest ago make room; what does not fit even so is computed again
+    whenever it is needed.
+    """
+
+    def __init__(self, backbone: Backbone, cache: Path, *, limit_bytes: int = LIMIT_BYTES) -> None:
+        """Use the cache of this backbone's vision tower, below the directory `cache`, which holds other towers' too."""
+        self._backbone, self._cache, self._limit_bytes = backbone, cache, limit_bytes
         self._directory = cache / backbone.vision_hash[:16]
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._features: dict[ImageId, Tensor] = {}
-
-    @property
-    def image_tokens(self) -> int:
-        """Number of tokens that one image takes."""
-        return next(iter(self._features.values())).shape[0]
+        self._bytes: int | None = None  # counted when something is written: most uses only read
+        self._sources: dict[ImageId, Path] = {}
+        self._about: dict[ImageId, dict[str, Any]] = {}
 
     def add(self, images: Mapping[ImageId, Path]) -> None:
         """Make the features of these images available, from disk where they are there.
 
         Raises:
-            ImportDataError: If a picture cannot be read.
+            ImportDataError: If a picture or a clip cannot be read.
+            ModelError: If the disk does not take the features.
         """
-        missing = [image_id for image_id in images if image_id not in self._features]
-        absent = [image_id for image_id in missing if not self._from_disk(image_id)]
-        size = ENCODE_BATCH_CPU if self._backbone.device.type == "cpu" else ENCODE_BATCH_ACCELERATOR
-        for start in range(0, len(absent), size):
-            batch = absent[start : start + size]
-            encoded = self._backbone.image_features([_picture(images[image_id]) for image_id in batch])
-            for image_id, features in zip(batch, encoded.cpu(), strict=True):
-                self._to_disk(image_id, features)
+        for image_id, path in images.items():
+            if image_id in self._sources:
+                continue
+            if not self._use(image_id):
+                self._encode(image_id, path)
+            self._sources[image_id] = path
 
-    def batch(self, image_ids: Iterable[ImageId]) -> Tensor:
-        """Return `[B, T, D]` float32 on the backbone's device."""
-        return torch.stack([self._features[image_id] for image_id in image_ids]).to(self._backbone.device)
+    def batch(self, image_ids: Iterable[ImageId]) -> list[tuple[EncodedImage, ...]]:
+        """Return what the model sees of each image; of a video, several images."""
+        return [self._read(image_id) or self._encode(image_id, self._sources[image_id]) for image_id in image_ids]
 
     def ids(self) -> Sequence[ImageId]:
         """Return the images whose features are available."""
-        return list(self._features)
+        return list(self._sources)
 
-    def _from_disk(self, image_id: ImageId) -> bool:
-        path = self._directory / f"{image_id}.npy"
-        if not path.exists():
+    def _file(self, image_id: ImageId, ending: str) -> Path:
+        return self._directory / f"{image_id}{ending}"
+
+    def _use(self, image_id: ImageId) -> bool:
+        """Return whether an image's features are on disk; if so, they were asked for now."""
+        try:
+            about = json.loads(self._file(image_id, ".json").read_text())
+            os.utime(self._file(image_id, ".npy"))
+        except FileNotFoundError:
             return False
-        self._features[image_id] = torch.from_numpy(np.load(path))
+        about["places"] = [sys.intern(place) for place in about["places"]]  # those of most images are alike
+        self._about[image_id] = about
         return True
 
-    def _to_disk(self, image_id: ImageId, features: Tensor) -> None:
-        aside = self._directory / f".{image_id}.{os.getpid()}.npy"
-        np.save(aside, features.numpy())
-        aside.replace(self._directory / f"{image_id}.npy")
-        self._features[image_id] = features.clone()
+    def _read(self, image_id: ImageId) -> tuple[EncodedImage, ...] | None:
+        """Return an image's features from disk, or None where they are not there (any more)."""
+        about = self._about.get(image_id)
+        if about is None:
+            return None
+        try:
+            # Copy on write, because torch takes no memory that cannot be written; nothing is written, nothing copied.
+            rows = torch.from_numpy(np.load(self._file(image_id, ".npy"), mmap_mode="c"))
+        except FileNotFoundError:
+            return None
+        layers = rows.view(len(rows), 1 + about["deep"], -1)
+        parts = layers.split(about["tokens"])
+        return tuple(
+            EncodedImage(
+                place,
+                part[:, 0],
+                part[:, 1:].transpose(0, 1) if about["deep"] else None,
+                None if grid is None else tuple(grid),
+            )
+            for place, part, grid in zip(about["places"], parts, about["grids"], strict=True)
+        )
+
+    def _encode(self, image_id: ImageId, path: Path) -> tuple[EncodedImage, ...]:
+        if is_video(path):
+            pictures = kept_frames(path, self._cache / "frames" / image_id)
+        else:
+            pictures = [open_rgb(path)]
+        images = tuple(_on_cpu(image) for image in self._backbone.encode(pictures))
+        self._keep(image_id, images)
+        return images
+
+    def _keep(self, image_id: ImageId, images: Sequence[EncodedImage]) -> None:
+        """Write an image's features, if there is room: first what they are, then they themselves, each as a whole."""
+        rows = torch.cat([_side_by_side(image) for image in images]).numpy()
+        if not self._make_room(rows.nbytes):
+            return
+        about = {
+            "places": [image.place for image in images],
+            "tokens": [len(image.features) for image in images],
+            "grids": [image.grid for image in images],
+            "deep": 0 if images[0].deep is None else len(images[0].deep),
+        }
+        try:
+            self._write(image_id, ".json", json.dumps(about).encode())
+            self._write(image_id, ".npy", rows)
+        except OSError as error:
+            raise ModelError(
+                f"Cannot keep image features in {self._directory}: {error}. Free some disk space and try again."
+            ) from error
+        self._bytes = (self._bytes or 0) + rows.nbytes
+        self._use(image_id)
+
+    def _write(self, image_id: ImageId, ending: str, content: bytes | NDArray[np.float32]) -> None:
+        target = self._file(image_id, ending)
+        aside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with aside.open("wb") as file:
+                if isinstance(content, bytes):
+                    file.write(content)
+                else:
+                    np.save(file, content)
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _make_room(self, wanted: int) -> bool:
+        """Return whether so many bytes fit, after dropping what was asked for longest ago and is not in use here."""
+        if self._bytes is None:
+            self._bytes = sum(size for _, size, _ in self._files())
+        if self._bytes + wanted <= self._limit_bytes:
+            return True
+        own = {self._file(image_id, ".npy") for image_id in self._about}
+        files = self._files()
+        self._bytes = sum(size for _, size, _ in files)
+        # Of other processes too: their memory stays mapped, and what they open later they can compute again.
+        for _, size, path in files:
+            if self._bytes + wanted <= self._limit_bytes:
+                break
+            if path not in own:
+                path.unlink(missing_ok=True)
+                path.with_suffix(".json").unlink(missing_ok=True)
+                self._bytes -= size
+        return self._bytes + wanted <= self._limit_bytes
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """Return when each of the cache's files was asked for last, its bytes and its place; the oldest first."""
+        found = []
+        for path in self._cache.glob("*/*.npy"):
+            with suppress(FileNotFoundError):  # another process drops files, too
+                stat = path.stat()
+                found.append((stat.st_mtime, stat.st_size, path))
+        return sorted(found)
 
 
-def _picture(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except OSError as error:
-        raise ImportDataError(f"Cannot read the image {path.name}: {error}. Import it again.") from error
+def _on_cpu(image: EncodedImage) -> EncodedImage:
+    deep = None if image.deep is None else image.deep.cpu()
+    return EncodedImage(image.place, image.features.cpu(), deep, image.grid)
+
+
+def _side_by_side(image: EncodedImage) -> torch.Tensor:
+    """Return `[T, (1 + L) * D]`: what goes into the decoder, and beside it what is added in its layers."""
+    return image.features if image.deep is None else torch.cat([image.features, *image.deep], dim=1)

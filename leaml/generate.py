@@ -9,6 +9,7 @@ from leaml.backbone import Backbone
 from leaml.config import SamplingConfig
 from leaml.decoding import nucleus, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
+from leaml.objectives import Sample, collate, sequence_losses
 from leaml.prompts import GENERATION_PROMPT, question_prompt, takes_several
 from leaml.quality import SampledText, ValidPair
 from leaml.records import AnsweredQuestion, Candidate, ImageId, RunId
@@ -48,6 +49,21 @@ def sample_texts(
         samples += [SampledText(owner, *text) for owner, text in zip(owners, texts, strict=True)]
         progress(min(start + images_a_batch, len(image_ids)), len(image_ids))
     return samples
+
+
+@torch.inference_mode()
+def score_texts(
+    backbone: Backbone, features: ImageFeatures, texts: Sequence[tuple[ImageId, str]], batch_size: int
+) -> list[SampledText]:
+    """Return texts that were written elsewhere with their log-probability under this generator, in their order."""
+    scored: list[SampledText] = []
+    for start in range(0, len(texts), batch_size):
+        batch = texts[start : start + batch_size]
+        samples = [Sample(image_id, GENERATION_PROMPT, text) for image_id, text in batch]
+        losses, tokens = sequence_losses(backbone, collate(backbone, features, samples))
+        values = (-losses / tokens).tolist()
+        scored += [SampledText(*row, value) for row, value in zip(batch, values, strict=True)]
+    return scored
 
 
 def option_probabilities(

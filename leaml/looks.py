@@ -4,6 +4,7 @@ Where the frozen tower's features of all images are cached (`leaml.features`), a
 cells; before any training it is a small picture of the image, which needs no model. Nothing here loads torch.
 """
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from leaml.records import ImageId
 
 Vectors = npt.NDArray[np.float32]
 
+GIVE_WAY_S = 0.001
+"""After each image other threads have their turn: comparing a large pool must not slow those who review meanwhile."""
 SIDE = 12
 """Width and height of the small picture, pixels."""
 
@@ -32,6 +35,7 @@ def image_vectors(images: Mapping[ImageId, Path], cache: Path) -> Vectors:
     complete = [folder for folder in folders if all((folder / f"{image_id}.npy").exists() for image_id in images)]
     rows: list[Vectors | None] = []
     for image_id, path in images.items():
+        time.sleep(GIVE_WAY_S)
         rows.append(np.load(complete[-1] / f"{image_id}.npy").mean(axis=0) if complete else _small_picture(path))
     readable = [place for place, row in enumerate(rows) if row is not None]
     known = np.asarray([row for row in rows if row is not None], dtype=np.float32)

@@ -15,6 +15,7 @@ from leaml.errors import TrainingError
 from leaml.features import ImageFeatures
 from leaml.prompts import CAPTION_PROMPT, GENERATION_PROMPT, pair_target, question_prompt
 from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId
+from leaml.vision import EncodedImage
 
 IGNORED = -100
 """Label of tokens that are not predicted: the image, the prompt and padding."""
@@ -33,10 +34,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples as tensors: `encoded` `[B, S]`, `features` `[B, T, D]`, `labels` `[B, S]`, IGNORED outside targets."""
+    """Samples as tensors: `encoded` `[B, S]`, all their `images`, `labels` `[B, S]`, IGNORED outside targets."""
 
     encoded: Encoded
-    features: Tensor
+    images: Sequence[EncodedImage]
     labels: Tensor
 
 
@@ -57,13 +58,16 @@ def answer_sample(pair: AnsweredQuestion | Candidate) -> Sample:
 
 def collate(backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample]) -> Batch:
     """Return samples as one batch, padded on the right."""
-    prompts = [backbone.prompt_ids(sample.prompt, features.image_tokens) for sample in samples]
-    targets = [backbone.target_ids(sample.target) for sample in samples]
-    encoded = backbone.pad([prompt + target for prompt, target in zip(prompts, targets, strict=True)], left=False)
+    shown = features.batch(sample.image_id for sample in samples)
+    prompts = [backbone.prompt_ids(sample.prompt, images) for sample, images in zip(samples, shown, strict=True)]
+    targets = [backbone.chat.target_ids(sample.target) for sample in samples]
+    images = [image for own in shown for image in own]
+    rows = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
+    encoded = backbone.pad(rows, images, left=False, answers=[len(target) for target in targets])
     labels = torch.full_like(encoded.input_ids, IGNORED)
     for row, (prompt, target) in enumerate(zip(prompts, targets, strict=True)):
         labels[row, len(prompt) : len(prompt) + len(target)] = torch.tensor(target, device=labels.device)
-    return Batch(encoded, features.batch(sample.image_id for sample in samples), labels)
+    return Batch(encoded, images, labels)
 
 
 def sequence_losses(backbone: Backbone, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -71,7 +75,7 @@ def sequence_losses(backbone: Backbone, batch: Batch) -> tuple[Tensor, Tensor]:
 
     The head runs on the target tokens only: with a large vocabulary, scores of the whole prompt would dominate memory.
     """
-    hidden = backbone.hidden_states(batch.encoded, batch.features, use_cache=False).last_hidden_state
+    hidden = backbone.hidden_states(batch.encoded, batch.images, use_cache=False).last_hidden_state
     predicted = batch.labels[:, 1:] != IGNORED
     logits = backbone.logits(hidden[:, :-1][predicted])
     token_losses = functional.cross_entropy(logits, batch.labels[:, 1:][predicted], reduction="none")

@@ -7,7 +7,7 @@ on from its checkpoint; a finished stage is not run again (the worker sees to th
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from leaml.config import FinetuneConfig, GeneratorConfig, MixtureConfig, RunConf
 from leaml.errors import RunError, TrainingError
 from leaml.evaluate import predict
 from leaml.features import ImageFeatures
-from leaml.generate import as_question, candidates, option_probabilities, sample_texts
+from leaml.generate import as_question, candidates, option_probabilities, sample_texts, score_texts
 from leaml.mixture import Mixture, mix
 from leaml.objectives import (
     Sample,
@@ -34,8 +34,9 @@ from leaml.objectives import (
     sequence_losses,
     split,
 )
-from leaml.quality import PairChecker, choose_pairs
+from leaml.quality import PairChecker, SampledText, choose_pairs
 from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, Prediction, RunId
+from leaml.sample_server import sample_by_server
 from leaml.selective import Delta, Selection, linear_weights
 from leaml.snapshot import Snapshot, read_snapshot
 from leaml.tables import read_rows, write_rows
@@ -205,7 +206,7 @@ def sample_pairs(context: StageContext) -> None:
         raise RunError("Every pool image is labelled already: there is nothing left to write questions for.")
     generator = load_adapted(context.output / "generator.safetensors")
     features = _features(context, generator, images)
-    texts = sample_texts(generator, features, list(images), context.generator.sampling, context.progress("sample"))
+    texts = _sampled(context, generator, features, images)
     checker = PairChecker(context.snapshot.question_types, context.snapshot.labels)
     pairs, refused = choose_pairs(checker, texts)
     generator.resident.apply(Delta.load(context.output / "judge.safetensors"))
@@ -286,6 +287,18 @@ def _training_pairs(context: StageContext) -> tuple[list[AnsweredQuestion], list
             raise TrainingError("No pseudo pair has been accepted yet. Review some first.")
         return [*labels, *snapshot.reviewed], []
     return list(labels), []
+
+
+def _sampled(
+    context: StageContext, generator: Backbone, features: ImageFeatures, images: Mapping[ImageId, Path]
+) -> list[SampledText]:
+    """Return what the generator writes: here, or through the server that has it."""
+    sampling, tell = context.generator.sampling, context.progress("sample")
+    if sampling.server is None:
+        return sample_texts(generator, features, list(images), sampling, tell)
+    written = sample_by_server(images, sampling.server, sampling, tell=tell, cancelled=context.report.cancelled)
+    texts = [(image_id, text) for image_id, found in written.items() for text in found]
+    return score_texts(generator, features, texts, sampling.batch_size)
 
 
 def _open(context: StageContext, model: str, image_ids: Iterable[ImageId]) -> tuple[Backbone, ImageFeatures]:

@@ -38,6 +38,7 @@ from leaml.records import (
     Split,
     Suggestion,
 )
+from leaml.remembered import Remembered
 from leaml.rollback import Rollback
 from leaml.users import Users
 
@@ -82,6 +83,8 @@ class Store:
         self.leases = Leases(database)
         self.queue = Queue(database)
         self._log = EventLog(database)
+        self._project = Remembered(database, self._read_project)
+        self._label_counts = self._log.remembered("label_events", self._count_labels)
         self.rollback = Rollback(database, self._log, self.queue)
         self.checks = Checks(database)
         self.batches = Batches(database, self._log, self.queue, self.checks)
@@ -115,6 +118,9 @@ class Store:
 
     def project(self) -> Project | None:
         """Return what the workspace is about, or None while it is empty."""
+        return self._project()
+
+    def _read_project(self) -> Project | None:
         found = self._database.rows('SELECT name, description FROM project ORDER BY "at" DESC LIMIT 1')
         if not found:
             return None
@@ -127,6 +133,7 @@ class Store:
         Labels keep the question and the options that they were given with.
         """
         with self._database.transaction("save the project") as cursor:
+            self._project.changed()
             cursor.execute("DELETE FROM project")
             cursor.execute("INSERT INTO project VALUES (?, ?, ?)", [project.name, project.description, now()])
             before = self._database.rows("SELECT id, question, options FROM question_types ORDER BY position")
@@ -217,9 +224,10 @@ class Store:
 
     def caption(self, image_id: ImageId) -> Caption | None:
         """Return the newest caption of one image, or None."""
-        query = 'SELECT * FROM captions WHERE image_id = ? ORDER BY "at" DESC NULLS LAST, teacher DESC, prompt DESC'
-        rows = self._database.rows(query, image_id)
-        return record(Caption, rows[0]) if rows else None
+        rows = self._database.rows("SELECT * FROM captions WHERE image_id = ?", image_id)
+        # An image has a few at most: sorting them in the database would take as long as finding them.
+        captions = [record(Caption, row) for row in rows]
+        return max(captions, key=_age, default=None)
 
     # Labels
 
@@ -278,6 +286,9 @@ class Store:
 
     def label_counts(self) -> dict[str | None, int]:
         """Return how many labels of pool images stand, by question type; None counts questions outside them."""
+        return dict(self._label_counts())
+
+    def _count_labels(self) -> dict[str | None, int]:
         rows = self._database.rows(
             "SELECT l.type_id, count(*) AS labels FROM current_labels l JOIN images i ON i.id = l.image_id "
             "WHERE i.split = 'pool' GROUP BY l.type_id"
@@ -320,14 +331,15 @@ class Store:
             StoreError: If the pair does not exist.
         """
         with self._database.transaction("save the decision"):
-            half = self.queue.half(review.candidate_id)
-            if half is None and not self._database.rows("SELECT 1 FROM candidates WHERE id = ?", review.candidate_id):
+            before = self.queue.standing(review.candidate_id)
+            if before is None and not self._database.rows("SELECT 1 FROM candidates WHERE id = ?", review.candidate_id):
                 raise StoreError(
                     f"There is no pseudo pair {review.candidate_id!r}. Nothing was changed; reload the page."
                 )
-            review = replace(review, drawn=review.drawn or half)
+            if before is not None:
+                review = replace(review, drawn=review.drawn or before.half)
             event_id = self._log.append("review_events", _review_values(review))
-            self.queue.follow(event_id, review)
+            self.queue.follow(event_id, review, before)
             return event_id
 
     def undo_review(self, author: str) -> Candidate | None:
@@ -444,6 +456,11 @@ def _review_values(review: Review) -> dict[str, Any]:
         "filter_to": within.at_most if within.at_most < 1 else None,
         "filter_captioned": within.captioned,
     }
+
+
+def _age(caption: Caption) -> tuple[bool, datetime | None, str, str]:
+    """Return what captions of an image are sorted by; the newest is the largest."""
+    return caption.at is not None, caption.at, caption.teacher, caption.prompt
 
 
 def _label(row: Mapping[str, Any]) -> Label:

@@ -9,6 +9,7 @@ from argon2.exceptions import VerifyMismatchError
 from leaml.database import Database, now, record
 from leaml.errors import UserError
 from leaml.records import Role, User
+from leaml.remembered import Remembered
 
 MIN_PASSWORD_LENGTH = 8
 MAX_NAME_LENGTH = 64
@@ -21,10 +22,11 @@ class Users:
         """Take the store's database."""
         self._database = database
         self._hasher = PasswordHasher()
+        self._users = Remembered(database, self._read)
 
     def all(self) -> list[User]:
         """Return the users by name."""
-        return [record(User, row) for row in self._database.rows("SELECT name, role FROM users ORDER BY name")]
+        return list(self._users().values())
 
     def get(self, name: str) -> User:
         """Return one user.
@@ -32,10 +34,9 @@ class Users:
         Raises:
             UserError: If there is none of this name.
         """
-        rows = self._database.rows("SELECT name, role FROM users WHERE name = ?", name)
-        if not rows:
+        if (user := self._users().get(name)) is None:
             raise UserError(f"There is no user {name!r}. See them with: leaml user list")
-        return record(User, rows[0])
+        return user
 
     def require_free(self, name: str) -> None:
         """Check that a user of this name can be added, before anybody types a password.
@@ -61,6 +62,7 @@ class Users:
         values = [name, role, self._hashed(password), now()]
         with self._database.transaction(f"add the user {name}") as cursor:
             cursor.execute("INSERT INTO users VALUES (?, ?, ?, ?)", values)
+            self._users.changed()
 
     def set_password(self, name: str, password: str) -> None:
         """Give a user another password.
@@ -82,6 +84,7 @@ class Users:
         self.get(name)
         with self._database.transaction(f"remove the user {name}") as cursor:
             cursor.execute("DELETE FROM users WHERE name = ?", [name])
+            self._users.changed()
 
     def verify(self, name: str, password: str) -> bool:
         """Return whether this is the user's password. An unknown name takes as long as a wrong password."""
@@ -93,6 +96,10 @@ class Users:
             return self._hasher.verify(rows[0]["password_hash"], password)
         except VerifyMismatchError:
             return False
+
+    def _read(self) -> dict[str, User]:
+        rows = self._database.rows("SELECT name, role FROM users ORDER BY name")
+        return {row["name"]: record(User, row) for row in rows}
 
     def _hashed(self, password: str) -> str:
         if len(password) < MIN_PASSWORD_LENGTH:

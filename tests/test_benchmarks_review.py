@@ -18,15 +18,18 @@ from leaml.store import Store
 def test_it_runs_and_says_what_was_missed(tmp_path):
     """In a process of its own, whose memory is measured."""
     before = record.RESULTS.read_bytes()
-    told = ["--quick", "--seconds", "3", "--json", str(tmp_path / "review.json")]
-    done = subprocess.run([sys.executable, "-m", "benchmarks.review", *told], check=False, timeout=300)
+    told = ["--quick", "--kills", "1", "--seconds", "3", "--json", str(tmp_path / "review.json")]
+    done = subprocess.run([sys.executable, "-m", "benchmarks.review", *told], check=False, timeout=500)
     found = json.loads((tmp_path / "review.json").read_text())
     assert done.returncode == (0 if all(target["met"] for target in found["targets"]) else 1)
     by_metric = {target["metric"]: target["measured"] for target in found["targets"]}
-    assert len(by_metric) == 8 and not found["troubles"]
-    assert by_metric["decisions lost"] == by_metric["decisions doubled"] == 0
+    assert len(found["targets"]) == 15 and not found["troubles"]
+    wrong = [target["measured"] for target in found["targets"] if target["unit"] == "decisions"]
+    assert wrong == [0, 0, 0, 0], "lost and doubled, without and with a killed app"
     assert 0 < by_metric["next card, p95"] < 5000 and 0.05 < by_metric["memory at its peak"] < 1.5
     assert by_metric["decision to next card through HTTP, p95"] != float("inf")
+    assert 1 < by_metric["key press to next card painted, p95"] < 20_000
+    assert abs(by_metric["growth of the page's nodes"]) < 500
     assert record.RESULTS.read_bytes() == before, "a quick run is no measurement to keep"
 
 

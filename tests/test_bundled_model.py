@@ -94,8 +94,8 @@ def test_places_of_drawn_objects_are_named_far_above_chance(bundled):
         asked = [question for ask in (ask_across, ask_down) if (question := ask(rng, scene, False))]
         if not asked:
             continue
-        features = bundled.image_features([draw_scene(scene)]).expand(len(asked), -1, -1)
-        prefix = prefill(bundled, [question_prompt(q.text, q.options) for q in asked], features)
+        seen = bundled.encode([draw_scene(scene)])
+        prefix = prefill(bundled, [question_prompt(q.text, q.options) for q in asked], [seen] * len(asked))
         scores = option_log_probabilities(bundled, prefix, [q.options for q in asked])
         right += [q.options[int(np.argmax(s))] == q.answer for q, s in zip(asked, scores, strict=True)]
     assert len(right) >= SCENES
@@ -127,7 +127,7 @@ def test_an_answer_ends(bundled):
     text = f"<|user|><image>{question_prompt('What color is the background?', ('red', 'blue', 'white'))}<|assistant|>"
     inputs = processor(images=picture(2), text=text, return_tensors="pt")
     ids = model.generate(**inputs, max_new_tokens=12, do_sample=False)[0]
-    assert ids[-1] == bundled.end_id
+    assert ids[-1] == bundled.chat.end_id
 
 
 def test_nothing_in_the_folder_runs_code():

@@ -13,12 +13,12 @@ def test_greedy_equals_transformers_generation(backbone, features, pictures):
     ids = list(pictures)[:3]
     ours = greedy(backbone, prefill(backbone, PROMPTS, features.batch(ids)), max_new_tokens=12)
     for prompt, image_id, text in zip(PROMPTS, ids, ours, strict=True):
-        tokens = torch.tensor([backbone.prompt_ids(prompt, features.image_tokens)])
+        tokens = torch.tensor([backbone.prompt_ids(prompt, features.batch([image_id])[0])])
         pixels = backbone.processor.image_processor(images=[Image.open(pictures[image_id])], return_tensors="pt")
         generated = backbone.model.generate(
             input_ids=tokens, attention_mask=torch.ones_like(tokens), **pixels, max_new_tokens=12, do_sample=False
         )
-        assert text == backbone.text(generated[0, tokens.shape[1] :].tolist())
+        assert text == backbone.chat.text(generated[0, tokens.shape[1] :].tolist())
 
 
 def test_option_scores_equal_full_forward_passes_and_leave_the_prefix(backbone, features, pictures):

@@ -3,6 +3,7 @@
 import threading
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,19 +47,42 @@ def test_people_at_once_get_different_cards(tmp_path):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 9)), max_size=25))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("xyz"), st.sampled_from(("review", "label")), st.integers(0, 9), st.booleans()),
+        max_size=25,
+    )
+)
 def test_whoever_asks_when_nobody_else_has_it(tmp_path_factory, steps):
+    """Whenever the app is restarted in between, and whatever is asked for of the other kind."""
     clock, held = now(), {}
-    real = leases.now
+    real, folder = leases.now, tmp_path_factory.mktemp("w")
     leases.now = lambda: clock
+    store = Store.open(folder)
     try:
-        with Store.open(tmp_path_factory.mktemp("w")) as store:
-            for person, minutes in steps:
-                clock += timedelta(minutes=minutes)
-                card = store.leases.give("review", person, first_free)
-                held.pop(person, None)
-                others = {other for other, until in held.values() if until > clock}
-                assert card not in others and (card is not None or others == set(CARDS))
-                held[person] = (card, clock + LEASE)
+        for person, kind, minutes, restart in steps:
+            clock += timedelta(minutes=minutes)
+            if restart:
+                store.close()
+                store = Store.open(folder)
+            card = store.leases.give(kind, person, first_free)
+            held.pop((kind, person), None)
+            others = {other for (of_kind, _), (other, until) in held.items() if of_kind == kind and until > clock}
+            assert card not in others and (card is not None or others == set(CARDS))
+            assert store.leases.held_by_others(kind, person) == others
+            if card is not None:
+                held[kind, person] = (card, clock + LEASE)
     finally:
+        store.close()
         leases.now = real
+
+
+def test_a_card_that_could_not_be_given_is_nobodys(tmp_path, monkeypatch):
+    with Store.open(tmp_path) as store:
+        assert store.leases.give("review", "ann", first_free) == "a"
+        monkeypatch.setattr(leases, "LEASE", "no time")
+        with pytest.raises(TypeError):
+            store.leases.give("review", "bob", first_free)
+        monkeypatch.undo()
+        assert store.leases.held_by_others("review", "cy") == {"a"}
+        assert store.leases.give("review", "cy", first_free) == "b"

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import duckdb
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from leaml import migrations
 from leaml.database import Database
+from leaml.errors import StoreError
+from leaml.queue import Queue
 from leaml.records import Caption, ImageId, Reader, RunId, Slice
 from leaml.store import STORE_FILE, Store
 from tests.test_store import PLACE, SIZE, candidate, pair, review, store  # noqa: F401 - a fixture
@@ -20,6 +23,15 @@ STANDING = """
 """
 KEPT = "SELECT * EXCLUDE (image_id, type_id, chance, agreement, log_probability, margin, captioned) FROM review_queue"
 DISPUTED = "SELECT candidate_id FROM {} ORDER BY candidate_id"
+
+
+def assert_remembered(opened, reader):
+    """What the queue remembers is what a new one would find."""
+    fresh, remembered = Queue(opened._database), opened.queue
+    assert remembered.counts() == fresh.counts()
+    for within, others in ((Slice(), ()), (Slice("size"), ("r1-0-size", "r1-1-place"))):
+        asked = {"limit": 3, "within": within, "others": others}
+        assert remembered.offers(reader, **asked) == fresh.offers(reader, **asked)
 
 
 def assert_derived(opened):
@@ -183,6 +195,7 @@ def test_whatever_people_do_the_queue_says_what_the_events_say(tmp_path_factory,
                     read[offer.candidate.id] = name
                 opened.add_review(found)
             assert_derived(opened)
+            assert_remembered(opened, reader)
         opened.verify_events()
 
 
@@ -224,3 +237,57 @@ def test_two_readers_who_agree_are_no_conflict(store, answers):  # noqa: F811
         store.add_review(replace(review(candidate(0), action, answer, author=author), drawn=drawn))
     assert store.reviewed_pairs() == [pair(0, answers[0])]
     assert store.queue.offers(Reader("cy", second_share=1.0), limit=4) == []
+
+
+@pytest.mark.parametrize("act", ["decide", "undo", "new round", "captions", "reorder"])
+def test_what_fails_is_forgotten(store, monkeypatch, act):  # noqa: F811
+    """The commit itself fails, when everything was written and remembered already."""
+    store.add_generator_run(RunId("r1"), many(4))
+    first, second, *_ = store.queue.next(9)
+    store.add_review(review(first, "accept"))
+    before = (store.queue.counts(), store.queue.next(9), store.label_counts(), store.project())
+    acts = {
+        "decide": lambda: store.add_review(review(second, "reject")),
+        "undo": lambda: store.undo_review("ann"),
+        "new round": lambda: store.add_generator_run(RunId("r2"), [candidate(7, round_number=2)]),
+        "captions": lambda: store.add_captions([Caption(ImageId("i3"), "Discs.", "teacher", "Describe.")]),
+        "reorder": lambda: store.queue.reorder("agreement"),
+    }
+    real = Database._cursor
+
+    class Failing:
+        def __init__(self, cursor):
+            self.cursor = cursor
+
+        def __getattr__(self, name):
+            return getattr(self.cursor, name)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.cursor.close()
+
+        def commit(self):
+            raise duckdb.IOException("IO Error: Could not write file: No space left on device")
+
+    monkeypatch.setattr(Database, "_cursor", lambda database: Failing(real(database)))
+    with pytest.raises(StoreError, match=r"disk of .* is full"):
+        acts[act]()
+    monkeypatch.undo()
+    assert (store.queue.counts(), store.queue.next(9), store.label_counts(), store.project()) == before
+    assert_derived(store)
+    assert_remembered(store, Reader("ann"))
+    store.add_review(review(second, "accept"))
+    assert store.verify_events()[0] == 2 and store.queue.counts().accepted == 2
+
+
+def test_cards_of_others_are_left_out_however_many_they_are(store):  # noqa: F811
+    store.add_generator_run(RunId("r1"), many(60))
+    order = [row.id for row in store.queue.next(120)]
+    for row in store.queue.next(3):
+        store.add_review(review(row, "skip"))
+    for held in (0, 1, 70, 110, 117, 118, 119, 120):
+        left = [row for row in [*order[3:], *order[:3]] if row not in order[3 : 3 + held]]
+        found = store.queue.offers(Reader("ann"), limit=4, others=set(order[3 : 3 + held]))
+        assert [offer.candidate.id for offer in found] == left[:4]

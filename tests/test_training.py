@@ -168,7 +168,7 @@ def test_labels_cover_the_target_and_its_end_only(backbone, features):
     sample = answer_sample(place_question("picture1", 1))
     batch = collate(backbone, features, [sample, generation_sample(place_question("picture2", 2))])
     learned = batch.labels[0][batch.labels[0] != IGNORED].tolist()
-    assert learned == list(backbone.target_ids("center")) and learned[-1] == backbone.end_id
+    assert learned == list(backbone.chat.target_ids("center")) and learned[-1] == backbone.chat.end_id
 
 
 def test_padding_does_not_change_a_loss(backbone, features):

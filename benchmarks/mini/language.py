@@ -49,7 +49,7 @@ def gloss_losses(backbone: Backbone, pairs: list[tuple[str, str]]) -> tuple[list
             message = {"role": "user", "content": f"Define {word}."}
             text = backbone.tokenizer.apply_chat_template([message], add_generation_prompt=True, tokenize=False)
             prompt = backbone.tokenizer(text, add_special_tokens=False)["input_ids"]
-            rows.append((*prompt, *backbone.target_ids(gloss)))
+            rows.append((*prompt, *backbone.chat.target_ids(gloss)))
             asked.append(len(prompt))
         encoded = backbone.pad(rows, left=False)
         hidden = backbone.decoder(

@@ -32,7 +32,7 @@ def measure(place: Place) -> list[Row]:
     right, guess, common = defaultdict(list), defaultdict(list), defaultdict(list)
     for number in range(count):
         questions = exam(number)
-        image = features.batch([scene_id(number)]).expand(len(questions), -1, -1)
+        image = features.batch([scene_id(number)]) * len(questions)
         prefix = prefill(backbone, [question_prompt(q.text, q.options) for q in questions], image)
         scores = option_log_probabilities(backbone, prefix, [q.options for q in questions])
         for q, row in zip(questions, scores, strict=True):

@@ -39,8 +39,8 @@ def measure(place: Place) -> list[Row]:
 
     def fresh(question: AnsweredQuestion) -> None:
         with Image.open(images[question.image_id]) as picture:
-            encoded = backbone.image_features([picture.convert("RGB")])
-        prefix = prefill(backbone, [question_prompt(question.question, question.options)], encoded)
+            encoded = backbone.encode([picture.convert("RGB")])
+        prefix = prefill(backbone, [question_prompt(question.question, question.options)], [encoded])
         greedy(backbone, prefix, max_new_tokens=ANSWER_TOKENS)
 
     def cached(*questions: AnsweredQuestion) -> None:

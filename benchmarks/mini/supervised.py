@@ -97,7 +97,8 @@ def probes(
 ) -> dict[str, list[Prediction]]:
     """Return the answers of linear probes of the projected tokens and of the tower's."""
     images = list(dict.fromkeys(q.image_id for q in [*train, *held]))
-    products = {"projector": probe.kernel(features.batch(images).cpu().numpy())}
+    seen = torch.stack([image.features for (image,) in features.batch(images)])
+    products = {"projector": probe.kernel(seen.numpy())}
     if all(image in place.towers for image in images):
         products["tower"] = probe.kernel(torch.stack([place.towers[i] for i in images]).float().numpy())
     at = {image: row for row, image in enumerate(images)}

@@ -1,7 +1,8 @@
 """Whether review keeps its promises at scale: `python -m benchmarks.review --json FILE`; 1 where a target is missed.
 
 A real store file with 1,000,000 pairs about 250,000 images, walked through without a browser; then 50 people at one
-app through HTTP, deciding at a person's pace. Not covered: the time to paint in a browser (tests/browser).
+app through HTTP, deciding at a person's pace; then one in Chromium, from the key to the painted card. `--kills 30` also
+kills the app so often in the middle of a burst of decisions.
 """
 
 import argparse
@@ -9,13 +10,15 @@ import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.record import Figure, append, machine, versions
+from benchmarks.review.browser import review_in_chromium
 from benchmarks.review.crowd import lost_and_doubled, review_together
+from benchmarks.review.kill import kill_in_bursts
 from benchmarks.review.workspace import make_workspace
 
 
@@ -30,10 +33,14 @@ class Size:
     reviewers: int
     seconds: float
     pace_s: float
+    drawn: int
+    warm_up: int
+    painted: int
+    kills: int = 0
 
 
-FULL = Size(250_000, 1_000_000, 400, 50_000, 50, 120.0, 4.0)
-QUICK = Size(500, 2_000, 40, 300, 3, 4.0, 0.5)
+FULL = Size(250_000, 1_000_000, 400, 50_000, 50, 120.0, 4.0, drawn=300, warm_up=50, painted=200)
+QUICK = Size(500, 2_000, 40, 300, 3, 4.0, 0.5, drawn=20, warm_up=5, painted=10)
 
 
 @dataclass(frozen=True)
@@ -58,25 +65,29 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="where to write the result")
     parser.add_argument("--seconds", type=float, help=f"how long the people review together [{FULL.seconds:.0f}]")
     parser.add_argument("--pace", type=float, metavar="SECONDS", help=f"a person takes for a card [{FULL.pace_s:.0f}]")
+    parser.add_argument("--kills", type=int, default=0, metavar="N", help="kill the app N times in a burst [0]")
     parser.add_argument("--quick", action="store_true", help="a small size, to see that it runs; not logged")
     arguments = parser.parse_args(argv)
     size = QUICK if arguments.quick else FULL
-    size = Size(
-        **asdict(size) | {"seconds": arguments.seconds or size.seconds, "pace_s": arguments.pace or size.pace_s}
-    )
+    asked = {"seconds": arguments.seconds or size.seconds, "pace_s": arguments.pace or size.pace_s}
+    size = replace(size, **asked, kills=arguments.kills)
     with tempfile.TemporaryDirectory(prefix="leaml-review-") as folder:
         alone, walked = walk(Path(folder), size)
         say(alone)
         together, crowd, troubles = meet(Path(folder), size)
         say(together)
-    targets = [*alone, *together]
+        painted, sat = sit(Path(folder), size)
+        say(painted)
+        killed = kill(Path(folder), size)
+        say(killed)
+    targets = [*alone, *together, *painted, *killed]
     result = {
         "size": asdict(size), "targets": [asdict(target) | {"met": target.met} for target in targets],
         "troubles": troubles, "machine": machine(), "versions": versions(),
     }  # fmt: skip
     arguments.json.write_text(json.dumps(result, indent=1) + "\n")
     if not arguments.quick:
-        append([*walked, *crowd])
+        append([*walked, *crowd, *sat])
     print(*troubles[:10], sep="\n")
     return 0 if all(target.met for target in targets) else 1
 
@@ -98,6 +109,8 @@ def walk(folder: Path, size: Size) -> tuple[list[Target], list[Figure]]:
         figure(subject, "opening the store", [found["opening_s"]]),
         figure(subject, "next card", found["next_s"]),
         figure(subject, "decision committed", found["commit_s"]),
+        figure(subject, "next card, processor time", found["next_cpu_s"]),
+        figure(subject, "decision committed, processor time", found["commit_cpu_s"]),
     ]
     return targets, figures
 
@@ -118,6 +131,38 @@ def meet(folder: Path, size: Size) -> tuple[list[Target], list[Figure], list[str
     ]
     print(f"{len(crowd.confirmed)} decisions confirmed")
     return targets, [figure(subject, "decision to next card through HTTP", waits)], crowd.troubles
+
+
+def sit(folder: Path, size: Size) -> tuple[list[Target], list[Figure]]:
+    """Measure one reviewer in a browser."""
+    workspace = folder / "drawn"
+    make_workspace(workspace, images=size.drawn, pairs=4 * size.drawn, drawn=True)
+    found = review_in_chromium(workspace, warm_up=size.warm_up, cards=size.painted, log=folder / "browser.log")
+    before, after = found.before, found.after
+    subject = f"{size.painted} cards in Chromium after {size.warm_up}"
+    targets = [
+        Target(subject, "key press to next card painted, p95", "ms", 150.0, 1000 * p95(found.waits_s)),
+        Target(subject, "growth of the page's objects", "MB", 2.0, (after.heap_bytes - before.heap_bytes) / 1e6),
+        Target(subject, "growth of the page's nodes", "nodes", 500, after.nodes - before.nodes),
+        # The browser keeps the files of images that it has shown, here 200 of 120 KB each.
+        Target(subject, "growth of the page's process", "MB", 60.0, (after.page_bytes - before.page_bytes) / 1e6),
+        Target(subject, "growth of the app", "MB", 30.0, (after.app_bytes - before.app_bytes) / 1e6),
+    ]
+    return targets, [figure(subject, "key press to next card painted", found.waits_s)]
+
+
+def kill(folder: Path, size: Size) -> list[Target]:
+    """Kill the app in bursts of decisions, as often as was asked for."""
+    if not size.kills:
+        return []
+    workspace = folder / "killed"
+    names = make_workspace(workspace, images=5_000, pairs=20_000, reviewers=3)
+    crowd, lost, doubled = kill_in_bursts(workspace, names, times=size.kills, log=folder / "killed.log")
+    subject = f"{len(crowd.confirmed)} decisions confirmed, app killed {size.kills} times"
+    return [
+        Target(subject, "decisions lost", "decisions", 0, lost),
+        Target(subject, "decisions doubled", "decisions", 0, doubled),
+    ]
 
 
 def say(targets: list[Target]) -> None:

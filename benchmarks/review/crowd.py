@@ -1,29 +1,21 @@
 """Many reviewers at one real app through HTTP: every decision that was confirmed must be there, once."""
 
-import os
 import random
 import re
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gradio_client import Client
 
+from benchmarks.review.serving import serve
 from benchmarks.review.workspace import PASSWORD
 from leaml.store import Store
 
-ROOT = Path(__file__).parents[2]
-START_S, ANSWER_S = 240.0, 120.0
+ANSWER_S = 120.0
 HALVES = ("informative", "audit")
 
 
@@ -47,6 +39,7 @@ class Reviewer:
 
     def __init__(self, url: str, name: str) -> None:
         """Sign in and find the screen's events."""
+        self.name = name
         # Passwords are checked one at a time, so the last of many waits long to sign in.
         patient = {"timeout": ANSWER_S}
         self._client = Client(
@@ -81,7 +74,7 @@ class Reviewer:
         messages, until = client.pending_messages_per_event[event_id], time.monotonic() + ANSWER_S
         while time.monotonic() < until:
             if not messages:
-                time.sleep(0.002)
+                time.sleep(0.01)
                 continue
             message = messages.popleft()
             if message is None:
@@ -98,10 +91,10 @@ class Reviewer:
 def review_together(workspace: Path, names: list[str], *, seconds: float, pace_s: float, log: Path) -> Crowd:
     """Let everybody review at a person's pace for some time, after all have signed in."""
     crowd = Crowd()
-    with _app(workspace, log) as url:
+    with serve(workspace, log) as app:
         together, stop = threading.Barrier(len(names) + 1), threading.Event()
         threads = [
-            threading.Thread(target=_review, args=(crowd, url, name, pace_s, together, stop), daemon=True)
+            threading.Thread(target=_review, args=(crowd, app.url, name, pace_s, together, stop), daemon=True)
             for name in names
         ]
         for thread in threads:
@@ -151,37 +144,6 @@ def _review(
         crowd.troubles.append(f"{name}: {error!r}")
     if reviewer:
         reviewer.close()
-
-
-@contextmanager
-def _app(workspace: Path, log: Path) -> Iterator[str]:
-    """Serve the workspace in a process of its own until the block ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "app.py", "--workspace", str(workspace), "--port", str(port), "--no-sample"]
-    with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, env=dict(os.environ))
-    try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_for(url, process, log)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            raise RuntimeError(f"The app ended with {process.returncode}:\n{log.read_text()}")
-        try:
-            urllib.request.urlopen(url, timeout=5).read()
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise RuntimeError(f"The app does not answer:\n{log.read_text()}")
 
 
 def _shown(html: str) -> str:

@@ -1,6 +1,10 @@
 """A workspace of drawn figures, as large as asked for: images that are names only, pairs with made-up scores."""
 
+from hashlib import sha256
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from leaml.database import Database, now
 from leaml.records import Project, QuestionType
@@ -22,8 +26,16 @@ _PAIRS = """INSERT INTO candidates
           FROM range(?) numbers(n))"""
 
 
-def make_workspace(folder: Path, *, images: int, pairs: int, reviewers: int = 0) -> list[str]:
-    """Make a workspace with pairs that wait for review; return the names of its reviewers."""
+def make_workspace(folder: Path, *, images: int, pairs: int, reviewers: int = 0, drawn: bool = False) -> list[str]:
+    """Make a workspace with pairs that wait for review; return the names of its reviewers.
+
+    Args:
+        folder: Must not exist.
+        images: How many.
+        pairs: How many.
+        reviewers: How many people may sign in.
+        drawn: Whether the images have files, for a browser.
+    """
     folder.mkdir(parents=True)
     database = Database(folder / STORE_FILE)
     with database.transaction("make the workspace") as cursor:
@@ -37,4 +49,16 @@ def make_workspace(folder: Path, *, images: int, pairs: int, reviewers: int = 0)
         store.save_project(Project("Drawn", "For measuring.", KINDS), author="nobody")
         for name in names:
             store.users.add(name, "reviewer", PASSWORD)
+    if drawn:
+        draw_images(folder / "images", images)
     return names
+
+
+def draw_images(folder: Path, count: int) -> None:
+    """Write the files of the first images: grain of all sizes, 640 x 480 pixels, as heavy as photographs."""
+    grain = np.random.default_rng(0)
+    for number in range(count):
+        coarse = Image.fromarray(grain.integers(0, 255, (48, 64, 3), dtype=np.uint8)).resize((640, 480))
+        fine = Image.fromarray(grain.integers(0, 255, (480, 640, 3), dtype=np.uint8))
+        name = sha256(f"i{number}".encode()).hexdigest()
+        Image.blend(coarse, fine, 0.2).save(folder / f"{name}.jpg", quality=85)

@@ -33,12 +33,18 @@ class Jobs:
         self.runs_dir = runs_dir
         runs_dir.mkdir(parents=True, exist_ok=True)
 
-    def submit(self, config: dict[str, Any], write_data: Callable[[Path], None]) -> RunId:
+    def submit(
+        self,
+        config: dict[str, Any],
+        write_data: Callable[[Path], None],
+        write_output: Callable[[Path], None] | None = None,
+    ) -> RunId:
         """Make a run's directory and start its worker, which waits for its turn; return its name.
 
         Args:
             config: `leaml.config.RunConfig` as JSON values.
             write_data: Writes the run's snapshot into the directory it is given.
+            write_output: Writes what finished stages of another run left, where this one goes on from there.
 
         Raises:
             LeamlError: If the snapshot cannot be written; then there is no run.
@@ -49,6 +55,8 @@ class Jobs:
             write_data(path / "data")
             for name in ("output", "checkpoints"):
                 (path / name).mkdir()
+            if write_output is not None:
+                write_output(path / "output")
             write_json(path / "config.json", config)
             self._start(RunDir(path))
         except OSError as error:

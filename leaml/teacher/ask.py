@@ -9,13 +9,11 @@ from pathlib import Path
 from leaml.config import TeacherConfig
 from leaml.errors import TeacherError
 from leaml.records import Caption, ImageId
-from leaml.teacher.book import CaptionBook, append_line
+from leaml.teacher.book import FAILURES_FILE, CaptionBook, append_line
 from leaml.teacher.described import Described, Keep
 from leaml.teacher.local import describe_locally
 from leaml.teacher.server import describe_by_server
 
-FAILURES_FILE = "caption_failures.jsonl"
-"""In a run's output: the images without a caption, and why."""
 REPORT_FILE = "caption_report.json"
 TRIED_FIRST = 5
 """So many images are tried before the share that fails is looked at."""
@@ -54,6 +52,7 @@ class Teacher:
         """
         missing = {image_id: path for image_id, path in images.items() if image_id not in self._known}
         count = _Count(self._config, known=len(images) - len(missing))
+        (self._output / FAILURES_FILE).unlink(missing_ok=True)  # what failed in an earlier attempt is asked again
         tell(count.known, len(images))
         if missing:
             with closing(self._answers(missing, self._book.keep, cancelled)) as answers:

@@ -16,6 +16,9 @@ from leaml.config import TeacherConfig
 from leaml.records import Caption, ImageId
 from leaml.teacher.described import Described
 
+FAILURES_FILE = "caption_failures.jsonl"
+"""In a run's output: the images without a caption, and why."""
+
 
 class CaptionBook:
     """All captions of one teacher and prompt. Safe to share by threads."""

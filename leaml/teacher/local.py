@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
-from leaml.backbone import load
+from leaml.backbone import Backbone, load
 from leaml.config import TeacherConfig
 from leaml.decoding import greedy, prefill
 from leaml.errors import ImportDataError
@@ -20,7 +20,13 @@ def describe_locally(
     Raises:
         ModelError: If the model cannot be loaded.
     """
-    backbone = load(config.model)
+    yield from describe(load(config.model), config, images, keep=keep, cache=cache)
+
+
+def describe(
+    backbone: Backbone, config: TeacherConfig, images: Mapping[ImageId, Path], *, keep: Keep, cache: Path
+) -> Generator[Described, None, None]:
+    """Yield what came of each image, as `describe_locally` does, from a model that is loaded."""
     waiting = list(images)
     for start in range(0, len(waiting), config.batch_size):
         features = ImageFeatures(backbone, cache)  # of one batch: those of a whole pool may not fit into memory

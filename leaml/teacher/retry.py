@@ -4,6 +4,9 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+T = TypeVar("T")
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 LONGEST_WISH_S = 600.0
@@ -16,15 +19,16 @@ class NoCaption(Exception):
     Attributes:
         again: Whether asking again may help.
         wish_s: The pause that the server asked for, seconds; 0 where it asked for none.
+        status: Of HTTP; 0 where nothing was answered.
     """
 
-    def __init__(self, message: str, *, again: bool = False, wish_s: float = 0.0) -> None:
+    def __init__(self, message: str, *, again: bool = False, wish_s: float = 0.0, status: int = 0) -> None:
         """Take what the server said."""
         super().__init__(message)
-        self.again, self.wish_s = again, wish_s
+        self.again, self.wish_s, self.status = again, wish_s, status
 
 
-def with_retries(ask: Callable[[], str], *, retries: int, wait: Callable[[float], bool]) -> str:
+def with_retries(ask: Callable[[], T], *, retries: int, wait: Callable[[float], bool]) -> T:
     """Return the answer of `ask`, which is called again after a pause while that may help.
 
     Args:

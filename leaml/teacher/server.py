@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -27,58 +27,76 @@ LONGEST_QUOTE = 500
 """Characters of a server's own words that are kept."""
 
 
+T = TypeVar("T")
+
+
 def describe_by_server(
     config: TeacherConfig, images: Mapping[ImageId, Path], *, keep: Keep, cancelled: Callable[[], bool]
 ) -> Generator[Described, None, None]:
-    """Yield what came of each image, in the order of the answers; `concurrency` questions are under way at once.
+    """Yield what came of each image, in the order of the answers.
 
     Answers that arrive after the caller has stopped listening are kept too. Ends early when `cancelled`.
 
     Raises:
         ConfigError: If the key is not where the settings say.
     """
+
+    def ask(server: "Server", image_id: ImageId, path: Path) -> Described:
+        try:
+            found = Described(image_id, server.caption(path))
+            keep(found)
+            return found
+        except Exception as failure:  # one image must not end the others; above the set share the run stops
+            return Described(image_id, error=server.words_of(failure))
+
+    return ask_about_each(config, images, ask, cancelled=cancelled)
+
+
+def ask_about_each(
+    config: TeacherConfig,
+    images: Mapping[ImageId, Path],
+    ask: Callable[["Server", ImageId, Path], T],
+    *,
+    cancelled: Callable[[], bool],
+) -> Generator[T, None, None]:
+    """Yield what `ask` returns for each image, in the order of the answers. Ends early when `cancelled`.
+
+    Args:
+        config: Of the server; `concurrency` questions are under way at once.
+        images: Their files.
+        ask: Asks about one image; it never raises.
+        cancelled: Looked at while nothing arrives.
+
+    Raises:
+        ConfigError: If the key is not where the settings say.
+    """
     stop = threading.Event()
-    answers: queue.SimpleQueue[Described] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[T] = queue.SimpleQueue()
     with Server(config, stop) as server, ThreadPoolExecutor(config.concurrency) as pool:
 
-        def ask(image_id: ImageId, path: Path) -> None:
-            answers.put(_described(server, image_id, path, keep))
+        def answer(image_id: ImageId, path: Path) -> None:
+            answers.put(ask(server, image_id, path))
 
         try:
             for image_id, path in images.items():
-                pool.submit(ask, image_id, path)
-            for _ in images:
-                while (found := _next(answers)) is None:
+                pool.submit(answer, image_id, path)
+            left = len(images)
+            while left:
+                try:
+                    found = answers.get(timeout=POLL_S)
+                except queue.Empty:
                     if cancelled():
                         return
+                    continue
+                left -= 1
                 yield found
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _described(server: "Server", image_id: ImageId, path: Path, keep: Keep) -> Described:
-    try:
-        found = Described(image_id, server.caption(path))
-        keep(found)
-        return found
-    except (NoCaption, ImportDataError) as failure:
-        return Described(image_id, error=str(failure))
-    except (
-        Exception
-    ) as failure:  # one image must not end the others; above the set share the run stops with these words
-        return Described(image_id, error=server.without_key(f"{type(failure).__name__}: {failure}"))
-
-
-def _next(answers: "queue.SimpleQueue[Described]") -> Described | None:
-    try:
-        return answers.get(timeout=POLL_S)
-    except queue.Empty:
-        return None
-
-
 class Server:
-    """An OpenAI-compatible server that describes images. Safe to share by threads."""
+    """An OpenAI-compatible server that writes about images. Safe to share by threads."""
 
     def __init__(self, config: TeacherConfig, stop: threading.Event) -> None:
         """Get ready to ask; nothing is sent yet. `stop` ends all waiting.
@@ -109,23 +127,73 @@ class Server:
             NoCaption: With the server's own words.
             ImportDataError: If the picture cannot be read.
         """
-        body = self._body(path)
+        (text, *_) = self.completions(path, self._config.prompt, temperature=0)
+        if not text:
+            raise NoCaption(f"{self._config.host} answered with an empty caption")
+        return text
+
+    def completions(self, path: Path, prompt: str, **settings: object) -> list[str]:
+        """Return what the model writes about one picture; asks again where that may help.
+
+        Args:
+            path: The picture's file.
+            prompt: What is asked about it.
+            **settings: Others of the request, such as `n`, how many texts there are: one unless given.
+
+        Raises:
+            NoCaption: With the server's own words.
+            ImportDataError: If the picture cannot be read.
+        """
+        body = self._body(path, prompt) | settings
         return with_retries(lambda: self._ask(body), retries=self._config.retries, wait=self._stop.wait)
+
+    def models(self) -> list[str]:
+        """Return the names of the models that the server lists; none where it lists nothing."""
+        return [str(row["id"]) for row in self._listed() if "id" in row]
+
+    def software(self) -> str:
+        """Return what the server is, such as `vLLM 0.32.0`; empty where it does not say."""
+        if not any(row.get("owned_by") == "vllm" for row in self._listed()):
+            return ""
+        found = self._get(self._base.removesuffix("/v1") + "/version")
+        version = found.get("version", "") if isinstance(found, dict) else ""
+        return f"vLLM {version}".strip()
+
+    def words_of(self, failure: Exception) -> str:
+        """Return what went wrong with one image, without the server's key."""
+        known = isinstance(failure, NoCaption | ImportDataError)
+        return str(failure) if known else self.without_key(f"{type(failure).__name__}: {failure}")
 
     def without_key(self, text: str) -> str:
         """Return a text without the server's key."""
         return without_key(text, self._key)
 
-    def _body(self, path: Path) -> dict[str, Any]:
+    @property
+    def _base(self) -> str:
+        return self._config.url.rstrip("/")
+
+    def _listed(self) -> list[dict[str, Any]]:
+        found = self._get(self._base + "/models")
+        rows = found.get("data") if isinstance(found, dict) else None
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+    def _get(self, url: str) -> Any:
+        """Return the JSON at an address; None where there is none, or no answer soon."""
+        try:
+            return self._client.get(url, timeout=min(CONNECT_TIMEOUT_S, self._config.timeout_s)).json()
+        except (httpx.TransportError, ValueError):
+            return None
+
+    def _body(self, path: Path, prompt: str) -> dict[str, Any]:
         config = self._config
         url = data_url(path, longest_side_px=config.longest_side_px, image_format=config.image_format)
-        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": config.prompt}]
+        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": prompt}]
         messages = [{"role": "user", "content": content}]
-        return {"model": config.model, "messages": messages, "max_tokens": config.max_tokens, "temperature": 0}
+        return {"model": config.model, "messages": messages, "max_tokens": config.max_tokens}
 
-    def _ask(self, body: dict[str, Any]) -> str:
+    def _ask(self, body: dict[str, Any]) -> list[str]:
         try:
-            response = self._client.post(self._config.url.rstrip("/") + "/chat/completions", json=body)
+            response = self._client.post(self._base + "/chat/completions", json=body)
         except httpx.ReadTimeout:
             raise NoCaption(
                 f"{self._config.host} gave no answer within {self._config.timeout_s:g} s", again=True
@@ -138,15 +206,16 @@ class Server:
                 f"{self._config.host} answered {response.status_code}: {self._quote(_words(response))}",
                 again=response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error,
                 wish_s=wished_pause(response.headers.get("Retry-After")),
+                status=response.status_code,
             )
         try:
-            text = response.json()["choices"][0]["message"]["content"].strip()
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+            texts = [choice["message"]["content"].strip() for choice in response.json()["choices"]]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            texts = []
+        if not texts:
             quote = self._quote(response.text)
-            raise NoCaption(f"{self._config.host} answered something that is no chat completion: {quote}") from None
-        if not text:
-            raise NoCaption(f"{self._config.host} answered with an empty caption")
-        return self.without_key(text)
+            raise NoCaption(f"{self._config.host} answered something that is no chat completion: {quote}")
+        return [self.without_key(text) for text in texts]
 
     def _quote(self, words: str) -> str:
         """Return a server's words as one short line without the key."""

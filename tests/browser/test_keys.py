@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from app import review_text
 from leaml.records import Label
 from leaml.store import Store
 from tests.browser.conftest import App, stop_app
@@ -154,6 +155,20 @@ def test_an_edit_outside_its_options_is_refused_with_a_sentence(review_app: App,
     expect(page.locator("#review-panel")).not_to_have_attribute("data-busy", "1")
     page.keyboard.press("Escape")
     press(page, "review", "a")
+
+
+def test_what_is_open_below_the_card_stays_while_cards_are_decided(review_app: App, page: Page) -> None:
+    page.locator("#review-desk").get_by_role("button", name=review_text.DESK).click()
+    table = page.locator("#review-desk table.desk")
+    expect(table.locator("tbody tr")).to_have_count(2)
+    press(page, "review", "a")
+    expect(table).to_be_visible()
+    page.locator("#review-desk").get_by_role("button", name=review_text.COUNT_ANEW).click()
+    expect(page.locator("#review-desk")).not_to_have_attribute("data-busy", "1")
+    press(page, "review", "r", "1")
+    expect(page.locator("#review-panel .foot")).to_contain_text("Rejected 1")
+    page.locator("#review-desk").get_by_role("button", name=review_text.DESK_CLOSE).click()
+    expect(table).to_be_hidden()
 
 
 def test_a_flood_of_keys_decides_each_card_once(review_app: App, page: Page) -> None:

@@ -1,0 +1,77 @@
+"""What a project's runs use unless they are told otherwise: kept as `settings.json` in its workspace."""
+
+import json
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from leaml.config import BUNDLED_MODEL, GeneratorConfig, TeacherConfig, TrainConfig
+from leaml.errors import ConfigError
+from leaml.json_config import JsonConfig, require
+
+CHOICES_FILE = "settings.json"
+
+
+@dataclass(frozen=True)
+class Choices(JsonConfig):
+    """The backbone and the teacher of a project.
+
+    Attributes:
+        model: Name or folder of the pretrained model that every run starts from.
+        teacher: Where captions come from.
+        saves_memory: Train with one sample at a time and compute activations twice: the same updates, slower.
+    """
+
+    model: str = BUNDLED_MODEL
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    saves_memory: bool = False
+
+    def __post_init__(self) -> None:
+        """Check each value."""
+        require(self.model.strip() != "", "model", self.model, "the name or the folder of a model")
+
+
+def read_choices(workspace: Path) -> Choices:
+    """Return what was chosen for the project; what needs no choice where nothing was.
+
+    Raises:
+        ConfigError: If the file cannot be read.
+    """
+    path = workspace / CHOICES_FILE
+    try:
+        return Choices.from_json(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return Choices()
+    except (OSError, ValueError, TypeError, AttributeError, ConfigError) as error:
+        raise ConfigError(
+            f"Cannot read the project's settings in {path}: {error} Remove that file and choose anew."
+        ) from error
+
+
+def write_choices(workspace: Path, choices: Choices) -> None:
+    """Keep what was chosen, aside and then renamed.
+
+    Raises:
+        ConfigError: If it cannot be written; what was chosen before still holds.
+    """
+    aside = workspace / f".{CHOICES_FILE}.{os.getpid()}"
+    try:
+        aside.write_text(json.dumps(choices.to_json(), indent=1))
+        aside.replace(workspace / CHOICES_FILE)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot save the project's settings: {error}. What was chosen before still holds."
+        ) from error
+
+
+def trained(config: TrainConfig, choices: Choices) -> TrainConfig:
+    """Return a training's settings as the project wants them."""
+    if not choices.saves_memory:
+        return config
+    return replace(config, accumulation=config.batch_size, checkpoint_activations=True)
+
+
+def generator_of(choices: Choices, config: GeneratorConfig) -> GeneratorConfig:
+    """Return a generator's settings with the project's backbone and teacher."""
+    train, judge = trained(config.train, choices), trained(config.judge, choices)
+    return replace(config, model=choices.model, teacher=choices.teacher, train=train, judge=judge)

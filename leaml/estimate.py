@@ -1,0 +1,243 @@
+"""How much memory and time the runs of a model would take, before any of its weights is loaded or downloaded.
+
+`python -m leaml.estimate` answers with the facts: it builds the model without memory for its weights, from its
+configuration alone. `estimate` makes figures of them without torch. They are rough, as people need them before a
+first run: not the peak to the megabyte, and no promise of a time.
+"""
+
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leaml.apart import Values, answer_apart, call_apart
+from leaml.config import BUNDLED_MODEL, GeneratorConfig, TrainConfig
+from leaml.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+FACTS_TIMEOUT_S = 600.0
+"""A busy machine takes minutes to load torch; a slow line, to fetch a configuration."""
+FLOAT_BYTES = 4
+LIBRARIES_BYTES = 1100 * 2**20
+"""What Python, torch and the buffers that they keep take beside a model; from a round of the bundled model on a CPU,
+whose peak was 1.55 GiB."""
+UPDATE_BYTES = 4 * FLOAT_BYTES
+"""A weight that moves: its gradient, Adam's two moments, and the trained value that is written at the end."""
+HIDDEN_KEPT = 24
+"""Numbers that a decoder layer keeps for its backward pass, for each token and hidden unit."""
+TEXT_TOKENS = 64
+"""Of a question with its answer, or of a caption."""
+USABLE = 0.9
+"""Share of the memory that a run may count on."""
+SPEED = 0.25
+"""Share of a processor's speed in large products that training reaches."""
+USUAL_IMAGE_TOKENS = 256
+MEASURED_PRODUCTS = 5
+FORWARD_FLOPS, TRAINING_FLOPS = 2, 6
+"""Operations for each weight and token: reading; reading and learning."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model is and where it would run.
+
+    Attributes:
+        parameters: All of its weights.
+        decoder: Weights of the language decoder, which training may move.
+        layers: Of the decoder.
+        hidden: Units of the decoder's hidden states.
+        image_tokens: That one image takes; a usual number where it depends on the image.
+        here: Whether its weights are on this computer already.
+        device: `cpu`, or the name of the accelerator.
+        memory_bytes: Of the device; of this computer for a CPU.
+        flops: Operations a second in large products, measured.
+    """
+
+    parameters: int
+    decoder: int
+    layers: int
+    hidden: int
+    image_tokens: int
+    here: bool
+    device: str
+    memory_bytes: int
+    flops: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one round of the generator would take.
+
+    Attributes:
+        memory_bytes: Largest at any time.
+        saving_bytes: The same where training saves memory.
+        available_bytes: What a run may count on.
+        seconds: Training and sampling, captions not included.
+        largest: Weights of the largest model of this shape that would fit when memory is saved.
+    """
+
+    memory_bytes: int
+    saving_bytes: int
+    available_bytes: int
+    seconds: float
+    largest: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the memory is enough."""
+        return self.memory_bytes <= self.available_bytes
+
+    @property
+    def fits_when_saving(self) -> bool:
+        """Whether it is where training saves memory."""
+        return self.saving_bytes <= self.available_bytes
+
+
+def model_facts(model: str) -> ModelFacts:
+    """Return the facts of a model, found in a process of its own.
+
+    Raises:
+        ModelError: As `facts_here` does.
+    """
+    return ModelFacts(**call_apart("leaml.estimate", {"model": model}, timeout_s=FACTS_TIMEOUT_S))
+
+
+def estimate(facts: ModelFacts, config: GeneratorConfig, *, images: int, saves_memory: bool) -> Estimate:
+    """Return what a round of the generator takes.
+
+    The second opinion decides: it is trained as full fine-tuning is, with every weight of the decoder.
+
+    Args:
+        facts: Of the model.
+        config: How it is trained and sampled.
+        images: Those without a label.
+        saves_memory: Whether samples are read one at a time and activations computed twice.
+    """
+    fixed = FLOAT_BYTES * facts.parameters + UPDATE_BYTES * facts.decoder
+    plain = LIBRARIES_BYTES + fixed + _activations(facts, config.train.batch_size, facts.layers)
+    saving = LIBRARIES_BYTES + fixed + _activations(facts, 1, 1)
+    available = int(USABLE * facts.memory_bytes)
+    room = max(0, available - LIBRARIES_BYTES) / max(1, saving - LIBRARIES_BYTES)
+    seconds = sum(_training_s(facts, train) for train in (config.train, config.judge)) * (4 / 3 if saves_memory else 1)
+    texts = images * config.sampling.pairs_per_image
+    read = images * _tokens(facts) + texts * config.sampling.max_new_tokens
+    seconds += FORWARD_FLOPS * facts.decoder * read / (SPEED * facts.flops)
+    return Estimate(
+        memory_bytes=saving if saves_memory else plain,
+        saving_bytes=saving,
+        available_bytes=available,
+        seconds=seconds,
+        largest=int(facts.parameters * room),
+    )
+
+
+def _tokens(facts: ModelFacts) -> int:
+    return facts.image_tokens + TEXT_TOKENS
+
+
+def _activations(facts: ModelFacts, samples: int, layers: int) -> int:
+    """Return the bytes that a backward pass needs; `layers` are those whose activations are there at once."""
+    kept = HIDDEN_KEPT * layers + facts.layers  # with activations computed twice, each layer's input stays
+    return FLOAT_BYTES * samples * _tokens(facts) * facts.hidden * kept
+
+
+def _training_s(facts: ModelFacts, train: TrainConfig) -> float:
+    read = train.steps * train.batch_size * _tokens(facts)
+    return TRAINING_FLOPS * facts.decoder * read / (SPEED * facts.flops)
+
+
+def facts_here(name: str) -> ModelFacts:
+    """Return the facts of a model, found in this process, which loads torch.
+
+    Raises:
+        ModelError: If there is no such model, or it does not answer questions about images.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    from leaml.backbone import model_path
+
+    try:
+        config = AutoConfig.from_pretrained(model_path(name))
+        with torch.device("meta"):
+            model = AutoModelForImageTextToText.from_config(config)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"Cannot use the model {name!r}. {_reason(name, error)}") from None
+    text = config.get_text_config()
+    decoder = model.get_decoder()
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda" if cuda else "cpu")
+    return ModelFacts(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        decoder=sum(parameter.numel() for parameter in decoder.parameters()),
+        layers=int(text.num_hidden_layers),
+        hidden=int(text.hidden_size),
+        image_tokens=int(getattr(config, "image_seq_length", USUAL_IMAGE_TOKENS)),
+        here=name == BUNDLED_MODEL or _has_weights(name),
+        device=torch.cuda.get_device_name() if cuda else "cpu",
+        memory_bytes=torch.cuda.mem_get_info()[1] if cuda else _memory_bytes(),
+        flops=_measured_flops(device),
+    )
+
+
+def _reason(name: str, error: Exception) -> str:
+    """Return why a model cannot be used, and what to do next."""
+    folder = Path(name)
+    if folder.is_dir() and not (folder / "config.json").exists():
+        return "That folder holds no config.json. Choose the folder that `leaml merge` or save_pretrained wrote."
+    if "Unrecognized configuration class" in str(error):
+        return "It does not answer questions about images. Choose an image-text-to-text model."
+    if isinstance(error, OSError):
+        return "There is no such folder, and no model of this name could be read. Check the name and the connection."
+    return f"{' '.join(str(error).split())[:300].rstrip('.')}. Choose another model."
+
+
+def _has_weights(name: str) -> bool:
+    """Return whether a model's weights are on this computer.
+
+    Raises:
+        ModelError: If it is a folder without any.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(name).is_dir():
+        if not any(Path(name).glob("*.safetensors")) and not any(Path(name).glob("*.bin")):
+            raise ModelError(
+                f"Cannot use the model {name!r}. Its folder holds no weights (*.safetensors). Copy them there."
+            )
+        return True
+    files = ("model.safetensors", "model.safetensors.index.json")
+    return any(isinstance(try_to_load_from_cache(name, file), str) for file in files)
+
+
+def _memory_bytes() -> int:
+    """Return this computer's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _measured_flops(device: "torch.device") -> float:
+    """Return operations a second of a large product in the precision that training uses, the best of a few."""
+    import torch
+
+    from leaml.precision import autocast
+
+    side = 4096 if device.type == "cuda" else 1024
+    matrix = torch.ones(side, side, device=device)
+    best = float("inf")
+    with autocast(device):
+        for _ in range(MEASURED_PRODUCTS):
+            began = time.perf_counter()
+            (matrix @ matrix).sum().item()
+            best = min(best, time.perf_counter() - began)
+    return 2 * side**3 / best
+
+
+def _answer(request: Values) -> Values:
+    return asdict(facts_here(str(request["model"])))
+
+
+if __name__ == "__main__":
+    answer_apart(_answer)

@@ -1,0 +1,86 @@
+"""A model of transformers and its processor, from a folder or the hub, or a sentence that says why not."""
+
+import importlib.util
+import os
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+from leaml.errors import ModelError
+from leaml.processors import load_processor
+
+REMOTE_CODE = "LEAML_REMOTE_CODE"
+"""Environment variable that lists models, separated by commas, whose own Python files may run."""
+PACKAGES = ("torchvision", "timm", "num2words", "bitsandbytes")
+"""What some models need beside transformers."""
+LONGEST = 240
+"""Characters of a library's message that are repeated."""
+
+
+def load_parts(name: str, path: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Return a model on the CPU and its processor.
+
+    Args:
+        name: As the person wrote it.
+        path: Its folder or hub name.
+        dtype: Of the weights.
+
+    Raises:
+        ModelError: If it cannot be loaded, reads no images, or lacks weights.
+    """
+    allowed = name in os.environ.get(REMOTE_CODE, "").split(",")
+    config = _config(name, path, allowed)
+    try:
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            path, config=config, dtype=dtype, trust_remote_code=allowed, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        raise _cannot_load(name, error, "Complete its weights (*.safetensors), or fetch it again") from error
+    if absent := sorted(report["missing_keys"]):
+        rest = f" and {len(absent) - 1} more are" if len(absent) > 1 else " is"
+        raise ModelError(f"The model {name!r} is not complete: {absent[0]}{rest} missing. Fetch it again.")
+    try:
+        processor = load_processor(path, config, trust_remote_code=allowed)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise _cannot_load(name, error, "Its tokenizer and processor must lie beside its weights") from error
+    return model, processor
+
+
+def _config(name: str, path: str, allowed: bool) -> Any:
+    """Return a model's configuration.
+
+    Raises:
+        ModelError: If there is none, or it is of a model that reads no images.
+    """
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=allowed)
+    except (OSError, ValueError, KeyError) as error:
+        if "trust_remote_code" in str(error):
+            raise ModelError(
+                f"The model {name!r} brings Python code of its own, which does not run unless you say so. If you trust "
+                f"its authors, start again with {REMOTE_CODE}={name} in the environment."
+            ) from error
+        raise _cannot_load(name, error, "Check the name or path") from error
+    own = "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
+    if config.model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not (allowed and own):
+        raise ModelError(
+            f"The model {name!r} is of the kind {config.model_type!r}, which does not answer questions about images. "
+            "Choose an image-text-to-text model; docs/backbones.md lists some."
+        )
+    return config
+
+
+def _cannot_load(name: str, error: Exception, advice: str) -> ModelError:
+    for package in PACKAGES:
+        if package in str(error).lower() and importlib.util.find_spec(package) is None:
+            return ModelError(
+                f"The model {name!r} needs the package {package}, which is not installed. Install it, or choose "
+                "another model; docs/backbones.md lists some that do without."
+            )
+    # The beginning of the library's message, on one line.
+    words = " ".join(str(error).split())
+    short = words if len(words) <= LONGEST else words[:LONGEST].rsplit(" ", 1)[0] + " ..."
+    return ModelError(f"Cannot load the model {name!r}: {short} {advice}.")

@@ -1,0 +1,144 @@
+"""The cache of image features: computed once, mapped from disk, bounded, shared by what sees alike."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from leaml.backbone import load
+from leaml.errors import ImportDataError, ModelError
+from leaml.features import ImageFeatures
+from leaml.looks import image_vectors
+from tests.backbones.tiny import make
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    """A tiny Qwen3-VL: features of several layers, images of any shape."""
+    return load(str(make("qwen3_vl", tmp_path_factory.mktemp("model"))), device="cpu")
+
+
+@pytest.fixture
+def counted(deep, monkeypatch):
+    """The same model, and a list with an entry for each time that its tower ran."""
+    runs, encode = [], deep.vision.encode
+    monkeypatch.setattr(deep.vision, "encode", lambda pictures: runs.append(len(pictures)) or encode(pictures))
+    return deep, runs
+
+
+def same(first, second):
+    for one, other in zip(first, second, strict=True):
+        assert (one.place, one.grid) == (other.place, other.grid)
+        assert torch.equal(one.features, other.features) and torch.equal(one.deep, other.deep)
+
+
+def test_features_from_disk_are_those_of_the_tower(deep, pictures, tmp_path):
+    fresh = {name: deep.encode([Image.open(path).convert("RGB")]) for name, path in pictures.items()}
+    for _ in range(2):  # written, then found
+        features = ImageFeatures(deep, tmp_path / "cache")
+        features.add(pictures)
+        for name, seen in zip(pictures, features.batch(pictures), strict=True):
+            same(seen, fresh[name])
+
+
+def test_a_tower_runs_once_an_image_whatever_comes_later(counted, pictures, tmp_path):
+    backbone, runs = counted
+    for _ in range(2):
+        features = ImageFeatures(backbone, tmp_path / "cache")
+        features.add(pictures)
+        features.add(pictures)
+        features.batch(pictures)
+    assert runs == [1] * len(pictures)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="only Linux says what is mapped")
+def test_features_are_mapped_and_not_read(deep, pictures, tmp_path):
+    features = ImageFeatures(deep, tmp_path / "cache")
+    features.add(pictures)
+    kept = features.batch(list(pictures)[:1])
+    with open("/proc/self/maps") as maps:
+        mapped = maps.read()
+    assert str(tmp_path) in mapped and kept
+
+
+def test_another_tower_or_processor_has_another_cache_and_another_decoder_has_not(deep, tmp_path):
+    folder = make("qwen3_vl", tmp_path / "model")
+    with torch.no_grad():
+        changed = load(str(folder), device="cpu")
+        assert changed.vision_hash == deep.vision_hash
+        next(iter(changed.decoder_weights().values())).add_(1.0)
+        del changed.vision_hash
+        assert changed.vision_hash == deep.vision_hash
+        changed.model.model.visual.patch_embed.proj.weight.add_(1e-3)
+        del changed.vision_hash
+        assert changed.vision_hash != deep.vision_hash
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    settings["image_mean"] = [0.1, 0.2, 0.3]
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    assert load(str(folder), device="cpu").vision_hash != deep.vision_hash
+
+
+def test_the_cache_drops_what_was_asked_for_longest_ago(deep, pictures, tmp_path):
+    names = list(pictures)
+    sizes = {}
+    for name in names[:3]:
+        ImageFeatures(deep, tmp_path / "cache").add({name: pictures[name]})
+        file = next((tmp_path / "cache").glob(f"*/{name}.npy"))
+        sizes[name] = file.stat().st_size
+        os.utime(file, (1000 + len(sizes), 1000 + len(sizes)))
+    ImageFeatures(deep, tmp_path / "cache").add({names[0]: pictures[names[0]]})  # asked for again: now the newest
+    limit = sum(sizes.values()) + 100
+    ImageFeatures(deep, tmp_path / "cache", limit_bytes=limit).add({names[3]: pictures[names[3]]})
+    kept = {path.stem for path in (tmp_path / "cache").glob("*/*.npy")}
+    assert kept == {names[0], names[2], names[3]} == {path.stem for path in (tmp_path / "cache").glob("*/*.json")}
+    assert sum(path.stat().st_size for path in (tmp_path / "cache").glob("*/*.npy")) <= limit
+
+
+def test_what_does_not_fit_is_computed_again_and_equal(counted, pictures, tmp_path):
+    backbone, runs = counted
+    features = ImageFeatures(backbone, tmp_path / "cache", limit_bytes=0)
+    features.add(pictures)
+    assert not list((tmp_path / "cache").glob("*/*.npy"))
+    first, again = features.batch(pictures), features.batch(pictures)
+    assert len(runs) == 3 * len(pictures)
+    for one, other in zip(first, again, strict=True):
+        same(one, other)
+
+
+def test_features_that_another_process_dropped_are_computed_again(counted, pictures, tmp_path):
+    backbone, runs = counted
+    features = ImageFeatures(backbone, tmp_path / "cache")
+    features.add(pictures)
+    before = features.batch(pictures)
+    for path in (tmp_path / "cache").glob("*/*.npy"):
+        path.unlink()
+    for one, other in zip(before, features.batch(pictures), strict=True):
+        same(one, other)
+    assert len(runs) == 2 * len(pictures) and len(list((tmp_path / "cache").glob("*/*.npy"))) == len(pictures)
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_not_taken_in(deep, pictures, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    features = ImageFeatures(deep, tmp_path / "cache")
+    with pytest.raises(ImportDataError, match=r"Cannot read the image broken\.png"):
+        features.add({**pictures, "broken": tmp_path / "broken.png"})
+    assert set(features.ids()) == set(pictures)
+
+
+def test_a_full_disk_is_said(deep, pictures, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(ModelError, match=r"No space left on device\. Free some disk space and try again"):
+        ImageFeatures(deep, tmp_path / "cache").add(pictures)
+    assert not [path for path in (tmp_path / "cache").glob("*/*") if path.suffix != ".json"]
+
+
+def test_the_order_of_labelling_reads_the_same_files(deep, pictures, tmp_path):
+    ImageFeatures(deep, tmp_path / "cache").add(pictures)
+    vectors = image_vectors(pictures, tmp_path / "cache")
+    assert vectors.shape[0] == len(pictures) and vectors.shape[1] % 32 == 0

@@ -1,0 +1,118 @@
+"""Pictures that cameras, scanners and accidents make: read rightly, or refused in a sentence."""
+
+import warnings
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leaml.data.images import open_rgb, read_picture
+from leaml.errors import ImportDataError
+
+RED, DARK = (200, 40, 30), (20, 30, 60)
+
+
+def halves(mode="RGB", size=(64, 48)):
+    """Return a picture whose left half is red and whose right half is dark."""
+    picture = Image.new("RGB", size, RED)
+    picture.paste(DARK, (size[0] // 2, 0, *size))
+    return picture.quantize(8) if mode == "P" else picture.convert(mode)
+
+
+def saved(picture, path, **settings):
+    picture.save(path, **settings)
+    return path
+
+
+def refused(path, sentence):
+    with pytest.raises(ImportDataError, match=sentence):
+        read_picture(path)
+
+
+def test_one_pixel(tmp_path):
+    refused(saved(Image.new("RGB", (1, 1)), tmp_path / "a.png"), r"a\.png has 1 x 1 pixels; 16 are the least")
+
+
+def test_two_hundred_megapixels_are_refused_before_they_are_decoded(tmp_path):
+    path = saved(Image.new("1", (20_000, 10_000)), tmp_path / "a.png")
+    refused(path, r"a\.png is too large: 150 megapixels are the most\. Shrink it, or cut it up\.")
+
+
+@pytest.mark.parametrize("size", [(12_000, 10_000), (16_000, 10_000)])
+def test_the_limit_is_ours_and_not_pillows(tmp_path, size, monkeypatch):
+    """Pillow warns from 89 megapixels on, and raises from 179."""
+    monkeypatch.setattr(Image.Image, "load", lambda image: None)  # the size is looked at, and that is all
+    path = saved(Image.new("1", size), tmp_path / "a.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if size[0] < 15_000:
+            assert read_picture(path).width == size[0]
+        else:
+            refused(path, "150 megapixels are the most")
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "L", "P", "RGBA", "LA"])
+def test_other_colours_become_rgb(tmp_path, mode):
+    ending = "jpg" if mode == "CMYK" else "png"
+    path = saved(halves(mode), tmp_path / f"a.{ending}", **({"quality": 98} if mode == "CMYK" else {}))
+    assert (read_picture(path).width, read_picture(path).height) == (64, 48)
+    seen = open_rgb(path)
+    assert seen.mode == "RGB" and seen.size == (64, 48)
+    left, right = np.asarray(seen)[24, 10].astype(int), np.asarray(seen)[24, 50].astype(int)
+    if mode in ("CMYK", "P", "RGBA"):
+        assert np.abs(left - RED).max() < 12 and np.abs(right - DARK).max() < 12
+    else:
+        assert left.mean() > right.mean()
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_sixteen_bits_keep_their_brightness(tmp_path, ending):
+    values = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (48, 1))
+    path = saved(Image.fromarray(values), tmp_path / f"a.{ending}")
+    assert read_picture(path).width == 64
+    seen = np.asarray(open_rgb(path))
+    assert np.abs(seen[20, :, 0].astype(int) - values[20] // 257).max() <= 1
+    assert (seen[..., 0] == seen[..., 2]).all()
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_thirty_two_bits_have_no_known_range(tmp_path, kind):
+    path = saved(Image.fromarray(np.ones((20, 20), kind)), tmp_path / "a.tif")
+    refused(path, r"a\.tif has 32-bit values of no known range\. Save it with 8 or 16 bits\.")
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp", "tif", "png"])
+def test_an_animation_is_several_images(tmp_path, ending):
+    frames = [halves(), Image.new("RGB", (64, 48), "navy"), Image.new("RGB", (64, 48), "teal")]
+    path = saved(frames[0], tmp_path / f"a.{ending}", save_all=True, append_images=frames[1:])
+    refused(path, rf"a\.{ending} \(\w+\) holds 3 frames or pages, but an image is one\. Save those that matter")
+
+
+def test_a_still_gif_names_its_format(tmp_path):
+    path = saved(halves("P"), tmp_path / "a.gif")
+    refused(path, r"a\.gif is GIF; JPEG, PNG, WebP, BMP and TIFF are read\. Convert it\.")
+
+
+def test_a_cameras_jpeg_with_a_preview_is_its_first_picture(tmp_path):
+    path = saved(halves(), tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[halves(size=(32, 24))])
+    picture = read_picture(path)
+    assert (picture.width, picture.suffix) == (64, ".jpg")
+    assert open_rgb(path).size == (64, 48)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.95])
+def test_a_truncated_jpeg(tmp_path, share):
+    content = BytesIO()
+    Image.effect_noise((200, 150), 80).convert("RGB").save(content, "JPEG")
+    (tmp_path / "a.jpg").write_bytes(content.getvalue()[: int(share * len(content.getvalue()))])
+    refused(tmp_path / "a.jpg", r"a\.jpg cannot be read: .*Replace it or take it out\.")
+    with pytest.raises(ImportDataError, match=r"Cannot read the image a\.jpg: .*Import it again\."):
+        open_rgb(tmp_path / "a.jpg")
+
+
+def test_a_picture_is_not_turned_by_what_the_camera_noted(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(halves(), tmp_path / "a.jpg", exif=exif)
+    assert open_rgb(path).size == (read_picture(path).width, read_picture(path).height) == (64, 48)

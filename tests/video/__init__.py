@@ -1,0 +1,1 @@
+"""Clips, made with PyAV."""

@@ -1,0 +1,170 @@
+"""Frames of clips that PyAV made: which ones, kept how, shown to a model, and files that are none."""
+
+import sys
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from leaml.backbone import load
+from leaml.data.video import FRAMES, is_video, kept_frames, read_frames
+from leaml.decoding import greedy, prefill
+from leaml.errors import ImportDataError
+from leaml.features import ImageFeatures
+from tests.backbones.tiny import make
+
+STEP = 5
+"""Grey levels from one frame to the next: a frame's brightness is its number."""
+
+
+def clip(path, frames=40, times=None, sound=False, codec="mpeg4", size=(64, 48)):
+    """Write a clip whose frame n has the brightness n * STEP, at equal or at given times (1/100 s)."""
+    with av.open(str(path), "w") as container:
+        if frames:
+            stream = container.add_stream(codec, rate=25)
+            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+            stream.gop_size = 12
+            stream.bit_rate = 2_000_000
+            if times:
+                stream.codec_context.time_base = stream.time_base = Fraction(1, 100)
+        voice = container.add_stream("aac", rate=16000) if sound else None
+        for number in range(frames):
+            picture = np.full((size[1], size[0], 3), min(255, number * STEP), np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+            if times:
+                frame.pts, frame.time_base = times[number], Fraction(1, 100)
+            container.mux(stream.encode(frame))
+        if frames:
+            container.mux(stream.encode())
+        if voice:
+            for number in range(20):
+                part = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+                part.sample_rate, part.pts = 16000, 1024 * number
+                container.mux(voice.encode(part))
+            container.mux(voice.encode())
+    return path
+
+
+def numbers(pictures):
+    return [round(float(np.asarray(picture).mean()) / STEP) for picture in pictures]
+
+
+def test_frames_are_in_the_middles_of_equal_spans(tmp_path):
+    pictures = read_frames(clip(tmp_path / "a.mp4", 40))
+    assert numbers(pictures) == [2, 7, 12, 17, 22, 27, 32, 37] and len(pictures) == FRAMES
+    assert {(picture.mode, picture.size) for picture in pictures} == {("RGB", (64, 48))}
+    assert numbers(read_frames(tmp_path / "a.mp4", count=2)) == [10, 30]
+
+
+@pytest.mark.parametrize("ending", ["mkv", "avi", "mov", "m4v"])
+def test_other_containers(tmp_path, ending):
+    assert is_video(tmp_path / f"a.{ending.upper()}")
+    assert numbers(read_frames(clip(tmp_path / f"a.{ending}", 40))) == [2, 7, 12, 17, 22, 27, 32, 37]
+
+
+def test_a_short_clip_gives_all_its_frames(tmp_path):
+    assert numbers(read_frames(clip(tmp_path / "a.mp4", 3))) == [0, 1, 2]
+    assert numbers(read_frames(clip(tmp_path / "b.mp4", 1))) == [0]
+
+
+def test_where_the_rate_varies_frames_are_uniform_in_time(tmp_path):
+    """Ten frames in the first tenth of a second, then one a second."""
+    times = [*range(10), *(100 * second for second in range(1, 21))]
+    pictures = read_frames(clip(tmp_path / "a.mkv", 30, times), count=4)
+    seconds = [times[number] / 100 for number in numbers(pictures)]
+    assert seconds == [2, 7, 12, 17]
+
+
+def test_sound_beside_pictures_is_left_alone(tmp_path):
+    assert numbers(read_frames(clip(tmp_path / "a.mp4", 40, sound=True), count=2)) == [10, 30]
+
+
+def refused(path, sentence):
+    with pytest.raises(ImportDataError, match=sentence):
+        read_frames(path)
+
+
+def test_files_that_are_no_clips(tmp_path):
+    refused(tmp_path / "none.mp4", r"none\.mp4 does not exist\. Check the folder\.")
+    (tmp_path / "empty.mp4").touch()
+    refused(tmp_path / "empty.mp4", r"empty\.mp4 is empty \(0 bytes\)\. Copy it again\.")
+    (tmp_path / "text.mp4").write_text("not a video " * 100)
+    refused(tmp_path / "text.mp4", r"Cannot read the video text\.mp4: .*Convert it to MP4")
+
+
+def test_sound_alone(tmp_path):
+    refused(clip(tmp_path / "a.mp4", 0, sound=True), r"a\.mp4 holds sound, but no pictures\. Choose another file\.")
+
+
+def test_a_clip_without_frames(tmp_path):
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+    refused(tmp_path / "a.avi", r"a\.avi (holds no frame|: )|Cannot read the video a\.avi")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_a_clip_that_was_cut_off(tmp_path, share):
+    """The index of an MP4 is at its end."""
+    content = clip(tmp_path / "whole.mp4", 40).read_bytes()
+    (tmp_path / "a.mp4").write_bytes(content[: int(share * len(content))])
+    refused(tmp_path / "a.mp4", r"Cannot read the video a\.mp4: .*Convert it to MP4")
+
+
+def test_pictures_that_are_overwritten(tmp_path):
+    """The index is whole, what it points at is not."""
+    content = bytearray(clip(tmp_path / "whole.mp4", 40).read_bytes())
+    start = content.index(b"mdat") + 4
+    content[start : start + 9 * (content.index(b"moov") - start) // 10] = bytes(
+        9 * (content.index(b"moov") - start) // 10
+    )
+    (tmp_path / "a.mp4").write_bytes(content)
+    refused(tmp_path / "a.mp4", r"(Cannot read the video a\.mp4: |a\.mp4 breaks off: ).*Convert it to MP4")
+
+
+def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    refused(tmp_path / "a.mp4", r"PyAV, which is not installed\. Install it: pip install 'leaml-studio\[video\]'")
+
+
+def test_frames_are_decoded_once_and_kept_exactly(tmp_path, monkeypatch):
+    path = clip(tmp_path / "a.mp4", 40)
+    first = kept_frames(path, tmp_path / "cache" / "a")
+    monkeypatch.setattr("leaml.data.video.read_frames", lambda *_, **__: pytest.fail("decoded again"))
+    again = kept_frames(path, tmp_path / "cache" / "a")
+    assert [np.asarray(one).tobytes() for one in first] == [np.asarray(one).tobytes() for one in again]
+    assert not [entry for entry in (tmp_path / "cache").iterdir() if entry.name.startswith(".")]
+
+
+def test_frames_that_cannot_be_kept_leave_nothing(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(ImportDataError, match=r"Cannot keep the frames of a\.mp4: .*No space left.*Free some disk"):
+        kept_frames(clip(tmp_path / "a.mp4", 40), tmp_path / "cache" / "a")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "smolvlm"])
+def test_a_model_is_shown_a_clip_as_several_images(family, tmp_path, monkeypatch):
+    backbone = load(str(make(family, tmp_path / "model")), device="cpu")
+    path = clip(tmp_path / "a.mp4", 40)
+    features = ImageFeatures(backbone, tmp_path / "cache")
+    features.add({"a": path})
+    (seen,) = features.batch(["a"])
+    fresh = backbone.encode(read_frames(path))
+    assert len(seen) == FRAMES and [image.place for image in seen] == [image.place for image in fresh]
+    assert all(np.array_equal(one.features, other.features) for one, other in zip(seen, fresh, strict=True))
+    ids = backbone.prompt_ids("What happens?", seen)
+    assert ids.count(backbone.vision.token_id) == sum(len(image.features) for image in seen)
+    still = ImageFeatures(backbone, tmp_path / "cache")
+    monkeypatch.setattr(backbone.vision, "encode", lambda pictures: pytest.fail("encoded again"))
+    still.add({"a": path})
+    texts = [
+        greedy(backbone, prefill(backbone, ["What?"], f.batch(["a"])), max_new_tokens=4) for f in (features, still)
+    ]
+    assert texts[0] == texts[1]
