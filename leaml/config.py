@@ -256,6 +256,9 @@ class GeneratorConfig(JsonConfig):
         teacher: Where captions come from.
         train: The generator's training; half of each batch are labels, half captions.
         judge: Training of the labels-only VQA model that scores agreement.
+        generator_reads: The generator is shown the teacher's caption beside the image, in training and in sampling, and
+            every tenth training image is blank: AdaMLLM's synthesizer. Labelled images need captions for it.
+        answered_by: Whose answer a pair gets: the generator's own, or that which the judge believes in most.
         selection: Which weights move; None trains every decoder weight.
         caption_weight: lambda of L_G = L_QA + lambda * L_C.
         sampling: How pairs are drawn.
@@ -266,6 +269,8 @@ class GeneratorConfig(JsonConfig):
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=90, learning_rate=1e-2))
     judge: TrainConfig = field(default_factory=lambda: TrainConfig(steps=40, learning_rate=5e-4))
+    generator_reads: bool = False
+    answered_by: Literal["generator", "judge"] = "generator"
     selection: SelectionConfig | None = field(default_factory=SelectionConfig)
     caption_weight: float = 0.3
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -274,6 +279,12 @@ class GeneratorConfig(JsonConfig):
     def __post_init__(self) -> None:
         """Check each value."""
         require(self.caption_weight >= 0, "caption_weight", self.caption_weight, "0 or more")
+        here = self.sampling.server is None
+        require(
+            not self.generator_reads or here, "generator_reads", True, "off where pairs are sampled through a server"
+        )
+        answering = ("generator", "judge")
+        require(self.answered_by in answering, "answered_by", self.answered_by, "generator or judge")
         require(self.round >= 1, "round", self.round, "at least 1")
 
 
@@ -313,11 +324,14 @@ class MixtureConfig(JsonConfig):
         pseudo_share: Of each batch; None reads all pairs in turn, however many there are of each, as the paper does.
         least_agreement: Pairs that the labels-only model believes in less are left out.
         weighting: `agreement` lets a pair's loss count as much as that model believes in it.
+        captions: The teacher's captions of unlabelled images are read among the pseudo pairs, to be written: the
+            single-stage mix of AdaMLLM.
     """
 
     pseudo_share: float | None = None
     least_agreement: float = 0.0
     weighting: Literal["equal", "agreement"] = "equal"
+    captions: bool = False
 
     def __post_init__(self) -> None:
         """Check each value."""

@@ -1,7 +1,9 @@
 """Pseudo question-answer pairs of unlabelled images, from a trained generator, scored by the labels-only model."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -10,11 +12,15 @@ from leaml.config import SamplingConfig
 from leaml.decoding import nucleus, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
 from leaml.objectives import Sample, collate, sequence_losses
-from leaml.prompts import GENERATION_PROMPT, question_prompt, takes_several
+from leaml.prompts import GENERATION_PROMPT, described, question_prompt, takes_several
 from leaml.quality import SampledText, ValidPair
 from leaml.records import AnsweredQuestion, Candidate, ImageId, RunId
 
 SCORE_BATCH = 128
+
+Captions = Mapping[ImageId, str]
+"""What is read beside an image."""
+NO_CAPTIONS: Captions = {}
 
 Progress = Callable[[int, int], None]
 """Hears (done, all)."""
@@ -26,16 +32,19 @@ def sample_texts(
     image_ids: Sequence[ImageId],
     config: SamplingConfig,
     progress: Progress,
+    captions: Captions = NO_CAPTIONS,
 ) -> list[SampledText]:
     """Return `pairs_per_image` sampled texts for each image, in the order of the images.
 
+    A generator that was trained to read captions is given those of the images.
     Each batch of images has its own random state, derived from the seed and the batch's number.
     """
     images_a_batch = max(1, config.batch_size // config.pairs_per_image)
     samples: list[SampledText] = []
     for start in range(0, len(image_ids), images_a_batch):
         batch = image_ids[start : start + images_a_batch]
-        prefix = prefill(backbone, [GENERATION_PROMPT] * len(batch), features.batch(batch))
+        prompts = [described(captions.get(image_id, ""), GENERATION_PROMPT) for image_id in batch]
+        prefix = prefill(backbone, prompts, features.batch(batch))
         prefix.repeat(config.pairs_per_image)
         texts = nucleus(
             backbone,
@@ -67,7 +76,10 @@ def score_texts(
 
 
 def option_probabilities(
-    backbone: Backbone, features: ImageFeatures, pairs: Sequence[AnsweredQuestion], progress: Progress
+    backbone: Backbone,
+    features: ImageFeatures,
+    pairs: Sequence[AnsweredQuestion],
+    progress: Progress,
 ) -> list[tuple[float, ...]]:
     """Return, for each question, the model's probability of each option.
 
@@ -89,12 +101,22 @@ def option_probabilities(
 
 
 def candidates(
-    pairs: Sequence[ValidPair], probabilities: Sequence[tuple[float, ...]], *, run_id: RunId, round_number: int
+    pairs: Sequence[ValidPair],
+    probabilities: Sequence[tuple[float, ...]],
+    *,
+    run_id: RunId,
+    round_number: int,
+    answered_by: Literal["generator", "judge"] = "generator",
 ) -> list[Candidate]:
-    """Return valid pairs as candidates for review; agreement is the judge's probability of the pair's answer."""
+    """Return valid pairs as candidates for review; agreement is the judge's probability of the pair's answer.
+
+    The judge can be asked for the answer too: then it is the option that the judge believes in most.
+    """
     rows = []
     for number, (valid, scores) in enumerate(zip(pairs, probabilities, strict=True)):
         pair = valid.pair
+        if answered_by == "judge" and scores:
+            pair = replace(pair, answer=pair.options[scores.index(max(scores))])
         rows.append(
             Candidate(
                 id=f"{run_id}-{number:06d}",

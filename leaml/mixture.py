@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaml.config import MixtureConfig, TrainConfig
-from leaml.objectives import Sample, answer_sample, cycle_indices
-from leaml.records import AnsweredQuestion, Candidate
+from leaml.objectives import Sample, answer_sample, caption_sample, cycle_indices
+from leaml.records import AnsweredQuestion, Candidate, Caption
+
+CAPTION_WEIGHT = 0.05
+"""Of a caption's loss, which is summed over some sixty tokens where an answer has two or three."""
 
 Weighted = tuple[Sample, float]
 """A sample and how much its loss counts."""
@@ -46,12 +49,21 @@ class Mixture:
         return [*(self.trusted[i] for i in first), *(self.pseudo[i] for i in second)]
 
 
-def mix(trusted: Sequence[AnsweredQuestion], pseudo: Sequence[Candidate], config: MixtureConfig) -> Mixture:
-    """Return what is read of trusted and of pseudo pairs; a pair without options has no agreement and counts fully."""
+def mix(
+    trusted: Sequence[AnsweredQuestion],
+    pseudo: Sequence[Candidate],
+    config: MixtureConfig,
+    captions: Sequence[Caption] = (),
+) -> Mixture:
+    """Return what is read of trusted and of pseudo pairs, and of captions where the settings ask for them.
+
+    A pair without options has no agreement and counts fully.
+    """
+    told = [(caption_sample(row), CAPTION_WEIGHT) for row in captions] if config.captions else []
     kept = [pair for pair in pseudo if pair.agreement is None or pair.agreement >= config.least_agreement]
     return Mixture(
         [(answer_sample(pair), 1.0) for pair in trusted],
-        [(answer_sample(pair), _weight(pair, config)) for pair in kept],
+        [*((answer_sample(pair), _weight(pair, config)) for pair in kept), *told],
         config.pseudo_share,
     )
 

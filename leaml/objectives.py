@@ -13,7 +13,7 @@ from torch.nn import functional
 from leaml.backbone import Backbone, Encoded
 from leaml.errors import TrainingError
 from leaml.features import ImageFeatures
-from leaml.prompts import CAPTION_PROMPT, GENERATION_PROMPT, pair_target, question_prompt
+from leaml.prompts import CAPTION_PROMPT, GENERATION_PROMPT, described, pair_target, question_prompt
 from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId
 from leaml.vision import EncodedImage
 
@@ -41,9 +41,10 @@ class Batch:
     labels: Tensor
 
 
-def generation_sample(pair: AnsweredQuestion) -> Sample:
-    """Return the sample of L_QA: the pair's text given the image (Eq. 1)."""
-    return Sample(pair.image_id, GENERATION_PROMPT, pair_target(pair.question, pair.options, pair.answer))
+def generation_sample(pair: AnsweredQuestion, caption: str = "") -> Sample:
+    """Return the sample of L_QA: the pair's text given the image (Eq. 1), and a caption that is read beside it."""
+    prompt = described(caption, GENERATION_PROMPT)
+    return Sample(pair.image_id, prompt, pair_target(pair.question, pair.options, pair.answer))
 
 
 def caption_sample(caption: Caption) -> Sample:

@@ -21,7 +21,15 @@ from leaml.config import FinetuneConfig, GeneratorConfig, MixtureConfig, RunConf
 from leaml.errors import RunError, TrainingError
 from leaml.evaluate import predict
 from leaml.features import ImageFeatures
-from leaml.generate import as_question, candidates, option_probabilities, sample_texts, score_texts
+from leaml.generate import (
+    NO_CAPTIONS,
+    Captions,
+    as_question,
+    candidates,
+    option_probabilities,
+    sample_texts,
+    score_texts,
+)
 from leaml.mixture import Mixture, mix
 from leaml.objectives import (
     Sample,
@@ -35,6 +43,7 @@ from leaml.objectives import (
     split,
 )
 from leaml.quality import PairChecker, SampledText, choose_pairs
+from leaml.reading import BLANK, blank_picture, some_blank
 from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, Prediction, RunId
 from leaml.sample_server import sample_by_server
 from leaml.selective import Delta, Selection, linear_weights
@@ -118,10 +127,11 @@ def run_stage(name: str, context: StageContext) -> None:
 
 
 def collect_captions(context: StageContext) -> None:
-    """Write the teacher's captions of unlabelled images: `captions.parquet`."""
-    config, images, tell = context.generator.teacher, context.unlabelled, context.progress("captions")
+    """Write the teacher's captions: `captions.parquet`. Of unlabelled images, and of all where they are read."""
+    config, tell = context.generator.teacher, context.progress("captions")
+    images = context.snapshot.images if context.generator.generator_reads else context.unlabelled
     if config.source == "recorded":
-        found = recorded_captions(context.snapshot.captions, unlabelled=images)
+        found = recorded_captions(context.snapshot.captions, images=images)
         tell(len(found), len(images))
     else:
         teacher = Teacher(config, known=context.snapshot.captions, cache=context.cache, output=context.output)
@@ -153,16 +163,18 @@ def choose_neurons(context: StageContext) -> None:
 
 def train_generator(context: StageContext) -> None:
     """Train the chosen neurons to ask questions, by L_G = L_QA + lambda L_C (Eq. 4): `generator.safetensors`."""
-    config = context.generator
-    questions = [generation_sample(label) for label in _labels(context)]
-    captions = [caption_sample(row) for row in read_rows(context.output / "captions.parquet", Caption)]
-    if config.caption_weight == 0:
-        captions = []
+    config, read = context.generator, _captions(context) if context.generator.generator_reads else NO_CAPTIONS
+    questions = [generation_sample(label, read.get(label.image_id, "")) for label in _labels(context)]
+    captions = [caption_sample(row) for row in _unlabelled_captions(context)] if config.caption_weight else []
     backbone, features = _open(context, config.model, {s.image_id for s in questions + captions})
+    if read:
+        features.add({BLANK: blank_picture(context.output)})
     half = config.train.batch_size // 2 if captions else config.train.batch_size
 
     def losses_of_step(step: int) -> Iterator[Loss]:
         asked = [questions[i] for i in cycle_indices(len(questions), half, seed=config.train.seed, step=step)]
+        if read:
+            asked = some_blank(asked, seed=config.train.seed, step=step)
         told: list[Sample] = []
         if captions:
             chosen = cycle_indices(len(captions), config.train.batch_size - half, seed=config.train.seed + 1, step=step)
@@ -206,14 +218,15 @@ def sample_pairs(context: StageContext) -> None:
         raise RunError("Every pool image is labelled already: there is nothing left to write questions for.")
     generator = load_adapted(context.output / "generator.safetensors")
     features = _features(context, generator, images)
+    config, tell = context.generator, context.progress("sample")
     texts = _sampled(context, generator, features, images)
     checker = PairChecker(context.snapshot.question_types, context.snapshot.labels)
     pairs, refused = choose_pairs(checker, texts)
     generator.resident.apply(Delta.load(context.output / "judge.safetensors"))
     questions = [as_question(pair) for pair in pairs]
-    probabilities = option_probabilities(generator, features, questions, context.progress("sample"))
+    probabilities = option_probabilities(generator, features, questions, tell)
     run_id = RunId(context.output.parent.name)
-    rows = candidates(pairs, probabilities, run_id=run_id, round_number=context.generator.round)
+    rows = candidates(pairs, probabilities, run_id=run_id, round_number=config.round, answered_by=config.answered_by)
     write_rows(context.output / "candidates.parquet", rows, Candidate)
     report = {"images": len(images), "generated": len(texts), "kept": len(rows), "turned_down": refused}
     _write_json(context.output / "sample_report.json", report)
@@ -225,7 +238,8 @@ def finetune(context: StageContext) -> None:
     if config.method == "zero_shot":
         context.progress("finetune")(1, 1)
         return
-    mixture = mix(*_training_pairs(context), config.mixture)
+    captions = recorded_captions(context.snapshot.captions, images=context.unlabelled)
+    mixture = mix(*_training_pairs(context), config.mixture, captions)
     samples = mixture.samples
     backbone, features = _open(context, config.model, {sample.image_id for sample in samples})
     update = _finetune_update(context, backbone, features)
@@ -271,6 +285,17 @@ def _labels(context: StageContext) -> tuple[AnsweredQuestion, ...]:
     return context.snapshot.labels
 
 
+def _captions(context: StageContext) -> Captions:
+    """Return the captions of the run's images that there are."""
+    return {row.image_id: row.text for row in read_rows(context.output / "captions.parquet", Caption)}
+
+
+def _unlabelled_captions(context: StageContext) -> list[Caption]:
+    """Return what L_C is taken over."""
+    rows, unlabelled = read_rows(context.output / "captions.parquet", Caption), context.unlabelled
+    return [row for row in rows if row.image_id in unlabelled]
+
+
 def _training_pairs(context: StageContext) -> tuple[list[AnsweredQuestion], list[Candidate]]:
     """Return D_l with the reviewed pairs that the method adds to it, and its unreviewed pairs.
 
@@ -295,7 +320,8 @@ def _sampled(
     """Return what the generator writes: here, or through the server that has it."""
     sampling, tell = context.generator.sampling, context.progress("sample")
     if sampling.server is None:
-        return sample_texts(generator, features, list(images), sampling, tell)
+        read = _captions(context) if context.generator.generator_reads else NO_CAPTIONS
+        return sample_texts(generator, features, list(images), sampling, tell, read)
     written = sample_by_server(images, sampling.server, sampling, tell=tell, cancelled=context.report.cancelled)
     texts = [(image_id, text) for image_id, found in written.items() for text in found]
     return score_texts(generator, features, texts, sampling.batch_size)

@@ -66,8 +66,8 @@ def question_prompt(question: str, options: Sequence[str] = ()) -> str:
 
 
 def described(caption: str, prompt: str) -> str:
-    """Return a prompt with a description of the image before it, to be read beside the image."""
-    return f"{DESCRIPTION_LEAD} {caption.strip()} {prompt}"
+    """Return a prompt with a description of the image before it, to be read beside the image; as it is without one."""
+    return prompt if not caption else f"{DESCRIPTION_LEAD} {caption.strip()} {prompt}"
 
 
 def takes_several(question: str) -> bool:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from leaml.config import MixtureConfig, TrainConfig
 from leaml.errors import ConfigError
 from leaml.mixture import mix
-from leaml.objectives import answer_sample, cycle_indices
-from leaml.records import AnsweredQuestion, Candidate, ImageId, RunId
+from leaml.objectives import answer_sample, caption_sample, cycle_indices
+from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, RunId
 
 
 def label(n: int) -> AnsweredQuestion:
@@ -67,3 +67,14 @@ def test_agreement_filters_and_weighs():
 def test_settings_that_mean_nothing_are_refused(values):
     with pytest.raises(ConfigError, match="but must be"):
         MixtureConfig(**values)
+
+
+def test_captions_are_read_only_where_asked_for_and_count_little():
+    told = [Caption(ImageId("x"), "Two lobes.", "teacher", "Describe")]
+    assert (
+        mix([label(0)], [pseudo(0)], MixtureConfig(), told).samples
+        == mix([label(0)], [pseudo(0)], MixtureConfig()).samples
+    )
+    mixture = mix([label(0)], [pseudo(0)], MixtureConfig(captions=True), told)
+    assert mixture.pseudo[-1][0] == caption_sample(told[0]) and 0 < mixture.pseudo[-1][1] < 1
+    assert len(mixture.samples) == 3

@@ -605,7 +605,7 @@ def test_the_screen_says_where_a_resumed_run_would_send_images(url, said, tmp_pa
 def test_the_newest_recorded_caption_of_each_unlabelled_image_is_used():
     old, new = (Caption(ImageId("i0"), text, text, "p") for text in ("old", "new"))
     labelled = Caption(ImageId("i1"), "x", "t", "p")
-    assert recorded_captions([old, new, labelled], unlabelled={ImageId("i0")}) == [new]
+    assert recorded_captions([old, new, labelled], images={ImageId("i0")}) == [new]
 
 
 def test_captions_of_an_older_workspace_stay(tmp_path, monkeypatch):

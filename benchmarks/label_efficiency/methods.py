@@ -49,6 +49,8 @@ class Recipe:
         distil: Whether it learns the teacher's captions too (L_C of Eq. 4).
         row_budget: Share of each row that may move; None moves all weights.
         mask: What ranks a row's weights.
+        reads: Whether it is shown the teacher's captions when it asks (AdaMLLM's synthesizer).
+        judged: Whether each pair's answer is the labels-only model's instead of the generator's: self-training.
         learning_rate: Chosen by `tune.py`, for all weights and for a part of them.
     """
 
@@ -56,6 +58,8 @@ class Recipe:
     distil: bool = True
     row_budget: float | None = None
     mask: Mask = "score"
+    reads: bool = False
+    judged: bool = False
     learning_rate: float = 1e-2
 
     def config(self, budget: Budget, *, seed: int) -> GeneratorConfig:
@@ -67,6 +71,8 @@ class Recipe:
             judge=replace(default.judge, steps=budget.judge, seed=seed),
             selection=SelectionConfig(row_budget=self.row_budget) if self.row_budget is not None else None,
             caption_weight=default.caption_weight if self.distil else 0.0,
+            generator_reads=self.reads,
+            answered_by="judge" if self.judged else "generator",
             sampling=SamplingConfig(pairs_per_image=budget.samples, seed=seed),
         )
 
@@ -75,6 +81,8 @@ DENSE_RATE = 1e-3
 NO_DISTILLATION = Recipe("no_distillation", distil=False, learning_rate=DENSE_RATE)
 ALL_WEIGHTS = Recipe("all_weights", learning_rate=DENSE_RATE)
 SELECTED = Recipe("selected_10", row_budget=0.10)
+SYNTHESIZER = Recipe("synthesizer", distil=False, reads=True, learning_rate=DENSE_RATE)
+JUDGED = Recipe("judged", row_budget=0.10, judged=True)
 SWEEP = tuple(Recipe(f"selected_{round(100 * k)}", row_budget=k) for k in (0.05, 0.25, 0.50, 0.80))
 CONTROLS = (
     Recipe("random_10", row_budget=0.10, mask="random"),
@@ -149,6 +157,8 @@ METHODS: tuple[Method, ...] = (
     LEAML,
     *(Method(f"LEAML, {recipe.row_budget:.0%} of a row", recipe=recipe) for recipe in SWEEP),
     *(Method(f"LEAML, {recipe.mask} mask", recipe=recipe) for recipe in CONTROLS),
+    Method("AdaMLLM, short answers", SYNTHESIZER, Pairs(least_agreement=0.5), MixtureConfig(captions=True)),
+    Method("LEAML, answers of the judge, weighted", JUDGED, mixture=MixtureConfig(weighting="agreement")),
     Method("LEAML, agreement above .7", SELECTED, Pairs(least_agreement=0.7)),
     Method("LEAML, half of each batch labels", SELECTED, mixture=HALF),
     Method("LEAML, weighted by agreement", SELECTED, mixture=MixtureConfig(weighting="agreement")),

@@ -31,6 +31,8 @@ from leaml.selective import linear_weights, select
 from leaml.snapshot import SnapshotTables, write_snapshot
 from leaml.tables import read_rows
 
+JUDGE_FILE = "judge.safetensors"
+
 
 class Silent:
     """Hears the stages' progress and says nothing."""
@@ -158,12 +160,12 @@ class Study:
             for stage in config.stages:
                 if stage == "importance" and recipe.mask != "score" and recipe.row_budget is not None:
                     self._control(recipe, context)
-                elif stage == "judge" and (kept := self.folder / "judge.safetensors").exists():
-                    shutil.copy(kept, context.output / kept.name)
+                elif stage == "judge" and (kept := self.folder / JUDGE_FILE).exists():
+                    shutil.copy(kept, context.output / JUDGE_FILE)
                 else:
                     run_stage(stage, context)
                     if stage == "judge":
-                        shutil.copy(context.output / kept.name, kept)
+                        shutil.copy(context.output / JUDGE_FILE, kept)
             clock.write_text(f"{time.monotonic() - began}")
         rows = read_rows(folder / "output" / "candidates.parquet", Candidate)
         return rows, float(clock.read_text())

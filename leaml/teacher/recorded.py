@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 from leaml.records import Caption, ImageId
 
 
-def recorded_captions(captions: Sequence[Caption], *, unlabelled: Collection[ImageId]) -> list[Caption]:
-    """Return the last caption of each unlabelled image: what L_C is taken over (D_u of the method).
+def recorded_captions(captions: Sequence[Caption], *, images: Collection[ImageId]) -> list[Caption]:
+    """Return the last caption of each of these images that has one.
 
     Args:
         captions: The newest of an image last, as the store gives them.
-        unlabelled: The images.
+        images: Those that are wanted.
     """
-    return list({caption.image_id: caption for caption in captions if caption.image_id in unlabelled}.values())
+    return list({caption.image_id: caption for caption in captions if caption.image_id in images}.values())
