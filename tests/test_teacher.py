@@ -22,6 +22,7 @@ from io import BytesIO
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -502,6 +503,13 @@ def test_large_images_are_reduced_and_lose_their_metadata(image_format, decoded,
     with Image.open(BytesIO(data)) as sent:
         assert (sent.format, sent.mode, sent.size) == (decoded, "RGB", (512, 171))
     assert head == f"data:image/{image_format};base64" and b"Patient" not in data
+
+
+def test_a_picture_of_16_bits_keeps_its_brightness(tmp_path):
+    Image.fromarray(np.full((20, 20), 0x8000, dtype=np.uint16)).save(tmp_path / "scan.png")
+    content = data_url(tmp_path / "scan.png", longest_side_px=512, image_format="png").partition(",")[2]
+    with Image.open(BytesIO(base64.b64decode(content))) as sent:
+        assert sent.getpixel((9, 9)) == (128, 128, 128)
 
 
 def test_small_images_keep_their_size(tmp_path):

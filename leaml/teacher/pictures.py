@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from leaml.errors import ImportDataError
+from leaml.data.images import open_rgb
 
 JPEG_QUALITY = 92
 
@@ -24,12 +24,7 @@ def data_url(path: Path, *, longest_side_px: int, image_format: str) -> str:
     Raises:
         ImportDataError: If it cannot be read.
     """
-    try:
-        with Image.open(path) as image:
-            image.draft("RGB", (longest_side_px, longest_side_px))  # a large JPEG is decoded at a part of its size
-            picture = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImportDataError(f"Cannot read the image {path.name}: {error}. Import it again.") from error
+    picture = open_rgb(path)
     picture.thumbnail((longest_side_px, longest_side_px), Image.Resampling.LANCZOS)
     picture.info.clear()  # PIL writes an ICC profile or a comment again otherwise
     content = BytesIO()
