@@ -5,12 +5,12 @@ NO_CHOICE_NEEDED = "Nothing needs to be chosen to begin: what is set here works 
 CHANGE = "Choose others"
 BUNDLED = "the small model that comes with LEAML Studio"
 MODEL = "Model that learns"
-MODEL_KINDS = (("bundled", "The small one that comes along: for a first look"), ("own", "Another one"))
+MODEL_KINDS = (("bundled", "The small one, for a first look"), ("own", "Another one"))
 MODEL_NAME = "Its folder on this computer, or its name at Hugging Face"
 MODEL_EXAMPLE = "Qwen/Qwen2-VL-2B-Instruct"
 TEACHER = "Who describes the images"
 TEACHERS = (
-    ("recorded", "Nobody: descriptions that came with the images"),
+    ("recorded", "Nobody: those that came along"),
     ("server", "A large model on a server, such as vLLM"),
     ("local", "A model on this computer"),
 )
