@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from app import label, people_text, project, review, text, train
+from app.choosing import Choosing
 from app.person import RIGHTS, Person, who
 from app.screen import header_of
 from app.services import Services
 from app.sign_in import GUESSES, WAIT_S, SignIn
+from leaml.choices import Choices
+from leaml.config import TeacherConfig
 from leaml.database import now
 from leaml.errors import UserError
 from leaml.experts import as_pair
@@ -22,6 +25,7 @@ from leaml.store import Store
 from tests.app.conftest import PASSWORD
 
 Make = Callable[..., Services]
+BEHIND = ("services", "store", "jobs", "batches", "rollback", "choosing")
 APP = Path(__file__).parents[2] / "app"
 
 
@@ -51,6 +55,8 @@ def acts(services: Services) -> dict[str, tuple[str, Callable[[Person], Any]]]:
         "start_methods": ("train", lambda person: person.start_methods(METHODS)),
         "cancel": ("train", lambda person: person.cancel(RunId("r0001"))),
         "resume": ("train", lambda person: person.resume(RunId("r0001"))),
+        "save_choices": ("train", lambda person: person.save_choices(Choices())),
+        "test_teacher": ("train", lambda person: person.test_teacher(TeacherConfig())),
         "load_sample": ("import", lambda person: person.load_sample()),
         "import_labels": ("import", lambda person: person.import_labels("image,question,answer\n")),
         "import_images": ("import", lambda person: person.import_images(Path("/x"), name="x", types=())),
@@ -62,6 +68,8 @@ def test_every_act_needs_its_right(shared: Services, role: str, monkeypatch: pyt
     monkeypatch.setattr("leaml.jobs.Jobs.submit", lambda *_: RunId("r0001"))
     monkeypatch.setattr("leaml.batches.Batches.accept", lambda *_, **__: None)
     monkeypatch.setattr("leaml.rollback.Rollback.session", lambda *_, **__: None)
+    for name in ("save", "test"):
+        monkeypatch.setattr(Choosing, name, lambda *_: None)
     for name in ("cancel", "resume"):
         monkeypatch.setattr(f"leaml.jobs.Jobs.{name}", lambda *_: None)
     for name in ("load_sample", "import_images", "import_labels"):
@@ -89,7 +97,7 @@ def test_the_screens_change_nothing_but_through_a_person() -> None:
     changing = {"add_label", "undo_label", "label_for_me", "save_questions", "add_review", "undo_review"}
     changing |= {"start_generator", "start_methods", "cancel", "resume", "load_sample", "import_images"}
     changing |= {"add_labels", "import_labels"}
-    changing |= {"save_project", "import_project"}
+    changing |= {"save_project", "import_project", "save"}
     changing |= {"accept", "batch", "session", "accept_batch", "roll_back"}
     for path in APP.glob("*.py"):
         if path.stem in ("person", "services"):
@@ -97,7 +105,7 @@ def test_the_screens_change_nothing_but_through_a_person() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and node.attr in changing:
                 owner = ast.unparse(node.value).split(".")[-1]
-                assert owner not in ("services", "store", "jobs", "batches", "rollback"), (path.name, node.lineno)
+                assert owner not in BEHIND, (path.name, node.lineno)
 
 
 def test_buttons_of_a_crafted_page_do_nothing_either(shared: Services) -> None:
