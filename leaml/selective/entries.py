@@ -6,9 +6,9 @@ slower (docs/performance.md). On disk they are whatever is smaller: a bit a weig
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -73,9 +73,6 @@ class Entries:
         values = weight.new_empty(self.count) if out is None else out
         if self.columns is None:
             return values.copy_(weight.reshape(-1))
-        if self._rows_at_once(weight.device) >= self.shape[0]:  # the hooks' usual case, kept short: see `_blocks`
-            torch.gather(weight, 1, self.columns.long(), out=values.view(self.columns.shape))
-            return values
         for block, places, part in self._blocks(weight, values):
             torch.gather(block, 1, places, out=part)
         return values
@@ -93,6 +90,25 @@ class Entries:
             return
         for block, places, part in self._blocks(weight, values):
             block.scatter_(1, places, part.to(weight.dtype))
+
+    def gathering(self, out: Tensor) -> Callable[[Tensor], Any]:
+        """Return a function that is `gather` into `out`, with all done beforehand that can be.
+
+        Within a backward pass each line of Python costs several times what it costs in a loop of its own.
+        """
+        columns = self.columns
+        if columns is None or self._rows_at_once(out.device) < self.shape[0]:
+            return lambda weight: self.gather(weight, out)
+        rectangle = out.view(columns.shape)
+        return lambda weight: torch.gather(weight, 1, columns.long(), out=rectangle)
+
+    def scattering(self, weight: Tensor, values: Tensor) -> Callable[[], Any]:
+        """Return a function that is `scatter_` of these values into this weight, prepared likewise; needs `no_grad`."""
+        columns = self.columns
+        if columns is None or weight.dtype != values.dtype or self._rows_at_once(weight.device) < self.shape[0]:
+            return lambda: self.scatter_(weight, values)
+        rectangle = values.view(columns.shape)
+        return lambda: weight.scatter_(1, columns.long(), rectangle)
 
     def mask(self) -> Tensor:
         """Return the chosen entries as a boolean tensor of the weight's shape."""

@@ -68,6 +68,10 @@ class SelectedAdamW:
         self._adam = torch.optim.AdamW([self._master], weight_decay=weight_decay, fused=True)
         self._processes = processes
         self._averaged = processes is None
+        self._writers = [
+            self._entries[name].scattering(weight, self._master.detach()[self._spans[name]])
+            for name, weight in self._weights.items()
+        ]
         self._hooks = []
         for name, weight in self._weights.items():
             weight.requires_grad_(True)
@@ -136,7 +140,7 @@ class SelectedAdamW:
 
     def _collector(self, name: str) -> Callable[[Tensor], None]:
         gather, buffer, gathered = self._entries[name].gather, self._gradient[self._spans[name]], self._gathered
-        same_type = self._weights[name].dtype == buffer.dtype
+        same_type, read = self._weights[name].dtype == buffer.dtype, self._entries[name].gathering(buffer)
 
         def collect(weight: Tensor) -> None:
             gradient, weight.grad = weight.grad, None  # at most one layer's dense gradient is alive
@@ -144,7 +148,7 @@ class SelectedAdamW:
             if name in gathered:
                 buffer.add_(gather(gradient))
             elif same_type:
-                gather(gradient, buffer)
+                read(gradient)
             else:
                 buffer.copy_(gather(gradient))
             gathered.add(name)
@@ -162,6 +166,7 @@ class SelectedAdamW:
             self._gradient.div_(dist.get_world_size(self._processes))
             self._averaged = True
 
+    @torch.no_grad()
     def _scatter(self) -> None:
-        for name, weight in self._weights.items():
-            self._entries[name].scatter_(weight, self._master.detach()[self._spans[name]])
+        for write in self._writers:
+            write()
