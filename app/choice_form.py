@@ -11,8 +11,9 @@ from app.errors import InputError
 from app.screen import require_text
 from app.view import button, field, note, select
 from leaml.choices import Choices
-from leaml.config import BUNDLED_MODEL, TeacherConfig
+from leaml.config import BUNDLED_MODEL
 from leaml.teacher.notice import where_images_go
+from leaml.teacher_config import TeacherConfig
 
 NUMBERS = {
     "concurrency": choice_text.CONCURRENCY,

@@ -6,13 +6,14 @@ from pathlib import Path
 from app import choice_text
 from app.errors import InputError
 from leaml.choices import Choices, generator_of, read_choices, write_choices
-from leaml.config import GeneratorConfig, TeacherConfig
+from leaml.config import GeneratorConfig
 from leaml.estimate import Estimate, ModelFacts, estimate, model_facts
 from leaml.jobs import Jobs
 from leaml.records import ImageRow
 from leaml.store import Store
 from leaml.teacher.key import read_key
 from leaml.teacher.probe import Probe, probe
+from leaml.teacher_config import TeacherConfig
 
 TIMED_STAGES = ("importance", "generator", "judge", "sample")
 

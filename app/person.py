@@ -11,7 +11,6 @@ from app import people_text
 from app.services import Services
 from leaml.batches import Batch
 from leaml.choices import Choices
-from leaml.config import TeacherConfig
 from leaml.errors import UserError
 from leaml.records import (
     METHODS,
@@ -28,6 +27,7 @@ from leaml.records import (
 )
 from leaml.rollback import TakenBack
 from leaml.teacher.probe import Probe
+from leaml.teacher_config import TeacherConfig
 
 Right = Literal["label", "review", "train", "import", "oversee"]
 RIGHTS: dict[Role, frozenset[Right]] = {

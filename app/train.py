@@ -17,12 +17,12 @@ from app.person import Person, who
 from app.reports import MethodView, RunView, generator_card, loss_line, methods_card, runs_card
 from app.screen import Screen, header_of, in_turn, on_act, panel
 from app.services import RESUMABLE, Services, run_kind
-from leaml.config import TeacherConfig
 from leaml.errors import LeamlError
 from leaml.jobs import RunDir
 from leaml.records import METHODS, RunId
 from leaml.teacher.book import FAILURES_FILE, read_lines
 from leaml.teacher.notice import where_images_go
+from leaml.teacher_config import TeacherConfig
 
 TICK_S = 1.0
 

@@ -3,11 +3,12 @@
 import csv
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import torch
 import transformers
 
@@ -39,6 +40,12 @@ class Figure:
     p50: float
     p80: float
     repetitions: int
+
+    @classmethod
+    def of(cls, benchmark: str, subject: str, metric: str, unit: str, values: Sequence[float]) -> "Figure":
+        """Return the figure of repeated measurements."""
+        p20, p50, p80 = (float(value) for value in np.percentile(values, (20, 50, 80)))
+        return cls(benchmark, subject, metric, unit, p20, p50, p80, len(values))
 
 
 def machine() -> str:

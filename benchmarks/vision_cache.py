@@ -19,7 +19,6 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Any
 
 import torch
@@ -169,22 +168,17 @@ def ceiling(shape: Shape, side_px: int) -> float:
 def figures(times: dict[str, list[float]]) -> list[record.Figure]:
     """Return the lines of the log."""
     what = f"vision_cache {BUNDLED_MODEL}"
-    rows = [_figure(what, kind, "step", "s", values) for kind, values in times.items()]
+    rows = [record.Figure.of(what, kind, "step", "s", values) for kind, values in times.items()]
     ratios = [slow / fast for slow, fast in zip(times[ENCODED], times[CACHED], strict=True)]
-    rows.append(_figure(what, "with the cache", "factor", "times", ratios))
+    rows.append(record.Figure.of(what, "with the cache", "factor", "times", ratios))
     shape = shape_of(large_config())
     for side in SIDES_PX:
         rows.append(
-            _figure(
+            record.Figure.of(
                 f"vision_cache {LARGE}", f"{side} x {side} px, computed", "ceiling", "times", [ceiling(shape, side)]
             )
         )
     return rows
-
-
-def _figure(benchmark: str, subject: str, metric: str, unit: str, values: list[float]) -> record.Figure:
-    fifths = quantiles(values, n=5, method="inclusive") if len(values) > 1 else values * 4
-    return record.Figure(benchmark, subject, metric, unit, fifths[0], median(values), fifths[3], len(values))
 
 
 if __name__ == "__main__":

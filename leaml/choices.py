@@ -5,9 +5,10 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from leaml.config import BUNDLED_MODEL, GeneratorConfig, TeacherConfig, TrainConfig
+from leaml.config import BUNDLED_MODEL, GeneratorConfig, TrainConfig
 from leaml.errors import ConfigError
 from leaml.json_config import JsonConfig, require
+from leaml.teacher_config import TeacherConfig
 
 CHOICES_FILE = "settings.json"
 

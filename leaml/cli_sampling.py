@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from leaml.config import GENERATOR_STAGES, RunConfig, TeacherConfig, generator_run
+from leaml.config import GENERATOR_STAGES, RunConfig, generator_run
 from leaml.errors import ConfigError
 from leaml.jobs import Jobs
 from leaml.records import RunId
 from leaml.snapshot import read_snapshot
 from leaml.teacher.key import read_key
 from leaml.teacher.notice import where_images_go
+from leaml.teacher_config import TeacherConfig
 
 EARLIER = GENERATOR_STAGES[: GENERATOR_STAGES.index("sample")]
 LONGEST_SIDE_PX = 4096

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from leaml.choices import generator_of, read_choices
-from leaml.config import GeneratorConfig, RunConfig, TeacherConfig
+from leaml.config import GeneratorConfig, RunConfig
 from leaml.errors import ConfigError
 from leaml.estimate import estimate, model_facts
 from leaml.jobs import RunDir
@@ -17,6 +17,7 @@ from leaml.store import Store
 from leaml.teacher.key import read_key
 from leaml.teacher.notice import where_images_go
 from leaml.teacher.probe import probe
+from leaml.teacher_config import TeacherConfig
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--teacher-url": {"metavar": "URL", "help": "OpenAI-compatible server, such as http://localhost:8000/v1"},

@@ -8,8 +8,8 @@ on from its checkpoint; a finished stage is not run again (the worker sees to th
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 
 from leaml import stats
 from leaml.backbone import Backbone, load, load_adapted
-from leaml.config import FinetuneConfig, GeneratorConfig, MixtureConfig, RunConfig, TrainConfig
+from leaml.config import MixtureConfig, TrainConfig
 from leaml.errors import RunError, TrainingError
 from leaml.evaluate import predict
 from leaml.features import ImageFeatures
@@ -47,73 +47,15 @@ from leaml.reading import BLANK, blank_picture, some_blank
 from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, Prediction, RunId
 from leaml.sample_server import sample_by_server
 from leaml.selective import Delta, Selection, linear_weights
-from leaml.snapshot import Snapshot, read_snapshot
+from leaml.stage_context import StageContext
 from leaml.tables import read_rows, write_rows
 from leaml.teacher.ask import Teacher
 from leaml.teacher.recorded import recorded_captions
-from leaml.training import Cancelled, Loss, Report, train
+from leaml.training import Loss, train
 from leaml.updates import Update, choose_entries, full_update, lora_update, selective_update, shira_update
-
-__all__ = ["Cancelled", "Report", "StageContext", "run_stage"]
 
 MODEL_FILE = "model.safetensors"
 """What fine-tuning changed, in a run's output."""
-
-
-@dataclass(frozen=True)
-class StageContext:
-    """What a stage works with.
-
-    Attributes:
-        config: The run's settings.
-        snapshot_dir: Labels, captions, pairs and images as they were when the run was asked for.
-        output: Where stages leave files.
-        checkpoints: Where training keeps its state.
-        cache: Image features, shared by all runs of a workspace.
-        report: Hears progress, and knows whether to stop.
-    """
-
-    config: RunConfig
-    snapshot_dir: Path
-    output: Path
-    checkpoints: Path
-    cache: Path
-    report: Report
-
-    @cached_property
-    def snapshot(self) -> Snapshot:
-        """The run's frozen data, checked against its hashes."""
-        return read_snapshot(self.snapshot_dir)
-
-    @property
-    def generator(self) -> GeneratorConfig:
-        """The settings of a run that makes pseudo pairs."""
-        if self.config.generator is None:
-            raise RunError("This run has no generator settings. Start a new run.")
-        return self.config.generator
-
-    @property
-    def finetune(self) -> FinetuneConfig:
-        """The settings of a run that makes a model."""
-        if self.config.finetune is None:
-            raise RunError("This run has no fine-tuning settings. Start a new run.")
-        return self.config.finetune
-
-    @property
-    def unlabelled(self) -> dict[ImageId, Path]:
-        """D_u: the pool's images without a label."""
-        labelled = {label.image_id for label in self.snapshot.labels}
-        return {image_id: path for image_id, path in self.snapshot.images.items() if image_id not in labelled}
-
-    def progress(self, stage: str) -> Callable[[int, int], None]:
-        """Return a function (done, all) that reports a stage's progress and stops it when asked to."""
-
-        def tell(done: int, total: int) -> None:
-            self.report.progress(stage, done, total)
-            if self.report.cancelled():
-                raise Cancelled
-
-        return tell
 
 
 def run_stage(name: str, context: StageContext) -> None:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leaml.config import SamplingConfig, TeacherConfig
+from leaml.config import SamplingConfig
 from leaml.errors import TeacherError
 from leaml.prompts import GENERATION_PROMPT
 from leaml.records import ImageId
 from leaml.teacher.server import Server, ask_about_each
+from leaml.teacher_config import TeacherConfig
 
 SEEDS = 2**31 - 1
 

@@ -21,7 +21,7 @@ from leaml.jobs.launch import wait_for_turn
 from leaml.jobs.rundir import HEARTBEAT_S, RunDir, write_json
 
 if TYPE_CHECKING:
-    from leaml.pipeline import StageContext
+    from leaml.stage_context import StageContext
 
 Stage = Callable[[str, "StageContext"], None]
 
@@ -76,8 +76,10 @@ def _do_stages(run: RunDir, reporter: Reporter, run_stage: Stage | None, seconds
     # Imported only when the turn has come: torch is large, and a queue may be long.
     from leaml import pipeline
     from leaml.config import RunConfig
+    from leaml.stage_context import StageContext
+    from leaml.training import Cancelled
 
-    context = pipeline.StageContext(
+    context = StageContext(
         config=RunConfig.from_json(run.config()),
         snapshot_dir=run.path / "data",
         output=run.path / "output",
@@ -93,7 +95,7 @@ def _do_stages(run: RunDir, reporter: Reporter, run_stage: Stage | None, seconds
         began = time.monotonic()
         try:
             (run_stage or pipeline.run_stage)(stage, context)
-        except pipeline.Cancelled:
+        except Cancelled:
             return "cancelled"
         seconds[stage] = time.monotonic() - began
         done.write_text(str(seconds[stage]))

@@ -17,12 +17,13 @@ from leaml.apart import call_apart
 from leaml.backbone import BUNDLED_PATH
 from leaml.choices import CHOICES_FILE, Choices, generator_of, read_choices, trained, write_choices
 from leaml.cli import main
-from leaml.config import BUNDLED_MODEL, GeneratorConfig, TeacherConfig, TrainConfig, generator_run
+from leaml.config import BUNDLED_MODEL, GeneratorConfig, TrainConfig, generator_run
 from leaml.errors import ConfigError, ModelError, TeacherError, UserError
 from leaml.estimate import ModelFacts, estimate, facts_here, model_facts
 from leaml.store import Store
 from leaml.teacher.book import FAILURES_FILE, append_line
 from leaml.teacher.probe import probe
+from leaml.teacher_config import TeacherConfig
 from tests.conftest import draw
 from tests.drawn import fill
 from tests.test_teacher import KEY, RealServer, completion, failing, small_server

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LEAML = sorted((ROOT / "leaml").rglob("*.py"))
 APP = [ROOT / "app.py", *sorted((ROOT / "app").rglob("*.py"))]
-PLAIN = ("errors", "records", "json_config", "config", "prompts")
+PLAIN = ("errors", "records", "json_config", "config", "teacher_config", "prompts")
 
 
 def imported(path):
@@ -45,7 +45,9 @@ def test_plain_values_import_only_plain_values(name):
     assert {module.split(".")[1] for module in found} <= set(PLAIN)
 
 
-@pytest.mark.parametrize("name", ["pipeline", "worker", "training", "generate", "evaluate", "snapshot", "quality"])
+@pytest.mark.parametrize(
+    "name", ["pipeline", "stage_context", "worker", "training", "generate", "evaluate", "snapshot", "quality"]
+)
 def test_stages_and_worker_never_touch_the_store(name):
     assert not any(reaches(imported(ROOT / "leaml" / f"{name}.py"), f"leaml.{m}") for m in ("store", "database"))
 

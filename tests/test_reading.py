@@ -9,7 +9,7 @@ from PIL import Image
 from benchmarks.label_efficiency.collection import Collection, blood_smears
 from benchmarks.label_efficiency.methods import SYNTHESIZER, Budget
 from benchmarks.label_efficiency.study import Study
-from leaml.config import GeneratorConfig, SamplingConfig, TeacherConfig
+from leaml.config import GeneratorConfig, SamplingConfig
 from leaml.errors import ConfigError
 from leaml.generate import candidates
 from leaml.objectives import Sample, answer_sample, generation_sample
@@ -18,6 +18,7 @@ from leaml.quality import ValidPair
 from leaml.reading import BLANK, blank_picture, some_blank
 from leaml.records import AnsweredQuestion, Caption, ImageId, RunId
 from leaml.tables import read_rows
+from leaml.teacher_config import TeacherConfig
 
 PAIR = AnsweredQuestion(ImageId("i"), "Which side?", ("left", "right"), "left")
 

@@ -9,7 +9,7 @@ from scipy.stats import chi2_contingency
 
 from leaml.backbone import load_adapted
 from leaml.cli import main
-from leaml.config import GeneratorConfig, SamplingConfig, TeacherConfig, TrainConfig, generator_run
+from leaml.config import GeneratorConfig, SamplingConfig, TrainConfig, generator_run
 from leaml.errors import ConfigError, TeacherError
 from leaml.experts import label_from_references
 from leaml.features import ImageFeatures
@@ -20,6 +20,7 @@ from leaml.prompts import GENERATION_PROMPT, parse_pair
 from leaml.sample_server import sample_by_server
 from leaml.snapshot import read_snapshot
 from leaml.store import Store
+from leaml.teacher_config import TeacherConfig
 from tests.drawn import fill
 from tests.test_teacher import RealServer, completion, failing, small_server
 

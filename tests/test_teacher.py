@@ -29,11 +29,10 @@ from PIL import Image
 from app.train import observe
 from leaml.backbone import BUNDLED_PATH
 from leaml.cli import main
-from leaml.config import BUNDLED_MODEL, GeneratorConfig, TeacherConfig, generator_run
+from leaml.config import BUNDLED_MODEL, GeneratorConfig, generator_run
 from leaml.errors import ConfigError, TeacherError
 from leaml.experts import label_from_references
 from leaml.ingest import ingest_finished
-from leaml.pipeline import Cancelled
 from leaml.prompts import TEACHER_PROMPT
 from leaml.records import Caption, ImageId
 from leaml.teacher import retry
@@ -43,6 +42,8 @@ from leaml.teacher.described import Described
 from leaml.teacher.notice import where_images_go
 from leaml.teacher.pictures import data_url
 from leaml.teacher.recorded import recorded_captions
+from leaml.teacher_config import TeacherConfig
+from leaml.training import Cancelled
 from tests.conftest import draw
 from tests.test_pipeline import jobs, store, submit  # noqa: F401 - fixtures
 from tests.test_worker import make_run

@@ -24,11 +24,12 @@ from leaml.config import RunConfig, generator_run, model_run
 from leaml.experts import decide_by_reference
 from leaml.features import ImageFeatures
 from leaml.objectives import data_hash
-from leaml.pipeline import MODEL_FILE, StageContext, run_stage
+from leaml.pipeline import MODEL_FILE, run_stage
 from leaml.prompts import normalise_answer
 from leaml.records import AnsweredQuestion, Candidate, Prediction
 from leaml.selective import linear_weights, select
 from leaml.snapshot import SnapshotTables, write_snapshot
+from leaml.stage_context import StageContext
 from leaml.tables import read_rows
 
 JUDGE_FILE = "judge.safetensors"

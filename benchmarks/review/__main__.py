@@ -175,8 +175,7 @@ def say(targets: list[Target]) -> None:
 
 def figure(subject: str, metric: str, values: list[float]) -> Figure:
     """Return a line of the log."""
-    p20, p50, p80 = (float(value) for value in np.percentile(values, (20, 50, 80)))
-    return Figure("review", subject, metric, "s", p20, p50, p80, len(values))
+    return Figure.of("review", subject, metric, "s", values)
 
 
 def p95(values: list[float]) -> float:

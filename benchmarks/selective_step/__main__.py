@@ -11,7 +11,6 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median, quantiles
 
 import torch
 
@@ -78,7 +77,7 @@ def run(setting: Setting, rounds: int) -> Result:
 def figures(result: Result) -> list[record.Figure]:
     """Return the lines of the log."""
     what = f"selective_step {result.setting.name}"
-    rows = [_figure(what, name, "step", "s", values) for name, values in result.times.items()]
+    rows = [record.Figure.of(what, name, "step", "s", values) for name, values in result.times.items()]
     for metric, unit, values in (
         ("trained", "entries", result.trained),
         ("optimizer", "bytes", result.state_bytes),
@@ -86,14 +85,9 @@ def figures(result: Result) -> list[record.Figure]:
         ("peak memory beyond the model", "bytes", result.memory_bytes),
         ("dense gradients alive", "tensors", result.gradients_alive),
     ):
-        rows += [_figure(what, name, metric, unit, [float(value)]) for name, value in values.items()]
-    rows += [_figure(what, "engine", metric, "s", values) for metric, values in result.once().items()]
+        rows += [record.Figure.of(what, name, metric, unit, [float(value)]) for name, value in values.items()]
+    rows += [record.Figure.of(what, "engine", metric, "s", values) for metric, values in result.once().items()]
     return rows
-
-
-def _figure(benchmark: str, subject: str, metric: str, unit: str, values: list[float]) -> record.Figure:
-    fifths = quantiles(values, n=5, method="inclusive") if len(values) > 1 else values * 4
-    return record.Figure(benchmark, subject, metric, unit, fifths[0], median(values), fifths[3], len(values))
 
 
 if __name__ == "__main__":

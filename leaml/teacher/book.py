@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from leaml.config import TeacherConfig
 from leaml.records import Caption, ImageId
 from leaml.teacher.described import Described
+from leaml.teacher_config import TeacherConfig
 
 FAILURES_FILE = "caption_failures.jsonl"
 """In a run's output: the images without a caption, and why."""

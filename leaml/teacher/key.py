@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from leaml.config import TeacherConfig
 from leaml.errors import ConfigError
+from leaml.teacher_config import TeacherConfig
 
 
 def read_key(config: TeacherConfig) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from leaml.backbone import Backbone, load
-from leaml.config import TeacherConfig
 from leaml.decoding import greedy, prefill
 from leaml.errors import ImportDataError
 from leaml.features import ImageFeatures
 from leaml.records import ImageId
 from leaml.teacher.described import Described, Keep
+from leaml.teacher_config import TeacherConfig
 
 
 def describe_locally(

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from leaml.apart import Values, answer_apart, call_apart
-from leaml.config import TeacherConfig
 from leaml.errors import TeacherError
 from leaml.records import ImageId
 from leaml.teacher.retry import NoCaption
 from leaml.teacher.server import Server
+from leaml.teacher_config import TeacherConfig
 
 LOCAL_TIMEOUT_S = 900.0
 """A local model may have to be downloaded first."""

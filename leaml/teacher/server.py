@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 import httpx
 
-from leaml.config import TeacherConfig
 from leaml.errors import ImportDataError
 from leaml.records import ImageId
 from leaml.teacher.described import Described, Keep
 from leaml.teacher.key import read_key, without_key
 from leaml.teacher.pictures import data_url
 from leaml.teacher.retry import NoCaption, wished_pause, with_retries
+from leaml.teacher_config import TeacherConfig
 
 CONNECT_TIMEOUT_S = 10.0
 POLL_S = 0.2

@@ -15,13 +15,13 @@ from app.screen import header_of
 from app.services import Services
 from app.sign_in import GUESSES, WAIT_S, SignIn
 from leaml.choices import Choices
-from leaml.config import TeacherConfig
 from leaml.database import now
 from leaml.errors import UserError
 from leaml.experts import as_pair
 from leaml.leases import LEASE
 from leaml.records import METHODS, ROLES, QuestionType, Review, RunId
 from leaml.store import Store
+from leaml.teacher_config import TeacherConfig
 from tests.app.conftest import PASSWORD
 
 Make = Callable[..., Services]

@@ -8,10 +8,10 @@ from playwright.sync_api import Page, expect
 
 from leaml.backbone import BUNDLED_PATH
 from leaml.choices import Choices, read_choices
-from leaml.config import TeacherConfig
 from leaml.experts import label_from_references
 from leaml.store import Store
 from leaml.teacher.book import read_lines
+from leaml.teacher_config import TeacherConfig
 from tests.browser.conftest import App
 from tests.drawn import fill
 from tests.test_teacher import RealServer

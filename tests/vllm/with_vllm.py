@@ -19,13 +19,14 @@ from scipy.stats import chisquare
 
 from leaml.cli import main
 from leaml.cli_serve import serve_command
-from leaml.config import SamplingConfig, TeacherConfig
+from leaml.config import SamplingConfig
 from leaml.errors import TeacherError
 from leaml.prompts import GENERATION_PROMPT, pair_target, parse_pair
 from leaml.sample_server import sample_by_server
 from leaml.selective import Entries, ResidentModel
 from leaml.store import Store
 from leaml.teacher.probe import probe
+from leaml.teacher_config import TeacherConfig
 from tests.drawn import fill
 from tests.vllm.tiny import Tiny
 

@@ -1,0 +1,68 @@
+"""What a stage of a run works with: its settings, its frozen data, and where it leaves files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig
+from leaml.errors import RunError
+from leaml.records import ImageId
+from leaml.snapshot import Snapshot, read_snapshot
+from leaml.training import Cancelled, Report
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a stage works with.
+
+    Attributes:
+        config: The run's settings.
+        snapshot_dir: Labels, captions, pairs and images as they were when the run was asked for.
+        output: Where stages leave files.
+        checkpoints: Where training keeps its state.
+        cache: Image features, shared by all runs of a workspace.
+        report: Hears progress, and knows whether to stop.
+    """
+
+    config: RunConfig
+    snapshot_dir: Path
+    output: Path
+    checkpoints: Path
+    cache: Path
+    report: Report
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The run's frozen data, checked against its hashes."""
+        return read_snapshot(self.snapshot_dir)
+
+    @property
+    def generator(self) -> GeneratorConfig:
+        """The settings of a run that makes pseudo pairs."""
+        if self.config.generator is None:
+            raise RunError("This run has no generator settings. Start a new run.")
+        return self.config.generator
+
+    @property
+    def finetune(self) -> FinetuneConfig:
+        """The settings of a run that makes a model."""
+        if self.config.finetune is None:
+            raise RunError("This run has no fine-tuning settings. Start a new run.")
+        return self.config.finetune
+
+    @property
+    def unlabelled(self) -> dict[ImageId, Path]:
+        """D_u: the pool's images without a label."""
+        labelled = {label.image_id for label in self.snapshot.labels}
+        return {image_id: path for image_id, path in self.snapshot.images.items() if image_id not in labelled}
+
+    def progress(self, stage: str) -> Callable[[int, int], None]:
+        """Return a function (done, all) that reports a stage's progress and stops it when asked to."""
+
+        def tell(done: int, total: int) -> None:
+            self.report.progress(stage, done, total)
+            if self.report.cancelled():
+                raise Cancelled
+
+        return tell
