@@ -92,7 +92,8 @@ def _answer(request: Values) -> Values:
     config = TeacherConfig.from_json(request["teacher"])
     backbone, image = load(config.model), Path(request["image"])
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as cache:
+    # Beside the image: what is computed from a patient's picture never goes to the system's temporary folder.
+    with tempfile.TemporaryDirectory(prefix=".probe-", dir=image.parent) as cache:
         (found,) = describe(backbone, config, {ImageId("probe"): image}, keep=lambda _: None, cache=Path(cache))
     if found.error:
         raise TeacherError(
