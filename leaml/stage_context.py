@@ -8,8 +8,8 @@ from pathlib import Path
 from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig
 from leaml.errors import RunError
 from leaml.records import ImageId
+from leaml.report import Cancelled, Report
 from leaml.snapshot import Snapshot, read_snapshot
-from leaml.training import Cancelled, Report
 
 
 @dataclass(frozen=True)

@@ -18,23 +18,10 @@ from leaml.checkpoint import load_checkpoint, save_checkpoint
 from leaml.config import TrainConfig
 from leaml.errors import TrainingError
 from leaml.precision import autocast
+from leaml.report import Cancelled, Report
 
 Loss = tuple[Tensor, dict[str, float]]
 """A part of the value to minimise, and figures to report. The parts of a step add up."""
-
-
-class Cancelled(Exception):
-    """The run was asked to stop, and has saved its state."""
-
-
-class Report(Protocol):
-    """Where a stage says how far it is, and hears that it should stop."""
-
-    def progress(self, stage: str, step: int, total: int, **figures: float) -> None:
-        """Record one step."""
-
-    def cancelled(self) -> bool:
-        """Tell whether the run should stop."""
 
 
 class Optimizer(Protocol):

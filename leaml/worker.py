@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from leaml.errors import LeamlError
 from leaml.jobs.launch import wait_for_turn
 from leaml.jobs.rundir import HEARTBEAT_S, RunDir, write_json
+from leaml.report import Cancelled
 
 if TYPE_CHECKING:
     from leaml.stage_context import StageContext
@@ -77,7 +78,6 @@ def _do_stages(run: RunDir, reporter: Reporter, run_stage: Stage | None, seconds
     from leaml import pipeline
     from leaml.config import RunConfig
     from leaml.stage_context import StageContext
-    from leaml.training import Cancelled
 
     context = StageContext(
         config=RunConfig.from_json(run.config()),

@@ -19,14 +19,11 @@ import sys, time, types
 from pathlib import Path
 import leaml
 # In place of the real stages, which load torch for seconds: these tests are about the protocol.
-pipeline = types.ModuleType("leaml.pipeline")
-pipeline.Cancelled = type("Cancelled", (Exception,), {})
-pipeline.StageContext = types.SimpleNamespace
-pipeline.run_stage = None
-leaml.pipeline = sys.modules["leaml.pipeline"] = pipeline
+leaml.pipeline = sys.modules["leaml.pipeline"] = types.ModuleType("leaml.pipeline")
 from leaml import worker
 from leaml.errors import TrainingError
 from leaml.jobs import RunDir
+from leaml.report import Cancelled
 
 def stage(name, context):
     behaviour = (context.output.parent / "data").read_text()
@@ -41,7 +38,7 @@ def stage(name, context):
             raise ZeroDivisionError("oops")
         time.sleep(0.3 if behaviour == "slow" else 0.001)
         if context.report.cancelled():
-            raise pipeline.Cancelled
+            raise Cancelled
     counter.unlink()
 
 run = RunDir(Path(sys.argv[1]))

@@ -35,6 +35,7 @@ from leaml.experts import label_from_references
 from leaml.ingest import ingest_finished
 from leaml.prompts import TEACHER_PROMPT
 from leaml.records import Caption, ImageId
+from leaml.report import Cancelled
 from leaml.teacher import retry
 from leaml.teacher.ask import REPORT_FILE, Teacher
 from leaml.teacher.book import FAILURES_FILE, CaptionBook, read_lines
@@ -43,7 +44,6 @@ from leaml.teacher.notice import where_images_go
 from leaml.teacher.pictures import data_url
 from leaml.teacher.recorded import recorded_captions
 from leaml.teacher_config import TeacherConfig
-from leaml.training import Cancelled
 from tests.conftest import draw
 from tests.test_pipeline import jobs, store, submit  # noqa: F401 - fixtures
 from tests.test_worker import make_run

@@ -11,8 +11,9 @@ from leaml.checkpoint import load_checkpoint, save_checkpoint
 from leaml.config import BUNDLED_MODEL, TrainConfig
 from leaml.errors import ModelError, TrainingError
 from leaml.objectives import IGNORED, answer_sample, collate, cycle_indices, generation_sample, sequence_losses, split
+from leaml.report import Cancelled
 from leaml.selective import Entries, SelectedAdamW, linear_weights, score_weights, select
-from leaml.training import Cancelled, DenseAdamW, learning_rate, train
+from leaml.training import DenseAdamW, learning_rate, train
 from leaml.updates import selective_update
 from tests.conftest import place_question
 

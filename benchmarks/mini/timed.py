@@ -17,7 +17,8 @@ from leaml.config import TrainConfig
 from leaml.features import ImageFeatures
 from leaml.objectives import Sample, collate, cycle_indices, sequence_losses
 from leaml.precision import autocast
-from leaml.training import Cancelled, Loss, train
+from leaml.report import Cancelled
+from leaml.training import Loss, train
 from leaml.updates import full_update
 
 BATCH_SIZE = 16
