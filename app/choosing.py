@@ -86,7 +86,7 @@ class Choosing:
         """Return how many images this teacher has not described yet."""
         done = {
             row.image_id
-            for row in self._store.captions()
+            for row in self._store.captions.all()
             if (row.teacher, row.prompt) == (teacher.name, teacher.prompt)
         }
         return sum(image.id not in done for image in self.unlabelled())
@@ -118,7 +118,7 @@ class Choosing:
         """
         choices = self.choices()
         read_key(choices.teacher)
-        return generator_of(choices, GeneratorConfig(round=self._store.round()))
+        return generator_of(choices, GeneratorConfig(round=self._store.results.round()))
 
     def _last_took(self, model: str) -> float | None:
         """Return how long the last round with this model took without its captions, seconds; None before the first."""

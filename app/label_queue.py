@@ -30,7 +30,7 @@ class LabelQueue:
     def prepare(self) -> LabelOrder:
         """Return the order as it is known now, and see to it that the images of the pool are compared."""
         with self._lock:
-            count, round_number = self._store.image_count("pool"), self._store.round()
+            count, round_number = self._store.image_count("pool"), self._store.results.round()
             if count != self._count:  # images are only ever added
                 self._images, self._count = self._store.images("pool"), count
                 self._order = LabelOrder(self._images)
@@ -58,7 +58,7 @@ class LabelQueue:
         return self.prepare().choose(types, labels, self._guesses_of, skipped=skipped, limit=limit)
 
     def _guesses_of(self, type_id: str) -> list[Guess]:
-        key = (self._store.round(), type_id)
+        key = (self._store.results.round(), type_id)
         if key not in self._guesses:
             self._guesses = {known: found for known, found in self._guesses.items() if known[0] == key[0]}
             rows = self._store.unsure_predictions(type_id, limit=GUESSES)

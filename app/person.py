@@ -3,12 +3,14 @@
 Without users the one person at this computer may do everything. What people may look at is not divided.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from app import people_text
 from app.services import Services
+from leaml.acceptance import order_by_acceptance
 from leaml.batches import Batch
 from leaml.choices import Choices
 from leaml.errors import UserError
@@ -108,6 +110,12 @@ class Person:
         """Accept the open pairs of a question type with at least this agreement, if their audit has passed."""
         self.require("oversee")
         return self.services.store.batches.accept(type_id, at_least=at_least, by=self.name)
+
+    def set_quotas(self, cards: Mapping[str, int]) -> None:
+        """Set how often each question type comes in the review queue, next to the others."""
+        self.require("oversee")
+        self.services.store.queue.set_quotas(cards)
+        order_by_acceptance(self.services.store)
 
     def roll_back(self, kind: Literal["batch", "session"], number: int) -> TakenBack:
         """Take back the decisions of a batch or of somebody's session."""

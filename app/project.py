@@ -118,7 +118,7 @@ def draw(person: Person, message: str = "", *, shown: Choices | None = None, tol
         "pool": len(pool),
         "test": len(test),
         "labels": services.label_count(),
-        "captions": len(store.captions()),
+        "captions": len(store.captions.all()),
         "candidates": store.candidate_count(),
         "reviewed": len(store.reviewed_pairs()),
     }

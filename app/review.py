@@ -94,7 +94,7 @@ def look(person: Person, now: Place) -> tuple[Place, str]:
     candidate = offers[0].candidate
     if candidate.id != now.shown:
         now = replace(now, shown=candidate.id, serial=now.serial + 1)
-    caption = services.store.caption(candidate.image_id)
+    caption = services.store.captions.newest(candidate.image_id)
     html = review_screen(
         ReviewCard(
             serial=f"{now.serial}",

@@ -20,6 +20,8 @@ from leaml.stats import krippendorff_alpha
 from leaml.store import Store
 
 LEVELS = ("0.80", "0.90", "0.95", "0.99")
+QUOTAS = (0, 1, 2, 3, 5)
+"""How often a question type can come, next to the others."""
 SHOWN = 8
 """Sessions and batches listed, the newest."""
 
@@ -52,6 +54,9 @@ def act_on_desk(person: Person, desk: Desk, data: dict[str, Any]) -> Desk:
         return Desk()
     if act == "level" and data.get("level") in LEVELS:
         return replace(calm, level=str(data["level"]))
+    if act == "quota":
+        person.set_quotas({kind: _quota(data, place) for place, kind in enumerate(_kinds(person.services.store))})
+        return replace(calm, message=review_text.QUOTAS_SAVED)
     if act == "batch":
         batch = person.accept_batch(str(data.get("type")), at_least=float(desk.level))
         return replace(calm, message=review_text.batch_accepted(batch.accepted, short_type(batch.type_id)))
@@ -75,10 +80,10 @@ def draw_desk(person: Person, desk: Desk) -> str:
     lines = "".join(f'<p class="soft small">{escape(line)}</p>' for line in (_model(store), _agreement(store)))
     close = button(review_text.DESK_CLOSE, kind="link", data_act="close")
     anew = button(review_text.COUNT_ANEW, kind="link", data_act="open")
+    changes = _quota_row(store) + _take_back(store, desk) if may else ""
     return (
         f'<div class="screen" data-serial="0"><section class="card">{told}{lines}{_batch_table(store, desk, may)}'
-        f'{_take_back(store, desk) if may else ""}<div class="foot">{anew}<span class="end">{close}</span></div>'
-        "</section></div>"
+        f'{changes}<div class="foot">{anew}<span class="end">{close}</span></div></section></div>'
     )
 
 
@@ -106,8 +111,7 @@ def _agreement(store: Store) -> str:
 
 
 def _batch_table(store: Store, desk: Desk, may: bool) -> str:
-    project = store.project()
-    kinds = [kind.id for kind in (project.question_types if project else ())]
+    kinds = _kinds(store)
     head = "".join(f"<th>{escape(column)}</th>" for column in review_text.BATCH_COLUMNS)
     rows = "".join(_batch_row(kind, store.checks.audit(Slice(kind, at_least=float(desk.level))), may) for kind in kinds)
     levels = [(level, level[1:]) for level in LEVELS]
@@ -125,6 +129,25 @@ def _batch_row(kind: str, audit: Audit, may: bool) -> str:
     accept = button(review_text.accept_all(audit.open), kind="compact", data_act="batch", data_type=kind)
     cells = (escape(short_type(kind)), str(audit.open), str(audit.audited), share, accept if ready else "")
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _quota_row(store: Store) -> str:
+    chosen, choices = store.queue.quotas(), [(str(cards), review_text.quota(cards)) for cards in QUOTAS]
+    lists = "".join(
+        select(short_type(kind), f"quota_{place}", choices, str(chosen.get(kind, 1)), change="quota")
+        for place, kind in enumerate(_kinds(store))
+    )
+    lead = f'<h1>{review_text.QUOTAS_TITLE}</h1><p class="soft">{review_text.QUOTAS_LEAD}</p>'
+    return f'{lead}<div class="filters">{lists}</div>'
+
+
+def _quota(data: dict[str, Any], place: int) -> int:
+    return next((cards for cards in QUOTAS if str(cards) == str(data.get(f"quota_{place}"))), 1)
+
+
+def _kinds(store: Store) -> list[str]:
+    project = store.project()
+    return [kind.id for kind in (project.question_types if project else ())]
 
 
 def _take_back(store: Store, desk: Desk) -> str:

@@ -31,12 +31,20 @@ BATCH_LEAD = (
 )
 BATCH_LEVEL = "Agreement of at least"
 BATCH_COLUMNS = ("Question type", "Open", "Checked at random", "Accepted unchanged, percent", "")
+QUOTAS_TITLE = "How often each question type comes"
+QUOTAS_LEAD = "Choose more of those where answers matter most to you. Half of each stay drawn at random."
+QUOTAS_SAVED = "Saved: the next cards come in the new order."
 TAKE_BACK_TITLE = "Take decisions back"
 TAKE_BACK_LEAD = "Nothing is deleted: what stood before stands again, and the record shows who took what back."
 TAKE_BACK = "Take back"
 YES, NO = "Yes", "No"
 NO_MODEL = "After about 100 decisions a model learns which pairs would be accepted, and the queue follows it."
 NOT_READ_TWICE = "No pair has been read by two people yet."
+
+
+def quota(cards: int) -> str:
+    """Say how often a question type comes next to one with a quota of 1."""
+    return {0: "after all others", 1: "as the others", 2: "twice as often"}.get(cards, f"{cards} times as often")
 
 
 def accept_all(count: int) -> str:

@@ -28,7 +28,8 @@ from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir
 from leaml.records import METHODS, ImageId, ImageRow, Interval, Method, Prediction, QuestionType, RunId, Suggestion
-from leaml.store import ModelRow, Store
+from leaml.results import ModelRow
+from leaml.store import Store
 from leaml.suggestions import may_be_shown
 
 ACTIVE = ("queued", "running", "stalled")
@@ -247,7 +248,7 @@ class Services:
     def latest_models(self) -> dict[Method, ModelRow]:
         """Return the newest model of each method, in the order in which they are shown."""
         newest: dict[str, ModelRow] = {}
-        for row in self.store.models():
+        for row in self.store.results.models():
             if row.method not in newest or row.created_at >= newest[row.method].created_at:
                 newest[row.method] = row
         return {method: newest[method] for method in METHODS if method in newest}
@@ -257,7 +258,7 @@ class Services:
         references, labels = self.store.references("test"), [label.pair for label in self.store.labels("pool")]
         found: dict[str, list[Prediction]] = {}
         for method, row in self.latest_models().items():
-            if predictions := self.store.predictions(RunId(row.run_id)):
+            if predictions := self.store.results.predictions(RunId(row.run_id)):
                 found[method] = predictions
         majority = stats.majority_predictions(labels, references) if found and labels else []
         return {**({"majority": majority} if majority else {}), **found}
@@ -269,12 +270,12 @@ class Services:
     def scores(self, run_id: RunId) -> Scores:
         """Return a model's accuracy by question type and its average, computed once: bootstraps take a second."""
         if run_id not in self._scores:
-            self._scores[run_id] = score(self.store.predictions(run_id), self.test_groups())
+            self._scores[run_id] = score(self.store.results.predictions(run_id), self.test_groups())
         return self._scores[run_id]
 
     def model_path(self, name: str) -> str:
         """Return a model's name or its delta's file, from `base` or the id of the run that made it."""
-        rows = {str(row.run_id): row for row in self.store.models()}
+        rows = {str(row.run_id): row for row in self.store.results.models()}
         row = rows.get(name)
         if row is None or row.method == "zero_shot" or not row.path:
             return self.choosing.choices().model
@@ -283,7 +284,7 @@ class Services:
 
     def suggesting_model(self) -> ModelRow | None:
         """Return the newest trained model, which suggests answers; None before the first."""
-        trained = [row for row in self.store.models() if row.method != "zero_shot" and row.path]
+        trained = [row for row in self.store.results.models() if row.method != "zero_shot" and row.path]
         return max(trained, key=lambda row: row.created_at, default=None)
 
     def suggest(self, image_id: ImageId, kind: QuestionType) -> Suggestion:

@@ -142,7 +142,7 @@ def _generator_html(
     report = _json(by_id[run.id], "sample_report.json") if run and run.name == "done" else {}
     return generator_card(
         run,
-        round_number=services.store.round(),
+        round_number=services.store.results.round(),
         why_not=why_not,
         waiting=sum(other.name == "queued" for other in runs),
         report=report,

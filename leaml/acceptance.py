@@ -1,13 +1,15 @@
 """A calibrated logistic model of "this pair would be accepted unchanged", from the pair's scores.
 
-It orders the informative half of the review queue: what it is least sure of comes first. It learns from all decisions
-that people took pair by pair; how good it is, is measured on the random audit alone, each audited pair by a model that
-saw no decision about the pair's image.
+It orders the informative half of the review queue: what it is least sure of comes first; and it can weigh the pairs
+that nobody has looked at when a model is trained on them. It learns from all decisions that people took pair by pair;
+how good it is, is measured on the random audit alone, each audited pair by a model that saw no decision about the
+pair's image.
 """
 
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ from scipy.special import expit
 
 from leaml.checks import Decision
 from leaml.errors import ConfigError
-from leaml.records import Interval
+from leaml.records import Acceptance, Candidate, Interval
 from leaml.stats import wilson
 from leaml.store import Store
 
@@ -28,6 +30,19 @@ SURE = 0.9
 _FOLDS = 5
 _SCORES = ("log_probability", "coalesce(agreement, 0.0)", "(agreement IS NULL)::INTEGER", "margin")
 Floats = npt.NDArray[np.float64]
+
+
+class Scored(Protocol):
+    """What the model looks at: a decision, or a candidate."""
+
+    @property
+    def type_id(self) -> str | None: ...  # noqa: D102 - as `Candidate` has them
+    @property
+    def log_probability(self) -> float: ...  # noqa: D102
+    @property
+    def agreement(self) -> float | None: ...  # noqa: D102
+    @property
+    def margin(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -44,10 +59,10 @@ class AcceptanceModel:
     constants: dict[str | None, float]
     constant: float
 
-    def probability(self, decisions: Sequence[Decision]) -> Floats:
-        """Return the probability of acceptance: [len(decisions)] float64."""
-        constants = np.array([self.constants.get(row.type_id, self.constant) for row in decisions])
-        return np.asarray(expit(_scores(decisions) @ np.array(self.weights) + constants))
+    def probability(self, pairs: Sequence[Scored]) -> Floats:
+        """Return the probability of acceptance: [len(pairs)] float64."""
+        constants = np.array([self.constants.get(row.type_id, self.constant) for row in pairs])
+        return np.asarray(expit(_scores(pairs) @ np.array(self.weights) + constants))
 
     def as_sql(self) -> str:
         """Return the logit as an expression over the columns of the review queue."""
@@ -101,6 +116,16 @@ def measure_acceptance(decisions: Sequence[Decision]) -> AcceptanceFigures:
             sure += bool(probability >= SURE)
             right += bool(probability >= SURE) and row.accepted
     return AcceptanceFigures(len(audited), sure / len(audited), wilson(right, sure) if sure else None)
+
+
+def expected_acceptance(decisions: Sequence[Decision], pairs: Sequence[Candidate]) -> list[Acceptance]:
+    """Return how probable each pair's acceptance is; nothing where there are too few decisions to tell."""
+    try:
+        model = fit_acceptance(decisions)
+    except ConfigError:
+        return []
+    probabilities = model.probability(pairs)
+    return [Acceptance(pair.id, float(value)) for pair, value in zip(pairs, probabilities, strict=True)]
 
 
 def order_by_acceptance(store: Store) -> bool:
@@ -174,8 +199,8 @@ def _folds(decisions: Sequence[Decision]) -> Iterator[tuple[list[Decision], list
         yield known, [row for row in decisions if part_of[row.image_id] == part]
 
 
-def _scores(decisions: Sequence[Decision]) -> Floats:
-    rows = [(row.log_probability, row.agreement or 0.0, row.agreement is None, row.margin) for row in decisions]
+def _scores(pairs: Sequence[Scored]) -> Floats:
+    rows = [(row.log_probability, row.agreement or 0.0, row.agreement is None, row.margin) for row in pairs]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(_SCORES))
 
 

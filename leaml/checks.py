@@ -63,7 +63,7 @@ class Decision:
     """A decision about one pair with the pair's scores.
 
     Attributes:
-        margin: By how much the judge's first choice is more probable than its second; 0 without options.
+        margin: As `Candidate.margin`.
         accepted: Whether it was accepted unchanged.
         audited: Whether it belongs to the random audit of all pairs.
     """

@@ -184,7 +184,7 @@ def _run_config(arguments: argparse.Namespace, store: Store) -> RunConfig:
         if arguments.row_budget not in (None, "all"):
             model = replace(model, selection=SelectionConfig(arguments.row_budget))
         return model_run(model, until=arguments.stage)
-    generator = generator_of(choices, GeneratorConfig(round=store.round()))
+    generator = generator_of(choices, GeneratorConfig(round=store.results.round()))
     teacher = teacher_of(arguments, choices.teacher)
     generator = replace(generator, model=arguments.model or generator.model, teacher=teacher)
     if arguments.steps is not None:

@@ -99,7 +99,7 @@ def announce(config: TeacherConfig, store: Store) -> None:
         ConfigError: If the server's key is not where the settings say.
     """
     pool, labels = store.images("pool"), store.labels("pool")
-    _announce(config, {image.id for image in pool} - {label.pair.image_id for label in labels}, store.captions())
+    _announce(config, {image.id for image in pool} - {label.pair.image_id for label in labels}, store.captions.all())
 
 
 def announce_again(run: RunDir) -> None:

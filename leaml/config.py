@@ -201,14 +201,15 @@ class MixtureConfig(JsonConfig):
     Attributes:
         pseudo_share: Of each batch; None reads all pairs in turn, however many there are of each, as the paper does.
         least_agreement: Pairs that the labels-only model believes in less are left out.
-        weighting: `agreement` lets a pair's loss count as much as that model believes in it.
+        weighting: `agreement` lets a pair's loss count as much as that model believes in it; `acceptance` as much as
+            people's decisions so far make its acceptance probable, and where they are too few, as `agreement` does.
         captions: The teacher's captions of unlabelled images are read among the pseudo pairs, to be written: the
             single-stage mix of AdaMLLM.
     """
 
     pseudo_share: float | None = None
     least_agreement: float = 0.0
-    weighting: Literal["equal", "agreement"] = "equal"
+    weighting: Literal["equal", "agreement", "acceptance"] = "equal"
     captions: bool = False
 
     def __post_init__(self) -> None:
@@ -216,7 +217,8 @@ class MixtureConfig(JsonConfig):
         share = self.pseudo_share
         require(share is None or 0 < share < 1, "pseudo_share", share, "above 0 and below 1, or nothing")
         require(0 <= self.least_agreement <= 1, "least_agreement", self.least_agreement, "0 to 1")
-        require(self.weighting in ("equal", "agreement"), "weighting", self.weighting, "equal or agreement")
+        weightings = ("equal", "agreement", "acceptance")
+        require(self.weighting in weightings, "weighting", self.weighting, "one of " + ", ".join(weightings))
 
 
 @dataclass(frozen=True)

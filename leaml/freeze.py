@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from leaml.acceptance import expected_acceptance
 from leaml.errors import SnapshotError
 from leaml.snapshot import SnapshotTables, write_snapshot
 from leaml.store import Store
@@ -20,13 +21,15 @@ def freeze(store: Store, directory: Path) -> None:
     if project is None:
         raise SnapshotError("This workspace is empty. Import a project or a folder of images first.")
     pool = {image.id for image in store.images("pool")}
+    pseudo = store.pseudo_pairs()
     tables = SnapshotTables(
         images=store.images(),
         labels=[label.pair for label in store.labels("pool")],
-        captions=[caption for caption in store.captions() if caption.image_id in pool],
+        captions=[caption for caption in store.captions.all() if caption.image_id in pool],
         reviewed=store.reviewed_pairs(),
-        pseudo=store.pseudo_pairs(),
+        pseudo=pseudo,
         question_types=project.question_types,
         evaluation=store.references("test"),
+        acceptance=expected_acceptance(store.checks.decisions(), pseudo),
     )
     write_snapshot(tables, directory, workspace=store.workspace)

@@ -7,8 +7,9 @@ from leaml.config import RunConfig
 from leaml.errors import LeamlError
 from leaml.jobs import Jobs, RunDir
 from leaml.records import Candidate, Caption, Prediction
+from leaml.results import ModelRow
 from leaml.snapshot import read_snapshot
-from leaml.store import ModelRow, Store
+from leaml.store import Store
 from leaml.tables import read_rows
 
 
@@ -18,7 +19,7 @@ def ingest_finished(store: Store, jobs: Jobs) -> int:
     Raises:
         LeamlError: If a run's files cannot be read; the other runs are taken over all the same.
     """
-    known = store.ingested()
+    known = store.results.ingested()
     fresh = [run for run in reversed(jobs.runs()) if run.id not in known and run.state().name == "done"]
     taken, failure = 0, None
     for run in fresh:
@@ -42,12 +43,12 @@ def _take(store: Store, run: RunDir) -> bool:
     asked = config.generator.teacher.source != "recorded"  # the store has those already
     described = read_rows(captions, Caption) if asked and captions.exists() else []
     if candidates.exists():
-        store.add_captions(described)
-        store.add_generator_run(run.id, read_rows(candidates, Candidate))
+        store.captions.add(described)
+        store.results.add_generator_run(run.id, read_rows(candidates, Candidate))
         order_by_acceptance(store)
         return True
     if described:
-        store.add_caption_run(run.id, described)
+        store.results.add_caption_run(run.id, described)
     return bool(described)
 
 
@@ -60,11 +61,11 @@ def _take_model(store: Store, run: RunDir, config: RunConfig) -> None:
         run_id=run.id,
         method=method,
         path=str(model.resolve().relative_to(store.workspace.resolve())) if model.exists() else "",
-        round=max(1, store.round() - 1),
+        round=max(1, store.results.round() - 1),
         labels=0 if method == "zero_shot" else len(snapshot.labels),
         pairs={"leaml": len(snapshot.pseudo) + len(snapshot.reviewed), "leaml_reviewed": len(snapshot.reviewed)}.get(
             method, 0
         ),
         created_at=datetime.now(UTC),
     )
-    store.add_model(row, read_rows(predictions_file, Prediction) if predictions_file.exists() else [])
+    store.results.add_model(row, read_rows(predictions_file, Prediction) if predictions_file.exists() else [])

@@ -71,7 +71,7 @@ def run_round(
     began = time.perf_counter()
     stages: dict[str, float] = {}
     label_from_references(store, count=labels, seed=seed)
-    _complete(store, jobs, generator_run(seeded_generator(seed, store.round())), "generator", stages, watch)
+    _complete(store, jobs, generator_run(seeded_generator(seed, store.results.round())), "generator", stages, watch)
     groups = {image.id: image.group for image in store.images("test")}
     accuracy: dict[str, Interval] = {}
     for method in METHODS:
@@ -79,7 +79,7 @@ def run_round(
             review_with_policy(store, policy, limit=review_limit)
         config = model_run(seeded_finetune(method, seed))
         run_id = _complete(store, jobs, config, method, stages, watch)
-        accuracy[method] = stats.macro_accuracy(store.predictions(run_id), groups)
+        accuracy[method] = stats.macro_accuracy(store.results.predictions(run_id), groups)
     given = [label.pair for label in store.labels("pool")]
     majority = stats.majority_predictions(given, store.references("test"))
     counts = store.queue.counts()

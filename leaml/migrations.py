@@ -114,4 +114,8 @@ MIGRATIONS: tuple[str | Callable[[Query], None], ...] = (
     INSERT INTO question_type_versions
         SELECT 1, position, id, question, options, 'import', now() FROM question_types;
     """,
+    # How often a question type comes in the review queue, next to one that is not listed here.
+    """
+    CREATE TABLE review_quotas (type_id VARCHAR PRIMARY KEY, cards INTEGER NOT NULL CHECK (cards >= 0));
+    """,
 )

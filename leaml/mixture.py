@@ -2,11 +2,12 @@
 
 In the paper all pairs are alike. With few labels and a small model that made things worse (docs/decisions.md): several
 hundred noisy pairs drown a few dozen right ones. So a batch can be given a set share of pseudo pairs, and a pseudo
-pair can count as much as the labels-only model believes in it.
+pair can count as much as the labels-only model believes in it, or as people's decisions make its acceptance probable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from leaml.config import MixtureConfig, TrainConfig
 from leaml.objectives import Sample, answer_sample, caption_sample, cycle_indices
@@ -14,6 +15,9 @@ from leaml.records import AnsweredQuestion, Candidate, Caption
 
 CAPTION_WEIGHT = 0.05
 """Of a caption's loss, which is summed over some sixty tokens where an answer has two or three."""
+
+UNKNOWN: Mapping[str, float] = MappingProxyType({})
+"""Nobody has decided enough to tell how probable a pair's acceptance is."""
 
 Weighted = tuple[Sample, float]
 """A sample and how much its loss counts."""
@@ -54,19 +58,23 @@ def mix(
     pseudo: Sequence[Candidate],
     config: MixtureConfig,
     captions: Sequence[Caption] = (),
+    acceptance: Mapping[str, float] = UNKNOWN,
 ) -> Mixture:
     """Return what is read of trusted and of pseudo pairs, and of captions where the settings ask for them.
 
-    A pair without options has no agreement and counts fully.
+    A pair without options has no agreement and counts fully. `acceptance` is that of `Snapshot`.
     """
     told = [(caption_sample(row), CAPTION_WEIGHT) for row in captions] if config.captions else []
     kept = [pair for pair in pseudo if pair.agreement is None or pair.agreement >= config.least_agreement]
     return Mixture(
         [(answer_sample(pair), 1.0) for pair in trusted],
-        [*((answer_sample(pair), _weight(pair, config)) for pair in kept), *told],
+        [*((answer_sample(pair), _weight(pair, config, acceptance)) for pair in kept), *told],
         config.pseudo_share,
     )
 
 
-def _weight(pair: Candidate, config: MixtureConfig) -> float:
-    return 1.0 if config.weighting == "equal" or pair.agreement is None else pair.agreement
+def _weight(pair: Candidate, config: MixtureConfig, acceptance: Mapping[str, float]) -> float:
+    if config.weighting == "equal":
+        return 1.0
+    believed = 1.0 if pair.agreement is None else pair.agreement
+    return acceptance.get(pair.id, believed) if config.weighting == "acceptance" else believed

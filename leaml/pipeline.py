@@ -181,7 +181,7 @@ def finetune(context: StageContext) -> None:
         context.progress("finetune")(1, 1)
         return
     captions = recorded_captions(context.snapshot.captions, images=context.unlabelled)
-    mixture = mix(*_training_pairs(context), config.mixture, captions)
+    mixture = mix(*_training_pairs(context), config.mixture, captions, context.snapshot.acceptance)
     samples = mixture.samples
     backbone, features = _open(context, config.model, {sample.image_id for sample in samples})
     update = _finetune_update(context, backbone, features)

@@ -1,12 +1,12 @@
 """The review queue: which pair comes next for whom, and how far the review of the latest round is.
 
-Half of the pairs shown are the most informative, half a random audit; question types take turns. Where there are
-several people, pairs on which two differ come first, then second independent reads. The order itself, and how each pair
-stands, is a derived table (`leaml.queue_order`); the head of that order and the counts are remembered, and kept up
-decision by decision, so that a million pairs are no slower than a hundred.
+Half of the pairs shown are the most informative, half a random audit; question types take turns, by their quotas.
+Where there are several people, pairs on which two differ come first, then second independent reads. The order itself,
+and how each pair stands, is a derived table (`leaml.queue_order`); the head of that order and the counts are
+remembered, and kept up decision by decision, so that a million pairs are no slower than a hundred.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +128,11 @@ class Queue:
         query = f"SELECT count(*) AS pairs FROM review_queue WHERE coalesce(action, 'skip') = 'skip' AND {where}"
         return int(self._database.rows(query, *values)[0]["pairs"])
 
+    def quotas(self) -> dict[str, int]:
+        """Return the quotas that were set, by question type; the others are 1."""
+        rows = self._database.rows("SELECT * FROM review_quotas ORDER BY type_id")
+        return {row["type_id"]: row["cards"] for row in rows}
+
     # Keeping up; each of these belongs in the transaction of what it follows
 
     def arrange(self) -> None:
@@ -141,6 +146,17 @@ class Queue:
         with self._database.transaction("order the pairs"):
             reorder(self._database.rows, logit)
             self._heads.changed()
+
+    def set_quotas(self, cards: Mapping[str, int]) -> None:
+        """Show a question type so many times as often as one with a quota of 1; with 0, after all others.
+
+        The order is made anew: one that followed the acceptance model has to follow it again.
+        """
+        with self._database.transaction("set the quotas") as cursor:
+            cursor.execute("DELETE FROM review_quotas")
+            for type_id, count in cards.items():
+                cursor.execute("INSERT INTO review_quotas VALUES (?, ?)", [type_id, count])
+            self.arrange()
 
     def note_captions(self) -> None:
         """Note which images have a caption by now."""

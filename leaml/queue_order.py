@@ -3,7 +3,8 @@
 Within a question type the pairs are dealt into two halves by the hash of their ids: the audit, in an order that is as
 random as the hash, and the informative half, the least certain first. A pair is in one of them for good, so that the
 audit is a random sample whatever is decided in the other. `turn` counts within a type and takes the halves in turn, in
-an order that cannot be guessed; pairs of one turn come type by type.
+an order that cannot be guessed; pairs of one turn come type by type. A type with a quota of three cards counts in
+thirds, and so comes three times as often; one with a quota of none comes after all others.
 """
 
 from leaml.events import Query
@@ -12,7 +13,9 @@ _DOUBT = "coalesce(abs(agreement - 1.0 / greatest(len(options), 1)), 0.5)"
 """Distance of the judge's probability from chance: small where it does not know."""
 
 _TURN = """(2 * place + CASE WHEN (md5_number_lower(concat(type_id, '-', place)) % 2 = 0) = (half = 'audit')
-    THEN 1 ELSE 0 END)::INTEGER AS turn"""
+    THEN 1 ELSE 0 END) / CASE WHEN cards > 0 THEN cards ELSE 1 END
+    + CASE WHEN cards = 0 THEN 1e12 ELSE 0 END AS turn"""
+_CARDS = "coalesce((SELECT cards FROM review_quotas q WHERE q.type_id = {row}.type_id), 1)"
 
 _ARRANGE = f"""
     CREATE OR REPLACE TABLE review_queue AS
@@ -25,7 +28,7 @@ _ARRANGE = f"""
             WHEN 0 THEN 'audit' ELSE 'informative' END AS half
         FROM dealt),
     placed AS (
-        SELECT *, row_number() OVER (PARTITION BY type_id, half
+        SELECT *, {_CARDS.format(row="halved")} AS cards, row_number() OVER (PARTITION BY type_id, half
             ORDER BY CASE half WHEN 'audit' THEN luck::DOUBLE ELSE doubt END, luck, number) AS place
         FROM halved),
     turns AS (SELECT number, half, {_TURN} FROM placed)
@@ -52,7 +55,7 @@ _DISPUTED = """
 _REORDER = f"""
     UPDATE review_queue SET turn = fresh.turn FROM (
         SELECT number, {_TURN} FROM (
-            SELECT rowid AS number, type_id, half,
+            SELECT rowid AS number, type_id, half, {_CARDS.format(row="review_queue")} AS cards,
                 row_number() OVER (PARTITION BY type_id ORDER BY abs({{logit}}), candidate_id) AS place
             FROM review_queue WHERE half = 'informative')) fresh
     WHERE review_queue.rowid = fresh.number

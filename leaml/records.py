@@ -169,6 +169,20 @@ class Candidate:
     run_id: RunId
     round: int
 
+    @property
+    def margin(self) -> float:
+        """By how much that model's first choice is more probable than its second; 0 without options."""
+        first, second, *_ = [*sorted(self.option_probabilities, reverse=True), 0.0, 0.0]
+        return first - second if len(self.option_probabilities) > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """How probable it is that people would accept a pseudo pair unchanged, as their decisions so far teach it."""
+
+    candidate_id: str
+    probability: float
+
 
 @dataclass(frozen=True)
 class Slice:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaml.errors import SnapshotError
-from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, ImageRow, QuestionType
+from leaml.records import Acceptance, AnsweredQuestion, Candidate, Caption, ImageId, ImageRow, QuestionType
 from leaml.tables import read_rows, write_rows
 
 MANIFEST = "manifest.json"
@@ -33,6 +33,8 @@ class Snapshot:
         test_images: The test's image files, absolute.
         test_groups: The group of each test image; see `ImageRow`.
         evaluation: Test questions with their reference answers.
+        acceptance: By the id of a pseudo pair, how probable it is that people would accept it unchanged; empty where
+            they have decided too little to tell.
     """
 
     images: dict[ImageId, Path]
@@ -44,6 +46,7 @@ class Snapshot:
     test_images: dict[ImageId, Path]
     test_groups: dict[ImageId, str]
     evaluation: tuple[AnsweredQuestion, ...]
+    acceptance: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class SnapshotTables:
     pseudo: Sequence[Candidate]
     question_types: Sequence[QuestionType]
     evaluation: Sequence[AnsweredQuestion]
+    acceptance: Sequence[Acceptance] = ()
 
 
 def write_snapshot(tables: SnapshotTables, directory: Path, *, workspace: Path) -> None:
@@ -113,6 +117,7 @@ def read_snapshot(directory: Path) -> Snapshot:
         test_images={image.id: workspace / image.path for image in images if image.split == "test"},
         test_groups={image.id: image.group for image in images if image.split == "test"},
         evaluation=tuple(read_rows(directory / "evaluation.parquet", AnsweredQuestion)),
+        acceptance=_read_acceptance(directory),
     )
 
 
@@ -125,7 +130,15 @@ def _contents(tables: SnapshotTables) -> list[tuple[str, Sequence[object], type]
         ("pseudo", tables.pseudo, Candidate),
         ("question_types", tables.question_types, QuestionType),
         ("evaluation", tables.evaluation, AnsweredQuestion),
+        ("acceptance", tables.acceptance, Acceptance),
     ]
+
+
+def _read_acceptance(directory: Path) -> dict[str, float]:
+    file = directory / "acceptance.parquet"
+    if not file.exists():  # the run of an older version
+        return {}
+    return {row.candidate_id: row.probability for row in read_rows(file, Acceptance)}
 
 
 def _check_wall(tables: SnapshotTables) -> None:

@@ -4,18 +4,18 @@ What people decide (labels, reviews) is appended as events and never changed; th
 and an undo is an event of its own; all of them form one hash chain (`leaml.events`). A method that returns has
 committed. One process holds the store; its threads share it: every access has a cursor of its own, and writes take
 turns. Who may sign in is in `Store.users`, who has which card in `Store.leases`, which pair is reviewed next in
-`Store.queue`; `Store.checks` says what the reviews are worth, `Store.batches` accepts and `Store.rollback` takes back
-many at once.
+`Store.queue`; `Store.captions` has the teacher's words and `Store.results` what runs made; `Store.checks` says what the
+reviews are worth, `Store.batches` accepts and `Store.rollback` takes back many at once.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 from leaml.batches import Batches
+from leaml.captions import Captions
 from leaml.checks import Checks
 from leaml.database import Database, now, record
 from leaml.errors import StoreError
@@ -30,7 +30,6 @@ from leaml.records import (
     ImageId,
     ImageRow,
     Label,
-    Prediction,
     Project,
     QuestionType,
     Review,
@@ -39,6 +38,7 @@ from leaml.records import (
     Suggestion,
 )
 from leaml.remembered import Remembered
+from leaml.results import Results
 from leaml.rollback import Rollback
 from leaml.users import Users
 
@@ -47,29 +47,6 @@ STORE_FILE = "leaml.duckdb"
 _PAIR = "image_id, question, options, answer, type_id"
 _LATEST_ROUND = "(SELECT max(round) FROM candidates)"
 _DECIDED = "SELECT candidate_id FROM current_reviews WHERE action <> 'skip'"
-
-
-@dataclass(frozen=True)
-class ModelRow:
-    """A trained and evaluated model.
-
-    Attributes:
-        run_id: The run that made it.
-        method: One of `leaml.records.METHODS`.
-        path: Its delta, relative to the workspace; empty for the base model.
-        round: The loop's round.
-        labels: How many labels it saw.
-        pairs: How many pseudo pairs it saw.
-        created_at: When it was taken over.
-    """
-
-    run_id: RunId
-    method: str
-    path: str
-    round: int
-    labels: int
-    pairs: int
-    created_at: datetime
 
 
 class Store:
@@ -82,6 +59,8 @@ class Store:
         self.users = Users(database)
         self.leases = Leases(database)
         self.queue = Queue(database)
+        self.captions = Captions(database, self.queue)
+        self.results = Results(database, self.queue, self.captions)
         self._log = EventLog(database)
         self._project = Remembered(database, self._read_project)
         self._label_counts = self._log.remembered("label_events", self._count_labels)
@@ -171,8 +150,7 @@ class Store:
             self.save_project(project)
             self._database.insert("images", images, ImageRow, cursor)
             self._database.insert("reference_answers", references, AnsweredQuestion, cursor)
-            self._database.insert("captions", captions, Caption, cursor)
-            self.queue.note_captions()
+            self.captions.add(captions)
 
     def images(self, split: Split | None = None) -> list[ImageRow]:
         """Return the images of a split, or all, by name."""
@@ -216,18 +194,6 @@ class Store:
             "SELECT count(*) AS answers FROM reference_answers r JOIN images i ON i.id = r.image_id WHERE i.split = ?"
         )
         return int(self._database.rows(query, split)[0]["answers"])
-
-    def captions(self) -> list[Caption]:
-        """Return the teachers' captions by image, the newest last; an image has one of each teacher and prompt."""
-        query = 'SELECT * FROM captions ORDER BY image_id, "at" NULLS FIRST, teacher, prompt'
-        return [record(Caption, row) for row in self._database.rows(query)]
-
-    def caption(self, image_id: ImageId) -> Caption | None:
-        """Return the newest caption of one image, or None."""
-        rows = self._database.rows("SELECT * FROM captions WHERE image_id = ?", image_id)
-        # An image has a few at most: sorting them in the database would take as long as finding them.
-        captions = [record(Caption, row) for row in rows]
-        return max(captions, key=_age, default=None)
 
     # Labels
 
@@ -392,55 +358,6 @@ class Store:
         """Yield all decisions with their hashes, in the order in which they were made."""
         return walk(self._database.rows)
 
-    # Runs and models
-
-    def round(self) -> int:
-        """Return the round that a new generator would belong to, from 1."""
-        rows = self._database.rows("SELECT count(*) AS runs FROM ingested_runs WHERE kind = 'generator'")
-        return int(rows[0]["runs"]) + 1
-
-    def ingested(self) -> set[RunId]:
-        """Return the runs whose outputs are in the store."""
-        return {RunId(row["run_id"]) for row in self._database.rows("SELECT run_id FROM ingested_runs")}
-
-    def add_caption_run(self, run_id: RunId, captions: Sequence[Caption]) -> None:
-        """Take over a run that ended with its captions; doing it twice changes nothing."""
-        with self._database.transaction(f"take over the run {run_id}") as cursor:
-            self.add_captions(captions)
-            cursor.execute("INSERT OR IGNORE INTO ingested_runs VALUES (?, 'captions', ?)", [run_id, now()])
-
-    def add_captions(self, captions: Sequence[Caption]) -> None:
-        """Keep captions; one that is there already, of the same teacher and prompt, keeps its text."""
-        with self._database.transaction("save the captions") as cursor:
-            self._database.insert("captions", captions, Caption, cursor)
-            self.queue.note_captions()
-
-    def add_generator_run(self, run_id: RunId, candidates: Sequence[Candidate]) -> None:
-        """Take over what a generator's run wrote; doing it twice changes nothing."""
-        with self._database.transaction(f"take over the run {run_id}") as cursor:
-            self._database.insert("candidates", candidates, Candidate, cursor)
-            self.queue.arrange()
-            cursor.execute("INSERT OR IGNORE INTO ingested_runs VALUES (?, 'generator', ?)", [run_id, now()])
-
-    def add_model(self, model: ModelRow, predictions: Sequence[Prediction]) -> None:
-        """Take over a model and its answers to the test questions; doing it twice changes nothing."""
-        with self._database.transaction(f"take over the run {model.run_id}") as cursor:
-            if cursor.execute("SELECT 1 FROM ingested_runs WHERE run_id = ?", [model.run_id]).fetchone():
-                return
-            self._database.insert("models", [model], ModelRow, cursor)
-            self._database.insert("predictions", predictions, Prediction, cursor, numbered_by=model.run_id)
-            cursor.execute("INSERT INTO ingested_runs VALUES (?, 'model', ?)", [model.run_id, now()])
-
-    def models(self) -> list[ModelRow]:
-        """Return the models, oldest first."""
-        rows = self._database.rows("SELECT * FROM models ORDER BY created_at, run_id")
-        return [record(ModelRow, row) for row in rows]
-
-    def predictions(self, run_id: RunId) -> list[Prediction]:
-        """Return a model's answers to the test questions."""
-        rows = self._database.rows("SELECT * FROM predictions WHERE run_id = ? ORDER BY position", run_id)
-        return [record(Prediction, row) for row in rows]
-
 
 def _pair_values(pair: AnsweredQuestion) -> dict[str, Any]:
     values = {field.name: getattr(pair, field.name) for field in fields(pair)}
@@ -456,11 +373,6 @@ def _review_values(review: Review) -> dict[str, Any]:
         "filter_to": within.at_most if within.at_most < 1 else None,
         "filter_captioned": within.captioned,
     }
-
-
-def _age(caption: Caption) -> tuple[bool, datetime | None, str, str]:
-    """Return what captions of an image are sorted by; the newest is the largest."""
-    return caption.at is not None, caption.at, caption.teacher, caption.prompt
 
 
 def _label(row: Mapping[str, Any]) -> Label:

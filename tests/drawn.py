@@ -40,7 +40,7 @@ def fill(workspace: Path, *, pool: int = 12, test: int = 4, candidates: int = 0,
                 captions.append(Caption(image_id, f"A {colour} dot on the {side}.", "nobody", "Describe the image."))
         store.import_project(PROJECT, images, references=answers if references else (), captions=captions)
         if candidates:
-            store.add_generator_run(RUN, [_candidate(image, n) for n, image in enumerate(images[:candidates])])
+            store.results.add_generator_run(RUN, [_candidate(image, n) for n, image in enumerate(images[:candidates])])
 
 
 def _draw(workspace: Path, number: int, side: str, colour: str) -> tuple[ImageId, str]:

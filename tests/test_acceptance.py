@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from scipy.special import logit
 
-from leaml.acceptance import fit_acceptance, measure_acceptance, order_by_acceptance
+from leaml.acceptance import expected_acceptance, fit_acceptance, measure_acceptance, order_by_acceptance
 from leaml.checks import Decision
 from leaml.errors import ConfigError
 from leaml.records import RunId
@@ -46,6 +46,19 @@ def test_an_unknown_type_and_an_open_question_have_a_probability_too():
     assert 0 < probability < 1
 
 
+def test_candidates_are_weighed_as_decisions_with_the_same_scores_are():
+    decisions = [found for found, _ in simulated(200)]
+    pairs = [replace(candidate(n, 0.1 * n), option_probabilities=(0.1 * n, 1 - 0.1 * n)) for n in range(10)]
+    same = [
+        Decision("", row.type_id, row.log_probability, row.agreement, abs(1 - 0.2 * n), True, False)
+        for n, row in enumerate(pairs)
+    ]
+    wanted = fit_acceptance(decisions).probability(same)
+    assert [row.probability for row in expected_acceptance(decisions, pairs)] == pytest.approx(list(wanted))
+    assert [row.candidate_id for row in expected_acceptance(decisions, pairs)] == [row.id for row in pairs]
+    assert expected_acceptance(decisions[:50], pairs) == []
+
+
 def test_too_little_or_one_sided_is_refused():
     decisions = [found for found, _ in simulated(150)]
     one_image = [replace(found, image_id="i") for found in decisions]
@@ -79,7 +92,7 @@ def test_the_queue_follows_it(store):  # noqa: F811
     draw = random.Random(0)
     kinds = [replace(kind, id=f"{kind.id} o'{{clock}}") for kind in (PLACE, SIZE)]
     rows = [candidate(n, draw.random(), kind) for n in range(150) for kind in kinds]
-    store.add_generator_run(RunId("r1"), rows)
+    store.results.add_generator_run(RunId("r1"), rows)
     assert not order_by_acceptance(store)
     for row in store.queue.next(140):
         right = row.agreement + draw.gauss(0, 0.1) > 0.8

@@ -28,7 +28,7 @@ def test_the_ends_of_the_scale():
 
 
 def test_the_readings_are_the_two_readers_own_whatever_a_third_decides(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), [candidate(n) for n in range(4)])
+    store.results.add_generator_run(RunId("r1"), [candidate(n) for n in range(4)])
     for number, action in enumerate(("accept", "reject", "accept", "skip")):
         store.add_review(review(candidate(number), action, author="ann"))
     for number, (action, answer) in enumerate((("accept", None), ("edit", "right"), ("skip", None), ("accept", None))):

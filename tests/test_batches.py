@@ -13,7 +13,7 @@ from tests.test_store import PLACE, SIZE, candidate, review, store  # noqa: F401
 @pytest.fixture
 def audited(store):  # noqa: F811
     """A store with 300 pairs of a type; everything below .5 is wrong. The first 160 pairs shown are reviewed."""
-    store.add_generator_run(RunId("r1"), [*many(300, (PLACE,)), candidate(0, 0.99, SIZE)])
+    store.results.add_generator_run(RunId("r1"), [*many(300, (PLACE,)), candidate(0, 0.99, SIZE)])
     decide(store, 160)
     return store
 
@@ -33,7 +33,7 @@ def test_the_audit_of_a_slice_is_its_random_sample(audited):
 
 
 def test_a_narrower_filter_says_nothing_about_a_wider_slice(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), many(300, (PLACE,)))
+    store.results.add_generator_run(RunId("r1"), many(300, (PLACE,)))
     decide(store, 80, at_least=0.9)
     assert store.checks.audit(Slice("place", at_least=0.9)).audited in range(9, 22), "of 30 pairs about half"
     assert store.checks.audit(Slice("place", at_least=0.95)).audited > 0

@@ -19,7 +19,7 @@ from tests.test_store import candidate, pair, review, store  # noqa: F401 - a fi
 @pytest.fixture
 def decided(store):  # noqa: F811
     """A closed workspace with six events of two kinds, undos among them; returns its folder."""
-    store.add_generator_run(RunId("r1"), [candidate(0), candidate(1)])
+    store.results.add_generator_run(RunId("r1"), [candidate(0), candidate(1)])
     store.add_label(pair(0), author="ann", seconds=3)
     store.add_label(pair(1, "right"), author="bob", seconds=1.25)
     store.add_review(review(candidate(0), "reject"))
@@ -134,7 +134,7 @@ def test_an_empty_workspace_has_an_empty_chain(tmp_path):
 
 def test_writers_at_once_keep_one_chain_longer_than_a_page(store, monkeypatch):  # noqa: F811
     monkeypatch.setattr("leaml.events._PAGE", 7)
-    store.add_generator_run(RunId("r1"), [candidate(n) for n in range(6)])
+    store.results.add_generator_run(RunId("r1"), [candidate(n) for n in range(6)])
 
     def work(number):
         for _ in range(5):

@@ -37,7 +37,7 @@ def test_labels_never_touch_the_test_nor_repeat(store):  # noqa: F811
 def test_policies(store, policy, accepted, edited, rejected):  # noqa: F811
     right, wrong, unknown = candidate(0, 0.9), candidate(1, 0.6), candidate(2, 0.2)
     wrong = wrong.__class__(**{**vars(wrong), "answer": PLACE.options[1]})
-    store.add_generator_run(RunId("r1"), [right, wrong, unknown])
+    store.results.add_generator_run(RunId("r1"), [right, wrong, unknown])
     assert review_with_policy(store, policy) == 3
     counts = store.queue.counts()
     assert (counts.accepted, counts.edited, counts.rejected) == (accepted, edited, rejected)
@@ -48,7 +48,7 @@ def test_policies(store, policy, accepted, edited, rejected):  # noqa: F811
 def test_a_limit_and_unknown_policies(store):  # noqa: F811
     with pytest.raises(ConfigError, match="no pseudo pair to review"):
         review_with_policy(store, "reference")
-    store.add_generator_run(RunId("r1"), [candidate(n) for n in range(4)])
+    store.results.add_generator_run(RunId("r1"), [candidate(n) for n in range(4)])
     assert review_with_policy(store, "accept-all", limit=3) == 3
     for policy in ("magic", "threshold=2", "threshold=x"):
         with pytest.raises(ConfigError, match=r"is unknown\. Use reference"):

@@ -49,7 +49,7 @@ def test_a_project_folder_comes_in_whole_and_twice_is_once(store, project):
     assert store.project().question_types == (QuestionType("place", "Where?", ("left", "right")),)
     assert [image.name for image in store.images("test")] == ["3.png"]
     assert len(store.references("pool")) == 3
-    assert [caption.teacher for caption in store.captions()] == ["me"]
+    assert [caption.teacher for caption in store.captions.all()] == ["me"]
     copies = sorted(path.name for path in (store.workspace / "images").iterdir())
     assert copies == sorted(f"{image.id}.png" for image in store.images())
     assert (store.workspace / store.images()[0].path).read_bytes() == (project / "images" / "0.png").read_bytes()

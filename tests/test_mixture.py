@@ -63,6 +63,15 @@ def test_agreement_filters_and_weighs():
     assert {sample.image_id for sample, _ in nothing.batch(TrainConfig(steps=5), 0)} == {"label 0"}
 
 
+def test_peoples_decisions_weigh_where_there_are_enough():
+    pairs, config = [pseudo(0, 0.2), pseudo(1, None)], MixtureConfig(weighting="acceptance")
+    known = mix([label(0)], pairs, config, acceptance={"pseudo 0": 0.9, "pseudo 1": 0.4})
+    assert [weight for _, weight in known.pseudo] == [0.9, 0.4]
+    assert [weight for _, weight in mix([label(0)], pairs, config).pseudo] == [0.2, 1.0]
+    by_agreement = mix([label(0)], pairs, MixtureConfig(weighting="agreement"), acceptance={"pseudo 0": 0.9})
+    assert [weight for _, weight in by_agreement.pseudo] == [0.2, 1.0]
+
+
 @pytest.mark.parametrize("values", [{"pseudo_share": 0.0}, {"pseudo_share": 1.0}, {"least_agreement": 2.0}, {"weighting": "x"}])  # fmt: skip  # noqa: E501
 def test_settings_that_mean_nothing_are_refused(values):
     with pytest.raises(ConfigError, match="but must be"):

@@ -143,10 +143,10 @@ def test_more_parts_than_a_half_batch_train_the_same(store, jobs):
 def test_a_model_is_made_by_other_updates_too(store, jobs, update):
     label_from_references(store, count=3, seed=0)
     config = FinetuneConfig("leaml_reviewed", train=replace(TRAIN, steps=2), update=update)
-    store.add_generator_run("r0000", [_candidate(store, "r0000", number) for number in range(3)])
+    store.results.add_generator_run("r0000", [_candidate(store, "r0000", number) for number in range(3)])
     review_with_policy(store, "reference")
     made = finish(store, jobs, model_run(config))
-    assert len(store.predictions(made.id)) == 3
+    assert len(store.results.predictions(made.id)) == 3
     trained = made.path / "output/model.safetensors"
     learnt = Delta.load(trained)
     assert (learnt.about["moves"], learnt.about["method"]) == (update, "leaml_reviewed")
@@ -168,15 +168,15 @@ def test_a_whole_round_by_hand(store, jobs):
     if not store.candidates():  # so little training writes nothing valid: what comes next still needs pairs
         rows = [_candidate(store, run.id, number) for number in range(3)]
         write_rows(run.path / "output/candidates.parquet", rows, Candidate)
-        store.add_generator_run(run.id, rows)
+        store.results.add_generator_run(run.id, rows)
     review_with_policy(store, "reference")
     for method in ("zero_shot", "lora", "leaml_reviewed"):
         config = FinetuneConfig(method, train=TRAIN)
         made = finish(store, jobs, model_run(config))
-        assert len(store.predictions(made.id)) == 3
+        assert len(store.results.predictions(made.id)) == 3
         assert (made.path / "output/model.safetensors").exists() == (method != "zero_shot")
-    assert [model.method for model in store.models()] == ["zero_shot", "lora", "leaml_reviewed"]
-    assert store.models()[2].pairs == len(store.reviewed_pairs()) > 0
+    assert [model.method for model in store.results.models()] == ["zero_shot", "lora", "leaml_reviewed"]
+    assert store.results.models()[2].pairs == len(store.reviewed_pairs()) > 0
     assert ingest_finished(store, jobs) == 0
 
 
@@ -224,4 +224,4 @@ def _with_pairs(store, jobs):
     """Take over runs; where so short a training wrote no valid pair, add some, so that the round can go on."""
     ingest_finished(store, jobs)
     if not store.candidates():
-        store.add_generator_run("r0001", [_candidate(store, "r0001", number) for number in range(3)])
+        store.results.add_generator_run("r0001", [_candidate(store, "r0001", number) for number in range(3)])

@@ -53,7 +53,7 @@ def halves(opened):
 
 
 def test_types_and_halves_take_turns_as_decisions_come_in(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), many(20))
+    store.results.add_generator_run(RunId("r1"), many(20))
     half_of, shown = halves(store), []
     while queue := store.queue.next(1):
         shown.append(queue[0])
@@ -69,7 +69,7 @@ def test_types_and_halves_take_turns_as_decisions_come_in(store):  # noqa: F811
 
 
 def test_the_informative_half_begins_with_the_least_sure_and_the_audit_does_not(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), many(200, (PLACE,)))
+    store.results.add_generator_run(RunId("r1"), many(200, (PLACE,)))
     half_of, order = halves(store), store.queue.next(200)
     doubt = {
         half: [abs(row.agreement - 0.5) for row in order if half_of[row.id] == half] for half in set(half_of.values())
@@ -79,7 +79,7 @@ def test_the_informative_half_begins_with_the_least_sure_and_the_audit_does_not(
 
 
 def test_the_half_is_recorded_with_the_decision_and_so_is_the_filter(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), many(4))
+    store.results.add_generator_run(RunId("r1"), many(4))
     half_of = halves(store)
     for row in store.queue.next(8):
         store.add_review(replace(review(row, "accept"), within=Slice("place", 0.25, 0.75, True)))
@@ -90,7 +90,7 @@ def test_the_half_is_recorded_with_the_decision_and_so_is_the_filter(store):  # 
 
 def test_filters(store):  # noqa: F811
     rows = [*many(6), replace(candidate(5, None, PLACE), id="open", options=(), option_probabilities=())]
-    store.add_generator_run(RunId("r1"), rows)
+    store.results.add_generator_run(RunId("r1"), rows)
 
     def left(**narrowed):
         found = {row.id for row in store.queue.next(99, within=Slice(**narrowed))}
@@ -102,13 +102,13 @@ def test_filters(store):  # noqa: F811
     assert left(at_least=0.7) == {row.id for row in rows if row.agreement and row.agreement >= 0.7}
     assert left(at_most=0.3) == {row.id for row in rows if row.agreement and row.agreement <= 0.3}
     assert left(captioned=True) == {"r1-0-place", "r1-0-size"}
-    store.add_captions([Caption(ImageId("i3"), "Two discs.", "teacher", "Describe.")])
+    store.captions.add([Caption(ImageId("i3"), "Two discs.", "teacher", "Describe.")])
     assert left(captioned=True, type_id="place") == {"r1-0-place", "r1-3-place"}
     assert left(captioned=False, type_id="place", at_most=0.2) == {"r1-1-place"} - left(at_least=0.2)
 
 
 def test_skipped_pairs_come_last_in_the_order_of_skipping(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), many(3))
+    store.results.add_generator_run(RunId("r1"), many(3))
     first, second, third, *rest = store.queue.next(9)
     for row in (second, first):
         store.add_review(review(row, "skip"))
@@ -117,13 +117,13 @@ def test_skipped_pairs_come_last_in_the_order_of_skipping(store):  # noqa: F811
 
 
 def test_more_than_a_few_pairs_keep_their_order(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), many(60))
+    store.results.add_generator_run(RunId("r1"), many(60))
     assert [row.id for row in store.queue.next(120)][:9] == [row.id for row in store.queue.next(9)]
     assert len({row.id for row in store.queue.next(120)}) == 120
 
 
 def test_a_pair_that_is_decided_or_unknown_is_not_offered(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), many(1))
+    store.results.add_generator_run(RunId("r1"), many(1))
     row, ann = store.queue.next(1)[0], Reader("ann")
     assert store.queue.offered(row.id, ann).candidate == row
     store.add_review(review(row, "skip"))
@@ -133,7 +133,7 @@ def test_a_pair_that_is_decided_or_unknown_is_not_offered(store):  # noqa: F811
 
 
 def test_reordering_moves_the_informative_half_only(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), many(20, (PLACE,)))
+    store.results.add_generator_run(RunId("r1"), many(20, (PLACE,)))
     half_of, before = halves(store), [row.id for row in store.queue.next(40)]
     store.queue.reorder("agreement - 0.9")
     after = store.queue.next(40)
@@ -141,6 +141,25 @@ def test_reordering_moves_the_informative_half_only(store):  # noqa: F811
     assert informative == sorted(informative) and [row.id for row in after] != before
     for order in (before, [row.id for row in after]):
         assert [half_of[candidate_id] for candidate_id in order] == [half_of[candidate_id] for candidate_id in before]
+
+
+def test_quotas_say_how_often_a_type_comes_and_leave_its_own_order_alone(store):  # noqa: F811
+    store.results.add_generator_run(RunId("r1"), many(40))
+    before, half_of = store.queue.next(80), halves(store)
+    store.queue.set_quotas({"place": 3})
+    after = store.queue.next(80)
+    assert store.queue.quotas() == {"place": 3} and halves(store) == half_of
+    assert [row.type_id for row in after[:40]].count("place") in range(29, 32)
+    for kind in ("place", "size"):
+        assert [row for row in after if row.type_id == kind] == [row for row in before if row.type_id == kind]
+    store.queue.reorder("agreement - 0.5")
+    assert [row.type_id for row in store.queue.next(40)].count("place") in range(29, 32)
+    store.queue.set_quotas({"size": 0})
+    assert [row.type_id for row in store.queue.next(80)] == ["place"] * 40 + ["size"] * 40
+    store.results.add_generator_run(RunId("r2"), [replace(row, round=2, id=f"new {row.id}") for row in many(5)])
+    assert [row.type_id for row in store.queue.next(10)] == ["place"] * 5 + ["size"] * 5, "they hold in later rounds"
+    store.queue.set_quotas({})
+    assert [row.type_id for row in store.queue.next(10)].count("size") == 5 and store.queue.quotas() == {}
 
 
 def test_a_workspace_without_an_order_gets_one_and_keeps_its_decisions(tmp_path, monkeypatch):
@@ -177,7 +196,7 @@ ACTS = st.tuples(
 @given(steps=st.lists(ACTS, max_size=30), share=st.sampled_from((0.0, 0.5, 1.0)))
 def test_whatever_people_do_the_queue_says_what_the_events_say(tmp_path_factory, steps, share):
     with Store.open(tmp_path_factory.mktemp("w")) as opened:
-        opened.add_generator_run(RunId("r1"), many(3))
+        opened.results.add_generator_run(RunId("r1"), many(3))
         read = {}
         for name, act in steps:
             reader = Reader(name, adjudicates=name == "cy", second_share=share)
@@ -200,7 +219,7 @@ def test_whatever_people_do_the_queue_says_what_the_events_say(tmp_path_factory,
 
 
 def test_two_readers_who_differ_wait_for_a_third(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), [candidate(0)])
+    store.results.add_generator_run(RunId("r1"), [candidate(0)])
     ann, bob, cy, admin = (
         Reader(name, second_share=1.0, adjudicates=name == "ann") for name in ("a", "bob", "cy", "ann")
     )
@@ -221,17 +240,17 @@ def test_two_readers_who_differ_wait_for_a_third(store):  # noqa: F811
 
 
 def test_a_conflict_of_an_earlier_round_is_still_decided(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), [candidate(0)])
+    store.results.add_generator_run(RunId("r1"), [candidate(0)])
     store.add_review(review(candidate(0), "accept", author="ann"))
     store.add_review(replace(review(candidate(0), "reject", author="bob"), drawn="second"))
-    store.add_generator_run(RunId("r2"), [candidate(1, round_number=2)])
+    store.results.add_generator_run(RunId("r2"), [candidate(1, round_number=2)])
     offers = store.queue.offers(Reader("cy"), limit=4)
     assert [(offer.candidate.id, offer.drawn) for offer in offers][:1] == [("r1-0-place", "adjudication")]
 
 
 @pytest.mark.parametrize("answers", [("left", "left"), ("right", "right")])
 def test_two_readers_who_agree_are_no_conflict(store, answers):  # noqa: F811
-    store.add_generator_run(RunId("r1"), [candidate(0)])
+    store.results.add_generator_run(RunId("r1"), [candidate(0)])
     for author, answer, drawn in zip(("ann", "bob"), answers, (None, "second"), strict=True):
         action = "accept" if answer == "left" else "edit"
         store.add_review(replace(review(candidate(0), action, answer, author=author), drawn=drawn))
@@ -242,15 +261,15 @@ def test_two_readers_who_agree_are_no_conflict(store, answers):  # noqa: F811
 @pytest.mark.parametrize("act", ["decide", "undo", "new round", "captions", "reorder"])
 def test_what_fails_is_forgotten(store, monkeypatch, act):  # noqa: F811
     """The commit itself fails, when everything was written and remembered already."""
-    store.add_generator_run(RunId("r1"), many(4))
+    store.results.add_generator_run(RunId("r1"), many(4))
     first, second, *_ = store.queue.next(9)
     store.add_review(review(first, "accept"))
     before = (store.queue.counts(), store.queue.next(9), store.label_counts(), store.project())
     acts = {
         "decide": lambda: store.add_review(review(second, "reject")),
         "undo": lambda: store.undo_review("ann"),
-        "new round": lambda: store.add_generator_run(RunId("r2"), [candidate(7, round_number=2)]),
-        "captions": lambda: store.add_captions([Caption(ImageId("i3"), "Discs.", "teacher", "Describe.")]),
+        "new round": lambda: store.results.add_generator_run(RunId("r2"), [candidate(7, round_number=2)]),
+        "captions": lambda: store.captions.add([Caption(ImageId("i3"), "Discs.", "teacher", "Describe.")]),
         "reorder": lambda: store.queue.reorder("agreement"),
     }
     real = Database._cursor
@@ -283,7 +302,7 @@ def test_what_fails_is_forgotten(store, monkeypatch, act):  # noqa: F811
 
 
 def test_cards_of_others_are_left_out_however_many_they_are(store):  # noqa: F811
-    store.add_generator_run(RunId("r1"), many(60))
+    store.results.add_generator_run(RunId("r1"), many(60))
     order = [row.id for row in store.queue.next(120)]
     for row in store.queue.next(3):
         store.add_review(review(row, "skip"))

@@ -15,7 +15,7 @@ from tests.test_store import candidate, pair, review, store  # noqa: F401 - a fi
 @pytest.fixture
 def busy(store, monkeypatch):  # noqa: F811
     """A store where ann decided in two sessions an hour apart, and bob in between."""
-    store.add_generator_run(RunId("r1"), [candidate(n) for n in range(6)])
+    store.results.add_generator_run(RunId("r1"), [candidate(n) for n in range(6)])
     start = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 
     def at(minutes):

@@ -7,7 +7,7 @@ import pytest
 
 from leaml.errors import SnapshotError
 from leaml.freeze import freeze
-from leaml.records import Project
+from leaml.records import Acceptance, Project
 from leaml.snapshot import SnapshotTables, read_snapshot, write_snapshot
 from leaml.store import Store
 from tests.test_store import PLACE, candidate, image, pair, review, store  # noqa: F401 - a fixture
@@ -20,7 +20,7 @@ TABLES = SnapshotTables(
 
 def test_a_frozen_store_is_read_back(store, tmp_path):  # noqa: F811
     store.add_label(pair(0), author="ann", seconds=1.0)
-    store.add_generator_run("r1", [candidate(1), candidate(2)])
+    store.results.add_generator_run("r1", [candidate(1), candidate(2)])
     store.add_review(review(candidate(1), "accept"))
     freeze(store, tmp_path / "data")
     snapshot = read_snapshot(tmp_path / "data")
@@ -29,6 +29,17 @@ def test_a_frozen_store_is_read_back(store, tmp_path):  # noqa: F811
     assert set(snapshot.test_images) == {"i8", "i9"} and "i8" not in snapshot.images
     assert snapshot.images["i0"] == store.workspace.resolve() / "images/i0.jpg"
     assert snapshot.question_types == store.project().question_types
+
+
+def test_the_acceptance_of_pairs_is_read_back_and_an_older_run_has_none(tmp_path):
+    tables = dataclasses.replace(TABLES, acceptance=[Acceptance(candidate(1).id, 0.75)])
+    write_snapshot(tables, tmp_path / "data", workspace=tmp_path)
+    assert read_snapshot(tmp_path / "data").acceptance == {candidate(1).id: 0.75}
+    manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
+    del manifest["files"]["acceptance.parquet"]
+    (tmp_path / "data" / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "data" / "acceptance.parquet").unlink()
+    assert read_snapshot(tmp_path / "data").acceptance == {}
 
 
 @pytest.mark.parametrize("name", ["labels", "reviewed", "pseudo"])

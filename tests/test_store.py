@@ -25,7 +25,8 @@ from leaml.records import (
     Review,
     RunId,
 )
-from leaml.store import STORE_FILE, ModelRow, Store
+from leaml.results import ModelRow
+from leaml.store import STORE_FILE, Store
 
 PLACE = QuestionType("place", "Where?", ("left", "right"))
 SIZE = QuestionType("size", "How large?", ("small", "medium", "large"))
@@ -71,7 +72,7 @@ def test_what_was_imported_is_there_after_reopening(store):
         assert [row.id for row in again.images("test")] == ["i8", "i9"]
         assert again.image(ImageId("i3")) == image(3)
         assert again.references("test") == [pair(8)]
-        assert again.caption(ImageId("i0")).text == "A disc." and again.caption(ImageId("i1")) is None
+        assert again.captions.newest(ImageId("i0")).text == "A disc." and again.captions.newest(ImageId("i1")) is None
 
 
 def test_importing_again_keeps_the_split(store):
@@ -93,7 +94,7 @@ def test_a_later_label_is_an_edit_and_undo_brings_the_earlier_one_back(store):
 
 def test_decisions_and_their_undo(store):
     rows = [candidate(n) for n in range(5)]
-    store.add_generator_run(RunId("r1"), rows)
+    store.results.add_generator_run(RunId("r1"), rows)
     for row, action in zip(rows, ("accept", "edit", "reject", "skip"), strict=False):
         store.add_review(review(row, action, "right" if action == "edit" else None))
     counts = store.queue.counts()
@@ -110,23 +111,23 @@ def test_decisions_and_their_undo(store):
 
 def test_a_new_round_replaces_the_open_pairs_and_keeps_the_accepted(store):
     first = candidate(0)
-    store.add_generator_run(RunId("r1"), [first, candidate(1)])
+    store.results.add_generator_run(RunId("r1"), [first, candidate(1)])
     store.add_review(review(first, "accept"))
-    store.add_generator_run(RunId("r2"), [candidate(2, round_number=2)])
+    store.results.add_generator_run(RunId("r2"), [candidate(2, round_number=2)])
     assert [row.id for row in store.queue.next(9)] == ["r2-2-place"]
     assert store.reviewed_pairs() == [pair(0)]
-    assert store.round() == 3
+    assert store.results.round() == 3
 
 
 def test_taking_over_a_run_twice_changes_nothing(store):
     answer = Prediction(ImageId("i8"), "place", "Where?", PLACE.options, "left", "left", True, (0.8, 0.2))
     model = ModelRow(RunId("r3"), "lora", "runs/r3/output/model", 1, 2, 0, datetime.now(UTC))
     for _ in range(2):
-        store.add_model(model, [answer, answer])
-        store.add_generator_run(RunId("r1"), [candidate(0)])
-    assert len(store.models()) == 1 and store.models()[0].method == "lora"
-    assert store.predictions(RunId("r3")) == [answer, answer]
-    assert store.ingested() == {"r1", "r3"} and len(store.candidates()) == 1
+        store.results.add_model(model, [answer, answer])
+        store.results.add_generator_run(RunId("r1"), [candidate(0)])
+    assert len(store.results.models()) == 1 and store.results.models()[0].method == "lora"
+    assert store.results.predictions(RunId("r3")) == [answer, answer]
+    assert store.results.ingested() == {"r1", "r3"} and len(store.candidates()) == 1
 
 
 def test_threads_write_and_read_at_once(store):

@@ -218,7 +218,7 @@ def test_a_killed_run_goes_on_where_it_was(real, store, jobs):  # noqa: F811
 def test_a_real_server_describes_the_unlabelled_images_once(real, store, capsys):  # noqa: F811
     label_from_references(store, count=2, seed=0)
     workspace, labelled = store.workspace, {label.pair.image_id for label in store.labels()}
-    recorded, before = store.captions(), real.asked
+    recorded, before = store.captions.all(), real.asked
     store.close()
     options = ("--teacher-url", real.url, "--teacher-model", str(BUNDLED_PATH), "--teacher-max-tokens", "16")
     command = ("--workspace", str(workspace), "run", "captions", *options)
@@ -227,13 +227,13 @@ def test_a_real_server_describes_the_unlabelled_images_once(real, store, capsys)
     assert out.startswith("Up to 4 images are sent to 127.0.0.1, which is this computer, for ")
     assert real.asked - before == 4
     with type(store).open(workspace) as again:
-        fresh = [caption for caption in again.captions() if caption not in recorded]
+        fresh = [caption for caption in again.captions.all() if caption not in recorded]
         assert len(fresh) == 4 and not labelled & {caption.image_id for caption in fresh}
         assert {caption.teacher for caption in fresh} == {f"{BUNDLED_PATH} at 127.0.0.1"}
         assert {caption.prompt for caption in fresh} == {TEACHER_PROMPT}
         assert all(caption.text and datetime.now(UTC) - caption.at < timedelta(minutes=5) for caption in fresh)
-        assert again.caption(fresh[0].image_id) == fresh[0]  # the newest is what the review shows
-        assert again.round() == 1 and again.ingested() == {"r0001"}
+        assert again.captions.newest(fresh[0].image_id) == fresh[0]  # the newest is what the review shows
+        assert again.results.round() == 1 and again.results.ingested() == {"r0001"}
     real.kill()
     assert main(command) == 0  # nothing is asked for, so nobody has to be there
     assert "Up to 0 images" in capsys.readouterr().out
@@ -258,7 +258,7 @@ def test_a_server_that_dies_is_said_and_what_it_gave_is_kept(real, store, jobs):
     assert jobs.wait(run.id, timeout_s=120).name == "done"
     assert real.asked == 6 - kept
     assert ingest_finished(store, jobs) == 1
-    assert sum(caption.at is not None for caption in store.captions()) == 6
+    assert sum(caption.at is not None for caption in store.captions.all()) == 6
     report = json.loads((run.path / "output" / REPORT_FILE).read_text())
     assert (report["known_before"], report["asked"], report["failed"]) == (kept, 6 - kept, 0)
 
@@ -630,9 +630,9 @@ def test_captions_of_an_older_workspace_stay(tmp_path, monkeypatch):
             cursor.execute("INSERT INTO captions VALUES ('i0', 'A disc.', 'me', 'p')")
         database.close()
     with Store.open(tmp_path) as store:  # noqa: F811
-        assert store.captions() == [Caption(ImageId("i0"), "A disc.", "me", "p")]
+        assert store.captions.all() == [Caption(ImageId("i0"), "A disc.", "me", "p")]
         again = Caption(ImageId("i0"), "Other words.", "me", "p", datetime.now(UTC))
         other = replace(again, teacher="you")
-        store.add_captions([again, other])
-        assert [caption.text for caption in store.captions()] == ["A disc.", "Other words."]
-        assert store.caption(ImageId("i0")) == other
+        store.captions.add([again, other])
+        assert [caption.text for caption in store.captions.all()] == ["A disc.", "Other words."]
+        assert store.captions.newest(ImageId("i0")) == other

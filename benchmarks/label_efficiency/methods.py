@@ -144,6 +144,7 @@ SUPERVISED = Method("fully supervised", labels="all")
 LEAML = Method("LEAML", recipe=SELECTED)
 HALF = MixtureConfig(pseudo_share=0.5)
 TRUSTING = replace(HALF, weighting="agreement")
+BY_ACCEPTANCE = replace(HALF, weighting="acceptance")
 REVIEWS = (50, 100, 200, 400)
 METHODS: tuple[Method, ...] = (
     Method("zero-shot", moves="none"),
@@ -165,6 +166,7 @@ METHODS: tuple[Method, ...] = (
     Method("LEAML, half labels, weighted", SELECTED, mixture=TRUSTING),
     *(Method(f"LEAML, {n} reviewed alone", SELECTED, Pairs(None, n)) for n in REVIEWS),
     Method("LEAML, 200 reviewed, half labels, weighted", SELECTED, Pairs(0.0, 200), TRUSTING),
+    Method("LEAML, 200 reviewed, half labels, by acceptance", SELECTED, Pairs(0.0, 200), BY_ACCEPTANCE),
     Method("LEAML, 200 reviewed with 10% errors", SELECTED, Pairs(None, 200, 0.10)),
 )
 BY_NAME = {method.name: method for method in METHODS}

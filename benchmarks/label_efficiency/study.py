@@ -19,20 +19,25 @@ from benchmarks.label_efficiency.choices import choose_labels, guesses_of
 from benchmarks.label_efficiency.collection import Collection
 from benchmarks.label_efficiency.draws import draw_labels, label_count, review_order
 from benchmarks.label_efficiency.methods import FULL, Budget, Method, Recipe
+from leaml.acceptance import expected_acceptance
 from leaml.backbone import Backbone, load, load_adapted
+from leaml.checks import Decision
 from leaml.config import RunConfig, generator_run, model_run
 from leaml.experts import decide_by_reference
 from leaml.features import ImageFeatures
 from leaml.objectives import data_hash
 from leaml.pipeline import MODEL_FILE, run_stage
 from leaml.prompts import normalise_answer
-from leaml.records import AnsweredQuestion, Candidate, Prediction
+from leaml.records import Acceptance, AnsweredQuestion, Candidate, Prediction
 from leaml.selective import linear_weights, select
 from leaml.snapshot import SnapshotTables, write_snapshot
 from leaml.stage_context import StageContext
 from leaml.tables import read_rows
 
 JUDGE_FILE = "judge.safetensors"
+
+Decided = tuple[Candidate, AnsweredQuestion | None]
+"""A pseudo pair, and what the expert kept of it."""
 
 
 class Silent:
@@ -106,20 +111,19 @@ class Study:
         began = time.monotonic()
         spent = 0.0
         pseudo: list[Candidate] = []
-        reviewed: list[AnsweredQuestion] = []
-        decided: list[Candidate] = []
+        decided: list[Decided] = []
         if method.recipe is not None:
             candidates, spent = self._candidates(method.recipe)
-            decided = review_order(candidates)[: method.pairs.reviewed]
-            reviewed = self._review(decided, method.pairs.error_rate)
-            least, known = method.pairs.least_agreement, {row.id for row in decided}
+            decided = self._review(review_order(candidates)[: method.pairs.reviewed], method.pairs.error_rate)
+            least, known = method.pairs.least_agreement, {row.id for row, _ in decided}
             if least is not None:
                 pseudo = [row for row in candidates if row.id not in known and (row.agreement or 0.0) >= least]
-        labels = self._labels(method)
+        labels, reviewed = self._labels(method), [pair for _, pair in decided if pair is not None]
         folder = self.folder / "models" / method.name.replace(" ", "_")
         settings = method.config(self.budget, seed=self.seed, pseudo=bool(pseudo), reviewed=bool(reviewed))
         config = model_run(settings)
-        context = self._context(folder, config, labels, reviewed=reviewed, pseudo=pseudo)
+        acceptance = expected_acceptance([as_decision(row, pair) for row, pair in decided], pseudo)
+        context = self._context(folder, config, labels, reviewed=reviewed, pseudo=pseudo, acceptance=acceptance)
         for stage in config.stages:
             run_stage(stage, context)
         predictions = read_rows(context.output / "predictions.parquet", Prediction)
@@ -186,22 +190,23 @@ class Study:
         )
         chosen.save(context.output / "selection.safetensors")
 
-    def _review(self, candidates: Sequence[Candidate], error_rate: float) -> list[AnsweredQuestion]:
-        """Return what an expert keeps: accepted pairs as they are, corrected ones with the reference's answer.
+    def _review(self, candidates: Sequence[Candidate], error_rate: float) -> list[Decided]:
+        """Return each pair with what an expert keeps: itself, itself with the reference's answer, or nothing.
 
         An erring expert accepts a wrong answer, or puts another in place of a right one.
         """
         answers = {(pair.image_id, normalise_answer(pair.question)): pair for pair in self.collection.pool}
-        chance, kept = random.Random(self.seed), []
+        chance, kept = random.Random(self.seed), list[Decided]()
         for row in candidates:
             review = decide_by_reference(row, answers.get((row.image_id, normalise_answer(row.question))), "expert")
             if review.action == "reject":
+                kept.append((row, None))
                 continue
             pair = review.pair
             if chance.random() < error_rate:
                 wrong = [option for option in row.options if option != pair.answer]
                 pair = replace(pair, answer=row.answer if row.answer != pair.answer else chance.choice(wrong))
-            kept.append(pair)
+            kept.append((row, pair))
         return kept
 
     def _precision(self, pseudo: Sequence[Candidate]) -> float | None:
@@ -221,6 +226,7 @@ class Study:
         *,
         reviewed: Sequence[AnsweredQuestion] = (),
         pseudo: Sequence[Candidate] = (),
+        acceptance: Sequence[Acceptance] = (),
     ) -> StageContext:
         """Return an empty run folder with its snapshot; what a killed run left there is dropped."""
         shutil.rmtree(folder, ignore_errors=True)
@@ -228,6 +234,12 @@ class Study:
         for path in (output, checkpoints):
             path.mkdir(parents=True)
         home = self.collection
-        tables = SnapshotTables(home.images, labels, home.captions, reviewed, pseudo, home.types, home.test)
+        tables = SnapshotTables(home.images, labels, home.captions, reviewed, pseudo, home.types, home.test, acceptance)
         write_snapshot(tables, folder / "snapshot", workspace=home.folder)
         return StageContext(config, folder / "snapshot", output, checkpoints, self.work / "features", Silent())
+
+
+def as_decision(row: Candidate, kept: AnsweredQuestion | None) -> Decision:
+    """Return an expert's decision about a pair as the acceptance model reads it."""
+    accepted = kept is not None and kept.answer == row.answer
+    return Decision(row.image_id, row.type_id, row.log_probability, row.agreement, row.margin, accepted, audited=False)

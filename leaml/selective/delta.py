@@ -6,7 +6,7 @@ and go bit for bit. The resident model keeps its own values of the entries that 
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,14 +72,13 @@ class Delta:
 
 
 @dataclass(frozen=True)
-class _Fitted:
-    """The entries of one weight that a delta changes, with all that a swap needs at hand."""
+class _Change:
+    """The entries of one weight that a delta or a training changes, with all that a swap needs at hand."""
 
     weight: Tensor
     entries: Entries
-    places: Tensor | None
-    worn: Tensor
     base: Tensor
+    places: Tensor | None = None
 
     def write(self, values: Tensor) -> None:
         if self.places is None:
@@ -102,8 +101,8 @@ class ResidentModel:
         self.base_hash = weights_hash(model)
         self._parameters = dict(model.named_parameters())
         self._dtype = _dtype_name(model)
-        self._fitted: WeakKeyDictionary[Delta, list[_Fitted]] = WeakKeyDictionary()
-        self._restore: Callable[[], None] | None = None
+        self._fitted: WeakKeyDictionary[Delta, dict[str, _Change]] = WeakKeyDictionary()
+        self._changed: dict[str, _Change] = {}
         self._active: Delta | None = None
 
     @property
@@ -128,10 +127,12 @@ class ResidentModel:
         Raises:
             ModelError: If a delta is active.
         """
-        if self._restore is not None:
+        if self._changed:
             raise ModelError("A delta is active already. Restore the base model before another training.")
         originals = self.capture(entries)
-        self._restore = lambda: self._write(originals)
+        self._changed = {
+            name: _Change(self._parameters[name], originals.entries[name], originals.values[name]) for name in entries
+        }
 
     @torch.no_grad()
     def apply(self, delta: Delta) -> None:
@@ -150,19 +151,24 @@ class ResidentModel:
                 f"the one that is loaded (weights {self.base_hash[:12]} in {self._dtype}). Load the model it was "
                 "trained from."
             )
-        self.restore()
-        fitted = self._fitted.get(delta) or self._fit(delta)
-        self._fitted[delta] = fitted
-        for part in fitted:
-            part.write(part.worn)
-        self._restore, self._active = lambda: _write_base(fitted), delta
+        if delta not in self._fitted:
+            self.restore()
+            self._fitted[delta] = self._fit(delta)
+        before, self._changed, self._active = self._changed, self._fitted[delta], delta
+        for name, change in self._changed.items():
+            # Weight by weight, so that each comes from memory once: that is what a swap's time goes into.
+            if name in before:
+                before[name].write(before[name].base)
+            change.write(delta.values[name])
+        for name in before.keys() - self._changed.keys():
+            before[name].write(before[name].base)
 
     @torch.no_grad()
     def restore(self) -> None:
         """Put the base model's own values back, exact to the bit. Without an active delta nothing happens."""
-        if self._restore is not None:
-            self._restore()
-        self._restore = self._active = None
+        for change in self._changed.values():
+            change.write(change.base)
+        self._changed, self._active = {}, None
 
     def merge(self, delta: Delta, directory: Path, *processors: Any) -> None:
         """Write the model with this delta's values as an ordinary Hugging Face directory, aside and then renamed.
@@ -194,24 +200,15 @@ class ResidentModel:
         finally:
             self.restore()
 
-    def _write(self, delta: Delta) -> None:
-        for name, entries in delta.entries.items():
-            entries.scatter_(self._parameters[name], delta.values[name])
-
-    def _fit(self, delta: Delta) -> list[_Fitted]:
+    def _fit(self, delta: Delta) -> dict[str, _Change]:
         """Return what swaps of a delta need; the model must be the base model now."""
-        keep, fitted = delta.count <= PLACES_KEPT, []
+        keep, fitted = delta.count <= PLACES_KEPT, {}
         for name, entries in delta.entries.items():
             weight = self._parameters[name]
             own = entries.to(weight.device)
             places = own.columns.long() if keep and own.columns is not None else None
-            fitted.append(_Fitted(weight, own, places, delta.values[name], own.gather(weight.detach())))
+            fitted[name] = _Change(weight, own, own.gather(weight.detach()), places)
         return fitted
-
-
-def _write_base(fitted: list[_Fitted]) -> None:
-    for part in fitted:
-        part.write(part.base)
 
 
 def weights_hash(model: nn.Module) -> str:

@@ -12,7 +12,7 @@ from app.person import who
 from app.services import Services
 from leaml.answering import Answer
 from leaml.records import QuestionType, RunId
-from leaml.store import ModelRow
+from leaml.results import ModelRow
 from leaml.suggestions import may_be_shown
 from tests.drawn import PROJECT, SIDE
 
@@ -195,7 +195,7 @@ def suggesting(make_services: Make, monkeypatch: pytest.MonkeyPatch) -> Services
     """Services with a trained model that answers .3, .7 to whatever it is asked."""
     services = make_services()
     model = ModelRow(RunId("r0002"), "lora", "runs/r0002/model.safetensors", 1, 1, 0, datetime.now(UTC))
-    services.store.add_model(model, [])
+    services.store.results.add_model(model, [])
     found = Answer("right", (0.3, 0.7), 0.1, 0.0)
     monkeypatch.setattr(services.answerer, "ask", lambda *_, **__: [found])
     services.store.save_project(replace(PROJECT, question_types=(SIDE,)))

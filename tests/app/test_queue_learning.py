@@ -15,7 +15,7 @@ def wait_for_threads(before: int) -> None:
 
 def test_the_order_changes_once_there_are_enough_decisions(tmp_path) -> None:  # type: ignore[no-untyped-def]
     with Store.open(tmp_path) as store:
-        store.add_generator_run(RunId("r1"), [candidate(n, n / 400, PLACE) for n in range(400)])
+        store.results.add_generator_run(RunId("r1"), [candidate(n, n / 400, PLACE) for n in range(400)])
         learning, orders = QueueLearning(store), []
         for number in range(140):
             (row,) = store.queue.next(1)

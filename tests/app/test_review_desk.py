@@ -26,7 +26,7 @@ def audited(make_services: Make) -> Services:
         replace(first, id=f"c{n:03d}", image_id=images[n % 25].id, agreement=0.95, run_id=RunId("r0002"), round=2)
         for n in range(200)
     ]
-    services.store.add_generator_run(RunId("r0002"), rows)
+    services.store.results.add_generator_run(RunId("r0002"), rows)
     for row in services.store.queue.next(120):
         services.store.add_review(Review(row.id, "accept", as_pair(row), None, "expert", 1.0))
     return services
@@ -66,12 +66,22 @@ def test_a_level_that_the_pairs_do_not_reach_has_no_button(audited: Services) ->
     assert act_on_desk(admin, desk, {"act": "level", "level": "0.01"}).level == "0.99"
 
 
+def test_quotas_are_shown_and_saved(audited: Services) -> None:
+    admin = who(audited, "admin")
+    desk = act_on_desk(admin, Desk(opened=True), {"act": "quota", "quota_0": "3", "quota_1": "7"})
+    assert desk.message == review_text.QUOTAS_SAVED
+    kinds = [kind.id for kind in audited.store.project().question_types]  # type: ignore[union-attr]
+    assert audited.store.queue.quotas() == {kinds[0]: 3} | dict.fromkeys(kinds[1:], 1)
+    html = draw_desk(admin, desk)
+    assert html.count(review_text.quota(3)) == len(kinds) and html.count("selected>" + review_text.quota(3)) == 1
+
+
 @pytest.mark.parametrize("role", ["expert", "reviewer"])
 def test_others_look_and_change_nothing(audited: Services, role: str) -> None:
     person = who(audited, role)
     html = draw_desk(person, Desk(opened=True))
     assert review_text.BATCH_TITLE in html and review_text.TAKE_BACK not in html and 'data-act="batch"' not in html
-    for data in ({"act": "batch", "type": SIDE.id}, {"act": "confirm"}):
+    for data in ({"act": "batch", "type": SIDE.id}, {"act": "confirm"}, {"act": "quota", "quota_0": "3"}):
         with pytest.raises(UserError):
             act_on_desk(person, Desk(opened=True, pending="session 1"), data)
     assert audited.store.verify_events()[0] == 120

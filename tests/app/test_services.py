@@ -16,7 +16,8 @@ from leaml.answering import Answer, Asked
 from leaml.config import GeneratorConfig, generator_run
 from leaml.errors import ImportDataError, ModelError, RunError
 from leaml.records import METHODS, Prediction, RunId
-from leaml.store import ModelRow, Store
+from leaml.results import ModelRow
+from leaml.store import Store
 
 Make = Callable[..., Services]
 
@@ -148,7 +149,7 @@ def add_model(services: Services, run_id: str, method: str, right: int) -> None:
         for n, pair in enumerate(services.store.references("test"))
     ]
     path = f"runs/{run_id}/output/model.safetensors"
-    services.store.add_model(ModelRow(RunId(run_id), method, path, 1, 6, 0, datetime.now(UTC)), rows)
+    services.store.results.add_model(ModelRow(RunId(run_id), method, path, 1, 6, 0, datetime.now(UTC)), rows)
 
 
 def test_compare_shows_the_newest_of_each_method_and_the_majority(make_services: Make) -> None:

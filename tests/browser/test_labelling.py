@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from leaml.records import Prediction, QuestionType, RunId
-from leaml.store import ModelRow, Store
+from leaml.results import ModelRow
+from leaml.store import Store
 from tests.browser.conftest import App
 from tests.browser.test_keys import labels_of, open_tab, press, serial
 from tests.drawn import COLOUR, PROJECT, fill
@@ -101,7 +102,7 @@ def test_a_model_that_cannot_answer_says_so_and_the_card_goes_on(tmp_path: Path,
             Prediction(one.image_id, str(one.type_id), one.question, one.options, one.answer, one.answer, True, ())
             for one in store.references("test")
         ]
-        store.add_model(gone, right)
+        store.results.add_model(gone, right)
     open_tab(page, serve(tmp_path / "work", "--no-sample"), "label")
     page.keyboard.press("2")
     expect(page.locator(".toast-body")).to_have_count(0)

@@ -28,7 +28,7 @@ def test_the_whole_loop_on_the_sample(tmp_path: Path, serve: Callable[..., App],
     with Store.open(app.workspace) as store:
         assert len(store.labels("pool")) == 40
         assert not store.labels("test"), "no test image is ever labelled"
-        assert {model.method for model in store.models()} == {
+        assert {model.method for model in store.results.models()} == {
             "zero_shot",
             "full_finetune",
             "lora",

@@ -111,7 +111,7 @@ def test_a_run_asks_vllm_for_its_captions(url, workspace, capsys):
     assert main(("--workspace", str(workspace), "run", "captions", *options)) == 0
     print(capsys.readouterr().out)
     with Store.open(workspace) as store:
-        fresh = [caption for caption in store.captions() if caption.teacher == "merged at 127.0.0.1"]
+        fresh = [caption for caption in store.captions.all() if caption.teacher == "merged at 127.0.0.1"]
     assert len(fresh) == 6 and all(caption.text for caption in fresh)
     report = json.loads((workspace / "runs" / "r0001" / "output" / "caption_report.json").read_text())
     assert (report["asked"], report["failed"]) == (6, 0)

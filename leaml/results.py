@@ -1,0 +1,84 @@
+"""What runs leave in the store: pseudo pairs, models, and the models' answers to the test questions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from leaml.captions import Captions
+from leaml.database import Database, now, record
+from leaml.queue import Queue
+from leaml.records import Candidate, Caption, Prediction, RunId
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A trained and evaluated model.
+
+    Attributes:
+        run_id: The run that made it.
+        method: One of `leaml.records.METHODS`.
+        path: Its delta, relative to the workspace; empty for the base model.
+        round: The loop's round.
+        labels: How many labels it saw.
+        pairs: How many pseudo pairs it saw.
+        created_at: When it was taken over.
+    """
+
+    run_id: RunId
+    method: str
+    path: str
+    round: int
+    labels: int
+    pairs: int
+    created_at: datetime
+
+
+class Results:
+    """The results of ended runs. Each is taken over once, all of it or nothing."""
+
+    def __init__(self, database: Database, queue: Queue, captions: Captions) -> None:
+        """Keep them in this database; new pairs join the queue, new captions the others."""
+        self._database = database
+        self._queue = queue
+        self._captions = captions
+
+    def round(self) -> int:
+        """Return the round that a new generator would belong to, from 1."""
+        rows = self._database.rows("SELECT count(*) AS runs FROM ingested_runs WHERE kind = 'generator'")
+        return int(rows[0]["runs"]) + 1
+
+    def ingested(self) -> set[RunId]:
+        """Return the runs whose outputs are in the store."""
+        return {RunId(row["run_id"]) for row in self._database.rows("SELECT run_id FROM ingested_runs")}
+
+    def add_caption_run(self, run_id: RunId, captions: Sequence[Caption]) -> None:
+        """Take over a run that ended with its captions; doing it twice changes nothing."""
+        with self._database.transaction(f"take over the run {run_id}") as cursor:
+            self._captions.add(captions)
+            cursor.execute("INSERT OR IGNORE INTO ingested_runs VALUES (?, 'captions', ?)", [run_id, now()])
+
+    def add_generator_run(self, run_id: RunId, candidates: Sequence[Candidate]) -> None:
+        """Take over what a generator's run wrote; doing it twice changes nothing."""
+        with self._database.transaction(f"take over the run {run_id}") as cursor:
+            self._database.insert("candidates", candidates, Candidate, cursor)
+            self._queue.arrange()
+            cursor.execute("INSERT OR IGNORE INTO ingested_runs VALUES (?, 'generator', ?)", [run_id, now()])
+
+    def add_model(self, model: ModelRow, predictions: Sequence[Prediction]) -> None:
+        """Take over a model and its answers to the test questions; doing it twice changes nothing."""
+        with self._database.transaction(f"take over the run {model.run_id}") as cursor:
+            if cursor.execute("SELECT 1 FROM ingested_runs WHERE run_id = ?", [model.run_id]).fetchone():
+                return
+            self._database.insert("models", [model], ModelRow, cursor)
+            self._database.insert("predictions", predictions, Prediction, cursor, numbered_by=model.run_id)
+            cursor.execute("INSERT INTO ingested_runs VALUES (?, 'model', ?)", [model.run_id, now()])
+
+    def models(self) -> list[ModelRow]:
+        """Return the models, oldest first."""
+        rows = self._database.rows("SELECT * FROM models ORDER BY created_at, run_id")
+        return [record(ModelRow, row) for row in rows]
+
+    def predictions(self, run_id: RunId) -> list[Prediction]:
+        """Return a model's answers to the test questions."""
+        rows = self._database.rows("SELECT * FROM predictions WHERE run_id = ? ORDER BY position", run_id)
+        return [record(Prediction, row) for row in rows]
