@@ -111,6 +111,11 @@ class Person:
         self.require("oversee")
         return self.services.store.batches.accept(type_id, at_least=at_least, by=self.name)
 
+    def take_round_back(self, number: int) -> TakenBack:
+        """Put the latest round's pairs out of use, and undo the decisions about them."""
+        self.require("oversee")
+        return self.services.store.rounds.take_back(number, by=self.name)
+
     def set_quotas(self, cards: Mapping[str, int]) -> None:
         """Set how often each question type comes in the review queue, next to the others."""
         self.require("oversee")

@@ -246,12 +246,19 @@ class Services:
     # Models
 
     def latest_models(self) -> dict[Method, ModelRow]:
-        """Return the newest model of each method, in the order in which they are shown."""
+        """Return the newest model of each method, in the order in which they are shown.
+
+        One that learnt from the pairs of a round that was taken back is not among them.
+        """
         newest: dict[str, ModelRow] = {}
-        for row in self.store.results.models():
+        for row in self._models_in_use():
             if row.method not in newest or row.created_at >= newest[row.method].created_at:
                 newest[row.method] = row
         return {method: newest[method] for method in METHODS if method in newest}
+
+    def _models_in_use(self) -> list[ModelRow]:
+        out = self.store.rounds.taken_back()
+        return [row for row in self.store.results.models() if not (row.pairs and row.round in out)]
 
     def evaluations(self) -> dict[str, list[Prediction]]:
         """Return the test answers of the majority baseline (`majority`) and of the newest model of each method."""
@@ -273,6 +280,13 @@ class Services:
             self._scores[run_id] = score(self.store.results.predictions(run_id), self.test_groups())
         return self._scores[run_id]
 
+    def round_accuracy(self) -> dict[int, Interval]:
+        """Return the average test accuracy of each round's newest model that learnt from pairs, reviewed ones first."""
+        rows = [row for row in self.store.results.models() if row.pairs]
+        rows.sort(key=lambda row: METHODS.index(row.method))
+        newest = {row.round: RunId(row.run_id) for row in rows}
+        return {number: self.scores(run_id)[1] for number, run_id in newest.items()}
+
     def model_path(self, name: str) -> str:
         """Return a model's name or its delta's file, from `base` or the id of the run that made it."""
         rows = {str(row.run_id): row for row in self.store.results.models()}
@@ -284,7 +298,7 @@ class Services:
 
     def suggesting_model(self) -> ModelRow | None:
         """Return the newest trained model, which suggests answers; None before the first."""
-        trained = [row for row in self.store.results.models() if row.method != "zero_shot" and row.path]
+        trained = [row for row in self._models_in_use() if row.method != "zero_shot" and row.path]
         return max(trained, key=lambda row: row.created_at, default=None)
 
     def suggest(self, image_id: ImageId, kind: QuestionType) -> Suggestion:

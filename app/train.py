@@ -10,11 +10,12 @@ from typing import Any
 import gradio as gr
 import plotly.graph_objects as go
 
-from app import choice_text, text
+from app import choice_text, rounds_text, text
 from app.figures import loss_figure, loss_series
 from app.mask import mask_picture
 from app.person import Person, who
 from app.reports import MethodView, RunView, generator_card, loss_line, methods_card, runs_card
+from app.rounds import rounds_card
 from app.screen import Screen, header_of, in_turn, on_act, panel
 from app.services import RESUMABLE, Services, run_kind
 from leaml.errors import LeamlError
@@ -72,6 +73,9 @@ def decide(person: Person, data: Mapping[str, Any]) -> None:
         person.resume(run_id)
     elif act == "method":
         person.start_methods(tuple(method for method in METHODS if method == data.get("method")))
+    elif act == "round_back" and str(data.get("round")).isdigit():
+        taken = person.take_round_back(int(data["round"]))
+        gr.Info(rounds_text.taken_back(int(data["round"]), taken.reviews))
     elif act == "all":
         gr.Info(text.queued_all(person.start_methods(METHODS)))
 
@@ -95,7 +99,7 @@ def draw(person: Person, before: Mapping[str, Any]) -> tuple[Any, ...]:
         "loss_head": loss_line(focus, {row.name: row.values[-1] for row in series}),
         "loss": [focus.id if focus else "", total, [len(row.steps) for row in series]],
         "mask": mask_picture(_mask_summary(by_id, runs)),
-        "models": _models_html(services, runs, obstacles),
+        "models": _models_html(person, runs, obstacles),
         "header": header_of(person),
     }
     values: list[str | go.Figure] = []
@@ -159,8 +163,9 @@ def _sending(services: Services) -> str:
     return where_images_go(teacher, services.choosing.without_caption(teacher))
 
 
-def _models_html(services: Services, runs: Sequence[RunView], obstacles: Mapping[str, str]) -> str:
-    rows, latest = [], services.latest_models()
+def _models_html(person: Person, runs: Sequence[RunView], obstacles: Mapping[str, str]) -> str:
+    services, rows = person.services, []
+    latest = services.latest_models()
     for method in METHODS:
         model = latest.get(method)
         rows.append(
@@ -173,7 +178,9 @@ def _models_html(services: Services, runs: Sequence[RunView], obstacles: Mapping
             )
         )
     ready = sum(row.why_not is None for row in rows)
-    return f'<div class="screen stack" data-serial="0">{methods_card(rows, ready=ready)}{runs_card(runs)}</div>'
+    rounds = rounds_card(services.store.rounds.all(), services.round_accuracy(), may=person.may("oversee"))
+    cards = methods_card(rows, ready=ready) + rounds + runs_card(runs)
+    return f'<div class="screen stack" data-serial="0">{cards}</div>'
 
 
 def _host(folder: RunDir) -> str:

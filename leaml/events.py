@@ -8,7 +8,7 @@ hashes, or that somebody computed all of it anew. For that a head noted elsewher
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,10 +19,10 @@ Query = Callable[..., list[dict[str, Any]]]
 """Runs a statement with its values and returns the rows by column name, as `Database.rows` does."""
 
 BEFORE_THE_FIRST = "0" * 64
-TABLES = ("label_events", "review_events")
+FIRST_TABLES = ("label_events", "review_events")
+TABLES = (*FIRST_TABLES, "round_events")
 _PAGE = 10_000
 _NEXT = "Compare the workspace with its last backup or export."
-_ALL_IDS = " UNION ALL ".join(f"SELECT event_id FROM {table}" for table in (*TABLES, "event_hashes"))
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,12 @@ def head(query: Query) -> str:
     return str(rows[0]["hash"]) if rows else BEFORE_THE_FIRST
 
 
-def walk(query: Query) -> Iterator[Event]:
+def walk(query: Query, tables: Sequence[str] = TABLES) -> Iterator[Event]:
     """Yield all events, and hashes without one, in the order of their numbers; a page in memory at a time."""
+    all_ids = " UNION ALL ".join(f"SELECT event_id FROM {table}" for table in (*tables, "event_hashes"))
     after = -(2**63)  # numbers begin at 1, but one written by another hand may be below
     while True:
-        page = f"SELECT event_id FROM ({_ALL_IDS}) WHERE event_id > ? ORDER BY event_id LIMIT {_PAGE}"
+        page = f"SELECT event_id FROM ({all_ids}) WHERE event_id > ? ORDER BY event_id LIMIT {_PAGE}"
         last = query(f"SELECT max(event_id) AS last FROM ({page})", after)[0]["last"]
         if last is None:
             return
@@ -72,7 +73,7 @@ def walk(query: Query) -> Iterator[Event]:
         hashes = {row["event_id"]: row["hash"] for row in query(f"SELECT * FROM event_hashes {within}", after, last)}
         contents = [
             (row["event_id"], event_content(table, row))
-            for table in TABLES
+            for table in tables
             for row in query(f"SELECT * FROM {table} {within}", after, last)
         ]
         lost = [(event_id, None) for event_id in hashes.keys() - {event_id for event_id, _ in contents}]
@@ -108,7 +109,7 @@ def chain_existing(query: Query) -> None:
     """Give the events of a workspace that had no chain their hashes: a migration's step."""
     chain: list[tuple[int, str]] = []
     previous = BEFORE_THE_FIRST
-    for event in walk(query):
+    for event in walk(query, FIRST_TABLES):  # there were no others then
         previous = event_hash(previous, event.content or {})
         chain.append((event.event_id, previous))
     if chain:

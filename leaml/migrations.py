@@ -118,4 +118,12 @@ MIGRATIONS: tuple[str | Callable[[Query], None], ...] = (
     """
     CREATE TABLE review_quotas (type_id VARCHAR PRIMARY KEY, cards INTEGER NOT NULL CHECK (cards >= 0));
     """,
+    # Rounds whose pairs are out of use.
+    """
+    CREATE TABLE round_events (
+        event_id BIGINT PRIMARY KEY, round INTEGER NOT NULL, action VARCHAR NOT NULL CHECK (action = 'take_back'),
+        author VARCHAR NOT NULL, "at" TIMESTAMPTZ NOT NULL);
+    CREATE VIEW latest_round AS
+        SELECT max(round) AS round FROM candidates WHERE round NOT IN (SELECT round FROM round_events);
+    """,
 )

@@ -22,7 +22,7 @@ _ARRANGE = f"""
     WITH dealt AS (
         -- Rows are dealt by their numbers: windows over long ids would take several times as long.
         SELECT rowid AS number, type_id, md5_number_lower(id) AS luck, {_DOUBT} AS doubt
-        FROM candidates WHERE round = (SELECT max(round) FROM candidates)),
+        FROM candidates WHERE round = (SELECT round FROM latest_round)),
     halved AS (
         SELECT *, CASE row_number() OVER (PARTITION BY type_id ORDER BY luck, number) % 2
             WHEN 0 THEN 'audit' ELSE 'informative' END AS half

@@ -8,6 +8,7 @@ from leaml.captions import Captions
 from leaml.database import Database, now, record
 from leaml.queue import Queue
 from leaml.records import Candidate, Caption, Prediction, RunId
+from leaml.rounds import Rounds
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,12 @@ class ModelRow:
 class Results:
     """The results of ended runs. Each is taken over once, all of it or nothing."""
 
-    def __init__(self, database: Database, queue: Queue, captions: Captions) -> None:
-        """Keep them in this database; new pairs join the queue, new captions the others."""
+    def __init__(self, database: Database, queue: Queue, captions: Captions, rounds: Rounds) -> None:
+        """Keep them in this database; new pairs join the queue and are a round, new captions join the others."""
         self._database = database
         self._queue = queue
         self._captions = captions
+        self._rounds = rounds
 
     def round(self) -> int:
         """Return the round that a new generator would belong to, from 1."""
@@ -62,6 +64,7 @@ class Results:
         with self._database.transaction(f"take over the run {run_id}") as cursor:
             self._database.insert("candidates", candidates, Candidate, cursor)
             self._queue.arrange()
+            self._rounds.changed()
             cursor.execute("INSERT OR IGNORE INTO ingested_runs VALUES (?, 'generator', ?)", [run_id, now()])
 
     def add_model(self, model: ModelRow, predictions: Sequence[Prediction]) -> None:

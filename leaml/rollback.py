@@ -1,4 +1,4 @@
-"""Takes back many decisions at once: a batch, a session, or what a person decided since a time.
+"""Takes back many decisions at once: a batch, a session, a round, or what a person decided since a time.
 
 Nothing is deleted: every decision that still stands gets an event of its own that undoes it, in the same chain, under
 the name of who took it back. What stood before it stands again. A session is not stored: it is a person's decisions
@@ -97,6 +97,11 @@ class Rollback:
             by, f"session {number}", labels=within, reviews=f"{within} AND batch IS NULL", values=values
         )
 
+    def round(self, number: int, *, by: str) -> TakenBack:
+        """Take back what was decided about a round's pairs and still stands, if anything."""
+        of_round = "candidate_id IN (SELECT id FROM candidates WHERE round = ?)"
+        return self._undone(by, reviews=of_round, values=[number])
+
     def person(self, author: str, since: datetime, *, by: str) -> TakenBack:
         """Take back what a person decided at or after a time and still stands, batches included.
 
@@ -110,6 +115,12 @@ class Rollback:
     def _take_back(
         self, by: str, what: str, *, reviews: str, values: list[Any], labels: str | None = None
     ) -> TakenBack:
+        taken = self._undone(by, reviews=reviews, values=values, labels=labels)
+        if not taken.labels + taken.reviews:
+            raise StoreError(f"There is no {what} that still stands. Nothing was changed.")
+        return taken
+
+    def _undone(self, by: str, *, reviews: str, values: list[Any], labels: str | None = None) -> TakenBack:
         with self._database.transaction("take back decisions"):
             undone = self._undo("label_events", _PAIR, "", labels, values, by) if labels else 0
             standing = f"{reviews} AND {_STANDING.format(table='review_events')}"
@@ -117,8 +128,6 @@ class Rollback:
             columns = ("candidate_id", *_PAIR)
             taken = self._undo("review_events", columns, ", 'undo'", reviews, values, by)
             self._queue.settle([row["candidate_id"] for row in touched])
-        if not undone + taken:
-            raise StoreError(f"There is no {what} that still stands. Nothing was changed.")
         return TakenBack(undone, taken)
 
     def _undo(

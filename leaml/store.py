@@ -5,7 +5,7 @@ and an undo is an event of its own; all of them form one hash chain (`leaml.even
 committed. One process holds the store; its threads share it: every access has a cursor of its own, and writes take
 turns. Who may sign in is in `Store.users`, who has which card in `Store.leases`, which pair is reviewed next in
 `Store.queue`; `Store.captions` has the teacher's words and `Store.results` what runs made; `Store.checks` says what the
-reviews are worth, `Store.batches` accepts and `Store.rollback` takes back many at once.
+reviews are worth, `Store.batches` accepts and `Store.rollback` takes back many at once, `Store.rounds` a whole round.
 """
 
 import json
@@ -40,12 +40,13 @@ from leaml.records import (
 from leaml.remembered import Remembered
 from leaml.results import Results
 from leaml.rollback import Rollback
+from leaml.rounds import Rounds
 from leaml.users import Users
 
 STORE_FILE = "leaml.duckdb"
 
 _PAIR = "image_id, question, options, answer, type_id"
-_LATEST_ROUND = "(SELECT max(round) FROM candidates)"
+_LATEST_ROUND = "(SELECT round FROM latest_round)"
 _DECIDED = "SELECT candidate_id FROM current_reviews WHERE action <> 'skip'"
 
 
@@ -60,11 +61,12 @@ class Store:
         self.leases = Leases(database)
         self.queue = Queue(database)
         self.captions = Captions(database, self.queue)
-        self.results = Results(database, self.queue, self.captions)
         self._log = EventLog(database)
         self._project = Remembered(database, self._read_project)
         self._label_counts = self._log.remembered("label_events", self._count_labels)
         self.rollback = Rollback(database, self._log, self.queue)
+        self.rounds = Rounds(database, self._log, self.queue, self.rollback)
+        self.results = Results(database, self.queue, self.captions, self.rounds)
         self.checks = Checks(database)
         self.batches = Batches(database, self._log, self.queue, self.checks)
 

@@ -50,6 +50,7 @@ def acts(services: Services) -> dict[str, tuple[str, Callable[[Person], Any]]]:
         ),
         "undo_review": ("review", lambda person: person.undo_review()),
         "accept_batch": ("oversee", lambda person: person.accept_batch("side", at_least=0.9)),
+        "take_round_back": ("oversee", lambda person: person.take_round_back(1)),
         "set_quotas": ("oversee", lambda person: person.set_quotas({"side": 2})),
         "roll_back": ("oversee", lambda person: person.roll_back("session", 1)),
         "start_generator": ("train", lambda person: person.start_generator()),
@@ -97,7 +98,7 @@ def test_every_public_act_of_a_person_is_tried_above(shared: Services) -> None:
 def test_the_screens_change_nothing_but_through_a_person() -> None:
     changing = {"add_label", "undo_label", "label_for_me", "save_questions", "add_review", "undo_review"}
     changing |= {"start_generator", "start_methods", "cancel", "resume", "load_sample", "import_images"}
-    changing |= {"add_labels", "import_labels", "set_quotas"}
+    changing |= {"add_labels", "import_labels", "set_quotas", "take_back"}
     changing |= {"save_project", "import_project", "save"}
     changing |= {"accept", "batch", "session", "accept_batch", "roll_back"}
     for path in APP.glob("*.py"):

@@ -2,20 +2,23 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app import compare, mask_text, project, text, train
+from app import compare, mask_text, project, rounds_text, text, train
 from app.errors import InputError
 from app.person import who
+from app.rounds import rounds_card
 from app.services import Services
 from leaml.answering import Answer, Asked
 from leaml.config import GeneratorConfig, generator_run
-from leaml.errors import ImportDataError, ModelError, RunError
-from leaml.records import METHODS, Prediction, RunId
+from leaml.errors import ImportDataError, ModelError, RunError, UserError
+from leaml.experts import as_pair
+from leaml.records import METHODS, Prediction, Review, RunId
 from leaml.results import ModelRow
 from leaml.store import Store
 
@@ -143,13 +146,16 @@ def test_a_folder_that_is_not_there(make_services: Make) -> None:
         project.import_typed(who(make_services(filled=False), None), "N", "/nowhere", "Is it? | yes | no")
 
 
-def add_model(services: Services, run_id: str, method: str, right: int) -> None:
+def add_model(
+    services: Services, run_id: str, method: str, right: int, *, round_number: int = 1, pairs: int = 0
+) -> None:
     rows = [
         Prediction(pair.image_id, str(pair.type_id), pair.question, pair.options, pair.answer, "?", n < right, ())
         for n, pair in enumerate(services.store.references("test"))
     ]
     path = f"runs/{run_id}/output/model.safetensors"
-    services.store.results.add_model(ModelRow(RunId(run_id), method, path, 1, 6, 0, datetime.now(UTC)), rows)
+    row = ModelRow(RunId(run_id), method, path, round_number, 6, pairs, datetime.now(UTC))
+    services.store.results.add_model(row, rows)
 
 
 def test_compare_shows_the_newest_of_each_method_and_the_majority(make_services: Make) -> None:
@@ -164,6 +170,29 @@ def test_compare_shows_the_newest_of_each_method_and_the_majority(make_services:
     assert "LEAML" in html and "Full fine-tuning" in html and "95% interval" in html
     add_model(services, "r0003", "full_finetune", 7)
     assert services.latest_models()["full_finetune"].run_id == "r0003"
+
+
+def test_rounds_are_compared_and_the_last_one_is_taken_back(make_services: Make) -> None:
+    services = make_services(candidates=4, users=("admin", "expert"))
+    rows = [replace(row, id=f"new {row.id}", round=2, run_id=RunId("r0005")) for row in services.store.candidates()]
+    add_model(services, "r0002", "leaml_reviewed", 3, pairs=4)
+    services.store.results.add_generator_run(RunId("r0005"), rows)
+    services.store.add_review(Review(rows[0].id, "accept", as_pair(rows[0]), None, "expert", 1.0))
+    add_model(services, "r0006", "leaml", 2, round_number=2, pairs=4)
+    add_model(services, "r0007", "leaml_reviewed", 6, round_number=2, pairs=1)
+    assert {number: round(found.value, 2) for number, found in services.round_accuracy().items()} == {1: 0.38, 2: 0.75}
+    admin, expert = who(services, "admin"), who(services, "expert")
+    html = rounds_card(services.store.rounds.all(), services.round_accuracy(), may=True)
+    assert html.count("<details>") == 1 and 'data-round="2"' in html and rounds_text.really(2, 1) in html
+    assert "<details>" not in rounds_card(services.store.rounds.all(), {}, may=False)
+    with pytest.raises(UserError):
+        train.decide(expert, {"act": "round_back", "round": "2"})
+    train.decide(admin, {"act": "round_back", "round": "2"})
+    assert services.latest_models().keys() == {"leaml_reviewed"}
+    assert services.latest_models()["leaml_reviewed"].run_id == "r0002"
+    html = rounds_card(services.store.rounds.all(), services.round_accuracy(), may=True)
+    assert rounds_text.TAKEN_BACK in html and 'data-round="1"' in html and 'data-round="2"' not in html
+    assert rounds_card([], {}, may=True) == ""
 
 
 def test_compare_steps_through_images_and_asks_again(make_services: Make) -> None:

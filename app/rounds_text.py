@@ -1,0 +1,21 @@
+"""Sentences of the table of rounds. No logic beyond putting in numbers."""
+
+TITLE = "Rounds"
+LEAD = "What each question generator wrote, what people decided about it, and how good the models became."
+COLUMNS = ("Round", "Written", "Pairs", "Decided", "Accepted unchanged, percent", "Test accuracy, percent", "")
+TAKE_BACK, YES = "Take back", "Take it back"
+TAKEN_BACK = "taken back"
+
+
+def taken_back(number: int, decisions: int) -> str:
+    """Say what was taken back."""
+    return f"Round {number} is taken back, and {decisions} decision{'' if decisions == 1 else 's'} about its pairs."
+
+
+def really(number: int, decided: int) -> str:
+    """Say what taking a round back does."""
+    decisions = f"{decided} decision{'' if decided == 1 else 's'} about them"
+    return (
+        f"The pairs of round {number} go out of use and the {decisions} no longer count; models that learnt from them "
+        "are left out of the comparison. Nothing is deleted."
+    )
