@@ -14,7 +14,8 @@ from benchmarks.label_efficiency.compare import Exam, accuracy, difference, reco
 from benchmarks.label_efficiency.draws import draw_labels, label_count, review_order
 from benchmarks.label_efficiency.methods import BY_NAME, LEAML, METHODS, Budget, Method, Pairs, Recipe
 from benchmarks.label_efficiency.run import main
-from benchmarks.label_efficiency.study import Study
+from benchmarks.label_efficiency.study import Study, as_decision
+from leaml.config import FinetuneConfig, GeneratorConfig, SamplingConfig
 from leaml.label_order import Guess
 from leaml.records import Candidate, ImageId, RunId
 
@@ -123,6 +124,9 @@ def test_more_draws_tell_more(sample):
 def test_neighbouring_methods_differ_in_one_thing():
     assert len(BY_NAME) == len(METHODS)
     budget = Budget()
+    assert budget.generator == GeneratorConfig().train.steps and budget.judge == GeneratorConfig().judge.steps
+    assert budget.finetune == FinetuneConfig("leaml").train.steps
+    assert budget.samples == SamplingConfig().pairs_per_image
     plain, distilled = (BY_NAME[f"pseudo pairs, {name}"] for name in ("no captions", "distilled, all weights"))
     first, second, third = (method.recipe.config(budget, seed=1) for method in (plain, distilled, LEAML))
     assert replace(first, caption_weight=second.caption_weight) == second
@@ -178,8 +182,11 @@ def test_an_erring_expert_errs_as_often_as_said(sample, tmp_path):
         for n, p in enumerate(pairs)
     ]
     kept = study._review(rows, 0.0)
-    assert [row.answer for row in kept] == [pair.answer for pair in pairs]
-    wrong = sum(row.answer != pair.answer for row, pair in zip(study._review(rows, 0.2), pairs, strict=True))
+    assert [pair.answer for _, pair in kept] == [pair.answer for pair in pairs]
+    assert {as_decision(*both).accepted for both in kept} == {True}
+    erring = study._review(rows, 0.2)
+    wrong = sum(kept.answer != pair.answer for (_, kept), pair in zip(erring, pairs, strict=True))
+    assert sum(as_decision(*both).accepted for both in erring) == len(pairs) - wrong
     assert 0.13 < wrong / len(pairs) < 0.27
     assert study._precision(rows) == 1.0
 

@@ -21,7 +21,7 @@ Mask = Literal["score", "random", "magnitude"]
 
 @dataclass(frozen=True)
 class Budget:
-    """Updates of each training, the same for every method.
+    """Updates of each training, the same for every method; as many as in the app.
 
     Attributes:
         generator: Of the question generator.
@@ -30,9 +30,9 @@ class Budget:
         samples: Pairs sampled for each image.
     """
 
-    generator: int = 150
-    judge: int = 60
-    finetune: int = 150
+    generator: int = 90
+    judge: int = 40
+    finetune: int = 60
     samples: int = 4
 
     def __str__(self) -> str:
