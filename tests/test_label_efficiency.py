@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.label_efficiency import log, report
+from benchmarks.label_efficiency import log, report, sources
 from benchmarks.label_efficiency.choices import _offered, choose_labels
 from benchmarks.label_efficiency.collection import Collection, blood_smears, kvasir
 from benchmarks.label_efficiency.compare import Exam, accuracy, difference, recovered
@@ -231,3 +231,19 @@ def test_pairs_are_filtered_and_reviewed_as_the_method_says():
     names = [method.config(Budget(), seed=0, pseudo=p, reviewed=r).method for p, r in given]
     assert names == ["full_finetune", "leaml_reviewed", "leaml"]
     assert BY_NAME["LEAML, agreement above .7"].pairs == Pairs(0.7, 0)
+
+
+def test_a_probe_of_words_reads_what_the_captions_say_and_nothing_else(sample):
+    told = {caption.image_id for caption in sample.captions}
+    learnt, asked = sources.divisions(sample, 1.0, 0)
+    assert not {pair.image_id for pair in learnt} & {pair.image_id for pair in asked}
+    assert {pair.image_id for pair in [*learnt, *asked]} <= told
+    kind = asked[0].type_id
+    learnt, asked = ([pair for pair in pairs if pair.type_id == kind] for pairs in (learnt, asked))
+    answers = {pair.image_id: pair.answer for pair in [*learnt, *asked]}
+    rows = {image: row for row, image in enumerate(answers)}
+    telling = sources.word_kernel({image: f"One cell, {answer}, seen." for image, answer in answers.items()})
+    assert sources.accuracy(telling, rows, learnt, asked) == 1.0
+    silent = sources.word_kernel({image: f"One cell, field {n % 7}." for n, image in enumerate(answers)})
+    by_chance = sources.accuracy(silent, rows, learnt, asked)
+    assert by_chance < 0.7 and abs(by_chance - sources.majority(learnt, asked)) < 0.2
