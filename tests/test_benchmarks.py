@@ -100,6 +100,8 @@ def test_the_log_grows_and_keeps_its_header(tmp_path):
         "label_efficiency.run",
         "label_efficiency.tune",
         "sight",
+        "unfrozen",
+        "label_efficiency.sources",
         "sample_types",
         "review.__main__",
     ],

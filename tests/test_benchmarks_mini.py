@@ -8,8 +8,12 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from assets.pretraining.model.tower import folded, load_tower
 from assets.pretraining.texts.english import read_glosses
+from benchmarks import unfrozen
 from benchmarks.mini import grounding, language, obedience, probe, scenes, speed, supervised
 from benchmarks.mini.__main__ import PARTS, main
 from benchmarks.mini.photos import LEAST_IMAGES, Photos, blood_smears, frequent_answers, kvasir
@@ -20,6 +24,7 @@ from benchmarks.mini.splits import derangement, hold_out
 from benchmarks.mini.timed import train_for
 from leaml.backbone import BUNDLED_PATH
 from leaml.objectives import Sample, answer_sample
+from leaml.records import AnsweredQuestion, ImageId
 from tests.conftest import place_question
 
 TINY = Amounts(scenes=3, obedience=2, prior=20, distil_s=0.2, finetune_s=0.2, photos=16, repeats=3)
@@ -245,3 +250,28 @@ def test_english_is_measured_on_words_that_training_leaves_out(tmp_path):
     alone = [language.gloss_losses(place.backbone(), [pair])[0][0] for pair in held[:2]]
     assert losses == pytest.approx(alone, rel=1e-3)  # padding changes nothing
     assert all(count > 3 for count in tokens)
+
+
+def test_only_the_named_blocks_of_the_tower_are_trained_and_the_head_learns(tmp_path, monkeypatch):
+    """Pictures that are red or blue: any reader of them is right, and the frozen part of the tower stays as it was."""
+    rows, answers = {}, ("blue", "red")
+    for n in range(12):
+        rows[ImageId(f"{n}")] = tmp_path / f"{n}.png"
+        Image.new("RGB", (64, 64), answers[n % 2]).save(rows[ImageId(f"{n}")])
+    asked = [AnsweredQuestion(image, "Color?", answers, answers[n % 2], "color") for n, image in enumerate(rows)]
+    drawn = Photos("drawn", rows, {image: image for image in rows}, [], asked)
+    monkeypatch.setattr(unfrozen, "EPOCHS", 4)
+    before = {name: value.clone() for name, value in folded(load_tower()).encoder.state_dict().items()}
+    reader, states, kinds = unfrozen.trained(drawn, "from stride 32", seed=0)
+    after = reader.blocks.state_dict()
+    assert all(name.split(".")[0].isdigit() for name in after) and states.shape[1:] == (112, 16, 16)
+    assert any(not value.equal(before[f"blocks.{11 + int(name[0])}{name[1:]}"]) for name, value in after.items())
+    with torch.inference_mode():
+        scores = reader(states)[1]
+    held = drawn.held_out(0.3, seed=0)
+    assert unfrozen.head_accuracy(drawn, scores, kinds, held) == 1.0
+    assert unfrozen.head_accuracy(drawn, -scores, kinds, held) == 0.0
+    frozen, states, _ = unfrozen.trained(drawn, "nothing", seed=0)
+    assert not list(frozen.blocks) and states.shape[1:] == (320, 8, 8)
+    top = folded(load_tower()).encoder.top_conv.state_dict()
+    assert all(value.equal(top[name]) for name, value in frozen.top[0].state_dict().items())
