@@ -35,6 +35,7 @@ from leaml.suggestions import may_be_shown
 ACTIVE = ("queued", "running", "stalled")
 RESUMABLE = ("cancelled", "failed", "crashed")
 LABEL_SEED = 0
+IMAGES_KNOWN = 4096
 
 Scores = tuple[dict[str, Interval], Interval]
 """Accuracy by question type, and the average over the types."""
@@ -130,14 +131,17 @@ class Services:
         return import_labels(self.store, content, author=author)
 
     def image(self, image_id: ImageId) -> ImageRow:
-        """Return one image; images never change, so each is looked up once.
+        """Return one image; images never change, so those seen lately are not looked up again.
 
         Raises:
             StoreError: If there is none of this id.
         """
-        if image_id not in self._images:
-            self._images[image_id] = self.store.image(image_id)
-        return self._images[image_id]
+        found = self._images.get(image_id)
+        if found is None:
+            if len(self._images) >= IMAGES_KNOWN:
+                self._images.clear()
+            found = self._images[image_id] = self.store.image(image_id)
+        return found
 
     def image_path(self, image: ImageRow) -> Path:
         """Return where an image's file is."""
