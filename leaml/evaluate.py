@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from leaml.backbone import Backbone
+from leaml.buckets import by_length
 from leaml.decoding import greedy, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
 from leaml.generate import Progress, softmax
@@ -20,20 +21,22 @@ def predict(
 
     An answer outside the options is wrong, never replaced by a guess.
     """
-    predictions: list[Prediction] = []
-    for start in range(0, len(questions), ANSWER_BATCH):
-        batch = questions[start : start + ANSWER_BATCH]
-        prompts = [question_prompt(item.question, item.options) for item in batch]
-        prefix = prefill(backbone, prompts, features.batch(item.image_id for item in batch))
+    predictions: dict[int, Prediction] = {}
+    prompts = [question_prompt(item.question, item.options) for item in questions]
+    for places in by_length(prompts, ANSWER_BATCH):
+        batch = [questions[place] for place in places]
+        shown = features.batch(item.image_id for item in batch)
+        prefix = prefill(backbone, [prompts[place] for place in places], shown)
         scores: list[tuple[float, ...]] = [()] * len(batch)
         if all(item.options for item in batch):
             found = option_log_probabilities(backbone, prefix, [item.options for item in batch])
             # Of several answers at once, the probability of each alone says nothing.
             scores = [() if takes_several(i.question) else softmax(row) for i, row in zip(batch, found, strict=True)]
         answers = greedy(backbone, prefix, max_new_tokens=ANSWER_TOKENS)
-        predictions += [_prediction(*row) for row in zip(batch, answers, scores, strict=True)]
-        progress(min(start + ANSWER_BATCH, len(questions)), len(questions))
-    return predictions
+        found_here = (_prediction(*row) for row in zip(batch, answers, scores, strict=True))
+        predictions.update(zip(places, found_here, strict=True))
+        progress(len(predictions), len(questions))
+    return [predictions[place] for place in range(len(questions))]
 
 
 def is_correct(answer: str, question: AnsweredQuestion) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from leaml.backbone import Backbone
+from leaml.buckets import by_length
 from leaml.config import SamplingConfig
 from leaml.decoding import nucleus, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
@@ -65,14 +66,12 @@ def score_texts(
     backbone: Backbone, features: ImageFeatures, texts: Sequence[tuple[ImageId, str]], batch_size: int
 ) -> list[SampledText]:
     """Return texts that were written elsewhere with their log-probability under this generator, in their order."""
-    scored: list[SampledText] = []
-    for start in range(0, len(texts), batch_size):
-        batch = texts[start : start + batch_size]
-        samples = [Sample(image_id, GENERATION_PROMPT, text) for image_id, text in batch]
+    scores: dict[int, float] = {}
+    for places in by_length([text for _, text in texts], batch_size):
+        samples = [Sample(texts[place][0], GENERATION_PROMPT, texts[place][1]) for place in places]
         losses, tokens = sequence_losses(backbone, collate(backbone, features, samples))
-        values = (-losses / tokens).tolist()
-        scored += [SampledText(*row, value) for row, value in zip(batch, values, strict=True)]
-    return scored
+        scores.update(zip(places, (-losses / tokens).tolist(), strict=True))
+    return [SampledText(*row, scores[place]) for place, row in enumerate(texts)]
 
 
 def option_probabilities(
@@ -85,19 +84,18 @@ def option_probabilities(
 
     Empty for an open question, and where several answers may be right: each alone is none of them.
     """
-    result: list[tuple[float, ...]] = []
-    for start in range(0, len(pairs), SCORE_BATCH):
-        batch = pairs[start : start + SCORE_BATCH]
-        closed = [pair for pair in batch if _has_one_answer(pair)]
-        scored: list[list[float]] = []
-        if closed:
-            prompts = [question_prompt(pair.question, pair.options) for pair in closed]
-            prefix = prefill(backbone, prompts, features.batch(pair.image_id for pair in closed))
-            scored = option_log_probabilities(backbone, prefix, [pair.options for pair in closed])
-        waiting = iter(scored)
-        result += [softmax(next(waiting)) if _has_one_answer(pair) else () for pair in batch]
-        progress(min(start + SCORE_BATCH, len(pairs)), len(pairs))
-    return result
+    closed = [place for place, pair in enumerate(pairs) if _has_one_answer(pair)]
+    prompts = [question_prompt(pairs[place].question, pairs[place].options) for place in closed]
+    found: dict[int, tuple[float, ...]] = {}
+    for bucket in by_length(prompts, SCORE_BATCH):
+        batch = [pairs[closed[number]] for number in bucket]
+        prefix = prefill(
+            backbone, [prompts[number] for number in bucket], features.batch(pair.image_id for pair in batch)
+        )
+        scores = option_log_probabilities(backbone, prefix, [pair.options for pair in batch])
+        found.update(zip((closed[number] for number in bucket), map(softmax, scores), strict=True))
+        progress(len(found), len(closed))
+    return [found.get(place, ()) for place in range(len(pairs))]
 
 
 def candidates(
