@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks import record
 from benchmarks.mini import grounding, language, obedience, scenes, speed, supervised
-from benchmarks.mini.place import Part, Place
+from benchmarks.mini.place import Amounts, Part, Place
 from benchmarks.mini.report import check_targets, figures, table, write_docs
 from benchmarks.mini.rows import Row
 from leaml.config import BUNDLED_MODEL
@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--kvasir", type=Path, metavar="FOLDER", default=os.environ.get("LEAML_KVASIR") or None)
     parser.add_argument("--wordnet", type=Path, metavar="FOLDER", default=os.environ.get("LEAML_WORDNET") or None)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--distil", type=float, default=Amounts.distil_s, metavar="SECONDS", help="on captions [120]")
     parser.add_argument("--docs", action="store_true", help="write docs/mini.md")
     parser.add_argument("--log", type=Path, default=record.RESULTS, metavar="FILE", help="the log to add to")
     arguments = parser.parse_args(argv)
@@ -41,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"{arguments.kvasir} holds no annotations.jsonl. Give the folder of the Kvasir copy.")
     with tempfile.TemporaryDirectory(prefix="leaml_mini_") as work:
         kvasir, wordnet = (Path(folder) if folder else None for folder in (arguments.kvasir, arguments.wordnet))
-        rows = run(Place(arguments.model, Path(work), kvasir, wordnet), arguments.only)
+        amounts = Amounts(distil_s=arguments.distil)
+        rows = run(Place(arguments.model, Path(work), kvasir, wordnet, amounts), arguments.only)
     verdicts = check_targets(rows)
     print(f"{arguments.model} on {record.machine()}; {record.versions()}\n\n{table(rows)}")
     for verdict in verdicts:
