@@ -122,16 +122,14 @@ def train_generator(context: StageContext) -> None:
             chosen = cycle_indices(len(captions), config.train.batch_size - half, seed=config.train.seed + 1, step=step)
             told = [captions[i] for i in chosen]
         parts = zip(split(asked, config.train.accumulation), split(told, config.train.accumulation), strict=True)
-        for ask, tell in parts:
-            if not (ask or tell):  # more parts than questions and captions
-                continue
-            losses, tokens = sequence_losses(backbone, collate(backbone, features, [*ask, *tell]))
-            loss = losses[: len(ask)].sum() / len(asked)
-            figures = {"question_loss": _per_token(losses[: len(ask)], tokens[: len(ask)])} if ask else {}
+        for ask, tell in parts:  # apart, since a question that is padded to a caption's length takes its time
+            if ask:
+                losses, tokens = sequence_losses(backbone, collate(backbone, features, ask))
+                yield losses.sum() / len(asked), {"question_loss": _per_token(losses, tokens)}
             if tell:
-                loss = loss + config.caption_weight * losses[len(ask) :].sum() / len(told)
-                figures["caption_loss"] = _per_token(losses[len(ask) :], tokens[len(ask) :])
-            yield loss, figures
+                losses, tokens = sequence_losses(backbone, collate(backbone, features, tell))
+                weighted = config.caption_weight * losses.sum() / len(told)
+                yield weighted, {"caption_loss": _per_token(losses, tokens)}
 
     if config.selection is None:
         update = full_update(backbone, weight_decay=config.train.weight_decay)
