@@ -7,7 +7,6 @@ from app import rounds_text
 from app.view import button, percent
 from leaml.records import Interval
 from leaml.rounds import Round
-from leaml.stats import wilson
 
 
 def rounds_card(rounds: Sequence[Round], accuracy: Mapping[int, Interval], *, may: bool) -> str:
@@ -15,7 +14,7 @@ def rounds_card(rounds: Sequence[Round], accuracy: Mapping[int, Interval], *, ma
 
     Args:
         rounds: The first one first.
-        accuracy: By a round's number, that of the best model that learnt from its pairs.
+        accuracy: By a round's number, that of the newest model that learnt from its pairs, reviewed ones first.
         may: Whether the person who looks may take a round back.
     """
     if not rounds:
@@ -30,14 +29,13 @@ def rounds_card(rounds: Sequence[Round], accuracy: Mapping[int, Interval], *, ma
 
 
 def _row(row: Round, accuracy: Interval | None, *, may: bool) -> str:
-    kept = wilson(row.accepted, row.decided) if row.decided else None
     state = _take_back(row) if may else rounds_text.TAKEN_BACK if row.taken_back else ""
     cells = (
         str(row.number),
         row.at.astimezone().strftime("%Y-%m-%d %H:%M") if row.at else "",
         str(row.pairs),
         str(row.decided),
-        _interval(kept),
+        percent(row.accepted / row.decided) if row.decided else "",  # no random sample, so no interval
         _interval(accuracy),
         state,
     )
@@ -53,4 +51,5 @@ def _interval(found: Interval | None) -> str:
 def _take_back(row: Round) -> str:
     really = escape(rounds_text.really(row.number, row.decided))
     yes = button(rounds_text.YES, kind="no compact", data_act="round_back", data_round=str(row.number))
-    return f"<details><summary>{rounds_text.TAKE_BACK}</summary><p class='small'>{really}</p>{yes}</details>"
+    inside = f'<summary>{rounds_text.TAKE_BACK}</summary><p class="small">{really}</p>{yes}'
+    return f'<details data-fold="round">{inside}</details>'  # stays open while a run beside it is drawn anew

@@ -30,6 +30,7 @@ def freeze(store: Store, directory: Path) -> None:
         pseudo=pseudo,
         question_types=project.question_types,
         evaluation=store.references("test"),
+        round=store.rounds.latest(),
         acceptance=expected_acceptance(store.checks.decisions(), pseudo),
     )
     write_snapshot(tables, directory, workspace=store.workspace)

@@ -61,7 +61,7 @@ def _take_model(store: Store, run: RunDir, config: RunConfig) -> None:
         run_id=run.id,
         method=method,
         path=str(model.resolve().relative_to(store.workspace.resolve())) if model.exists() else "",
-        round=max(1, store.results.round() - 1),
+        round=max(1, store.results.round() - 1 if snapshot.round is None else snapshot.round),
         labels=0 if method == "zero_shot" else len(snapshot.labels),
         pairs={"leaml": len(snapshot.pseudo) + len(snapshot.reviewed), "leaml_reviewed": len(snapshot.reviewed)}.get(
             method, 0

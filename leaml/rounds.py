@@ -70,6 +70,11 @@ class Rounds:
         """Return the numbers of the rounds that were taken back."""
         return {row["round"] for row in self._database.rows("SELECT round FROM round_events")}
 
+    def latest(self) -> int:
+        """Return the number of the latest round in use; 0 without any."""
+        (found,) = self._database.rows("SELECT coalesce(round, 0) AS round FROM latest_round")
+        return int(found["round"])
+
     def take_back(self, number: int, *, by: str) -> TakenBack:
         """Put a round's pairs out of use and undo the decisions about them; the round before it is reviewed on.
 
@@ -79,11 +84,13 @@ class Rounds:
             StoreError: If it is not the latest round that is in use.
         """
         with self._database.transaction(f"take round {number} back"):
-            (latest,) = self._database.rows("SELECT round FROM latest_round")
-            if latest["round"] != number:
+            latest = self.latest()
+            if number > latest:
+                raise StoreError(f"There is no round {number} in use. Nothing was changed; reload the page.")
+            if number < latest:
                 raise StoreError(
-                    f"Round {number} is not the latest one in use: that is {latest['round'] or 'none'}. Nothing was "
-                    "changed; take the later ones back first."
+                    f"Round {number} is not the latest one in use: that is {latest}. Nothing was changed; take the "
+                    "later ones back first."
                 )
             undone = self._rollback.round(number, by=by)
             self._log.append("round_events", {"round": number, "action": "take_back", "author": by})

@@ -35,6 +35,7 @@ class Snapshot:
         evaluation: Test questions with their reference answers.
         acceptance: By the id of a pseudo pair, how probable it is that people would accept it unchanged; empty where
             they have decided too little to tell.
+        round: The latest round in use then; 0 before the first, None in a run of an older version.
     """
 
     images: dict[ImageId, Path]
@@ -47,6 +48,7 @@ class Snapshot:
     test_groups: dict[ImageId, str]
     evaluation: tuple[AnsweredQuestion, ...]
     acceptance: dict[str, float]
+    round: int | None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class SnapshotTables:
     question_types: Sequence[QuestionType]
     evaluation: Sequence[AnsweredQuestion]
     acceptance: Sequence[Acceptance] = ()
+    round: int = 0
 
 
 def write_snapshot(tables: SnapshotTables, directory: Path, *, workspace: Path) -> None:
@@ -82,7 +85,7 @@ def write_snapshot(tables: SnapshotTables, directory: Path, *, workspace: Path) 
         for name, rows, row_class in _contents(tables):
             write_rows(aside / f"{name}.parquet", rows, row_class)
         hashes = {path.name: _hash(path) for path in sorted(aside.iterdir())}
-        manifest = {"workspace": str(workspace.resolve()), "files": hashes}
+        manifest = {"workspace": str(workspace.resolve()), "files": hashes, "round": tables.round}
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=1))
         if directory.exists():
             directory.rmdir()
@@ -118,6 +121,7 @@ def read_snapshot(directory: Path) -> Snapshot:
         test_groups={image.id: image.group for image in images if image.split == "test"},
         evaluation=tuple(read_rows(directory / "evaluation.parquet", AnsweredQuestion)),
         acceptance=_read_acceptance(directory),
+        round=manifest.get("round"),
     )
 
 

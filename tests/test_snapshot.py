@@ -28,7 +28,7 @@ def test_a_frozen_store_is_read_back(store, tmp_path):  # noqa: F811
     assert snapshot.pseudo == (candidate(2),) and snapshot.evaluation == (pair(8),)
     assert set(snapshot.test_images) == {"i8", "i9"} and "i8" not in snapshot.images
     assert snapshot.images["i0"] == store.workspace.resolve() / "images/i0.jpg"
-    assert snapshot.question_types == store.project().question_types
+    assert snapshot.question_types == store.project().question_types and snapshot.round == 1
 
 
 def test_the_acceptance_of_pairs_is_read_back_and_an_older_run_has_none(tmp_path):

@@ -1,5 +1,6 @@
 """The worker and what is taken over from it: turns, signals, forks, damaged progress, and ingestion."""
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -19,7 +20,7 @@ from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir, launch, rundir
 from leaml.jobs.rundir import write_json
-from leaml.records import ImageId, ImageRow, Prediction, Project, QuestionType
+from leaml.records import ImageId, ImageRow, Prediction, Project, QuestionType, RunId
 from leaml.store import Store
 from leaml.tables import write_rows
 from tests.test_store import candidate, pair
@@ -202,6 +203,21 @@ def test_finished_runs_are_taken_over_once(finished):
     (model,) = store.results.models()
     assert (model.run_id, model.method, model.path) == ("r0002", "lora", "runs/r0002/output/model.safetensors")
     assert (model.labels, model.pairs, len(store.results.predictions(model.run_id))) == (1, 0, 1)
+
+
+def test_a_model_belongs_to_the_round_that_was_in_use_when_it_was_asked_for(finished):
+    store, jobs = finished
+    ingest_finished(store, jobs)
+    second = dataclasses.replace(candidate(1), id="second", round=2, run_id=RunId("r0009"))
+    store.results.add_generator_run(RunId("r0009"), [second])
+    for name in ("r0010", "r0011"):
+        run = make_run(jobs.runs_dir, name, model_run(FinetuneConfig("leaml")).to_json())
+        freeze(store, run.path / "data")
+        write_json(run.path / "outcome.json", {"status": "done", "error": "", "seconds": 1.0, "stages": {}})
+        if name == "r0010":
+            store.rounds.take_back(2, by="ann")
+    assert ingest_finished(store, jobs) == 2
+    assert {row.run_id: row.round for row in store.results.models()} == {"r0002": 1, "r0010": 2, "r0011": 1}
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])

@@ -25,6 +25,7 @@ from benchmarks.label_efficiency.draws import draw_labels, label_count
 from benchmarks.mini import probe
 from benchmarks.mini.splits import hold_out
 from benchmarks.record import machine, versions
+from leaml import stats
 from leaml.backbone import load
 from leaml.config import BUNDLED_MODEL
 from leaml.features import ImageFeatures
@@ -86,8 +87,8 @@ def divisions(home: Collection, share: float, draw: int) -> tuple[list[AnsweredQ
         out = hold_out({pair.image_id: home.groups[pair.image_id] for pair in pool}, HELD_OUT, seed=draw)
         learnt = [pair for pair in pool if pair.image_id not in out]
     else:
-        learnt = [pair for pair in draw_labels(home.pool, label_count(home.pool, share), seed=draw)]
-        learnt = [pair for pair in learnt if pair.image_id in told]
+        drawn = draw_labels(home.pool, label_count(home.pool, share), seed=draw)
+        learnt = [pair for pair in drawn if pair.image_id in told]
         out = told - {pair.image_id for pair in learnt}
     answers: dict[str | None, set[str]] = defaultdict(set)
     for pair in learnt:
@@ -97,14 +98,7 @@ def divisions(home: Collection, share: float, draw: int) -> tuple[list[AnsweredQ
 
 def majority(learnt: Sequence[AnsweredQuestion], asked: Sequence[AnsweredQuestion]) -> float:
     """Return the macro accuracy of each type's most frequent label."""
-    most = {
-        kind: Counter(pair.answer for pair in learnt if pair.type_id == kind).most_common(1)[0][0]
-        for kind in {question.type_id for question in asked}
-    }
-    by_kind: dict[str | None, list[bool]] = defaultdict(list)
-    for question in asked:
-        by_kind[question.type_id].append(most[question.type_id] == question.answer)
-    return fmean(fmean(right) for right in by_kind.values())
+    return stats.macro_accuracy(stats.majority_predictions(learnt, asked)).value
 
 
 def measure(home: Collection, work: Path) -> Iterator[dict[str, object]]:

@@ -183,8 +183,8 @@ def test_rounds_are_compared_and_the_last_one_is_taken_back(make_services: Make)
     assert {number: round(found.value, 2) for number, found in services.round_accuracy().items()} == {1: 0.38, 2: 0.75}
     admin, expert = who(services, "admin"), who(services, "expert")
     html = rounds_card(services.store.rounds.all(), services.round_accuracy(), may=True)
-    assert html.count("<details>") == 1 and 'data-round="2"' in html and rounds_text.really(2, 1) in html
-    assert "<details>" not in rounds_card(services.store.rounds.all(), {}, may=False)
+    assert html.count("<details") == html.count('data-round="2"') == 1 and rounds_text.really(2, 1) in html
+    assert "<details" not in rounds_card(services.store.rounds.all(), {}, may=False)
     with pytest.raises(UserError):
         train.decide(expert, {"act": "round_back", "round": "2"})
     train.decide(admin, {"act": "round_back", "round": "2"})
