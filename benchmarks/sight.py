@@ -7,7 +7,7 @@ are joined by adding their kernels, which is concatenating their channels with e
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -89,16 +89,21 @@ def measure(photos: Photos, tower: EfficientNetModel) -> Iterator[dict[str, obje
             yield line
 
 
-def main() -> None:
-    """Measure, and write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def write_lines(about: str | None, measure: Callable[[Photos], Iterator[dict[str, object]]]) -> None:
+    """Measure the collections that the command line names, and write the lines to its file."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--kvasir", type=Path, help="folder of the Kvasir polyps, which is read where it lies")
     options = parser.parse_args()
-    tower = folded(load_tower())
     collections = [blood_smears(), *([kvasir(options.kvasir)] if options.kvasir else [])]
-    lines = [line for photos in collections for line in measure(photos, tower)]
+    lines = [line for photos in collections for line in measure(photos)]
     options.json.write_text(json.dumps({"machine": machine(), "versions": versions(), "lines": lines}, indent=1) + "\n")
+
+
+def main() -> None:
+    """Measure, and write what was found."""
+    tower = folded(load_tower())
+    write_lines(__doc__, lambda photos: measure(photos, tower))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,8 @@ features that came of it, mean over divisions by image group. The same head on t
 test sides are never read, and no decoder takes part.
 """
 
-import argparse
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,9 +17,8 @@ from transformers import EfficientNetModel
 
 from assets.pretraining.model.tower import folded, load_tower, preprocess
 from benchmarks.mini import probe
-from benchmarks.mini.photos import Photos, blood_smears, kvasir
-from benchmarks.record import machine, versions
-from benchmarks.sight import HELD_OUT, macro_accuracy
+from benchmarks.mini.photos import Photos
+from benchmarks.sight import HELD_OUT, macro_accuracy, write_lines
 from leaml.records import ImageId
 
 SIZE_PX, SPLITS = 256, 3
@@ -144,13 +141,7 @@ def measure(photos: Photos) -> Iterator[dict[str, object]]:
 
 def main() -> None:
     """Measure, and write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--kvasir", type=Path, help="folder of the Kvasir polyps, which is read where it lies")
-    options = parser.parse_args()
-    collections = [blood_smears(), *([kvasir(options.kvasir)] if options.kvasir else [])]
-    lines = [line for photos in collections for line in measure(photos)]
-    options.json.write_text(json.dumps({"machine": machine(), "versions": versions(), "lines": lines}, indent=1) + "\n")
+    write_lines(__doc__, measure)
 
 
 if __name__ == "__main__":
