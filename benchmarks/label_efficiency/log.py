@@ -24,8 +24,8 @@ class Run:
 
     Attributes:
         collection: Its name.
-        share: Of the pool's questions that were labelled.
-        labels: How many these are.
+        share: Of the pool's questions that are drawn as labels.
+        labels: That the method was trained on: those drawn, all or none.
         draw: Number of the draw of labels.
         seed: Of training and sampling.
         method: Its name.

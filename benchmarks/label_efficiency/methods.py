@@ -128,6 +128,11 @@ class Method:
     learning_rate: float = 5e-4
     labels: Literal["drawn", "all", "diverse", "unsure"] = "drawn"
 
+    @property
+    def reads_the_draw(self) -> bool:
+        """Whether another draw or share of labels gives another model."""
+        return self.moves != "none" and self.labels != "all"
+
     def config(self, budget: Budget, *, seed: int, pseudo: bool = False, reviewed: bool = False) -> FinetuneConfig:
         """Return the settings of the VQA model's training; without any pairs it is trained on the labels alone."""
         train = TrainConfig(steps=budget.finetune, learning_rate=self.learning_rate, seed=seed)

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from benchmarks import record
 from benchmarks.label_efficiency.collection import Collection
 from benchmarks.label_efficiency.compare import Estimate, Exam, accuracy, difference, recovered
+from benchmarks.label_efficiency.draws import label_count
 from benchmarks.label_efficiency.log import Run
 from benchmarks.label_efficiency.methods import FULL, LEAML, METHODS, SUPERVISED
 
@@ -34,10 +35,10 @@ class Table:
     @property
     def title(self) -> str:
         """What the table is about."""
-        first = next(iter(self.by_method.values()))[0]
+        labels = label_count(self.collection.pool, self.share)
         asked, images = len(self.collection.test), len({q.image_id for q in self.collection.test})
         return (
-            f"{self.collection.name}, {self.share:.0%} of the pool's answers ({first.labels} labels); "
+            f"{self.collection.name}, {self.share:.0%} of the pool's answers ({labels} labels); "
             f"{asked} test questions about {images} images"
         )
 

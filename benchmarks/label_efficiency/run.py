@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -116,36 +116,53 @@ def _run_cell(cell: Cell, path: Path, base: str, *, threads: int) -> None:
 
 
 def run_methods(study: Study, methods: Sequence[Method], path: Path, base: str) -> None:
-    """Train and test methods on one draw of labels, adding a line to the log for each."""
-    groups = study.collection.groups
+    """Train and test methods on one draw of labels, adding a line to the log for each.
+
+    What no drawn label touches (zero-shot, full supervision) is trained once a seed, and its line written again.
+    """
     majority = stats.majority_predictions(study.labels, study.collection.test)
+    majority_macro = round(stats.macro_accuracy(majority, study.collection.groups).value, 4)
     for method in methods:
-        outcome = study.run(method)
-        run = log.Run(
-            collection=study.collection.name,
-            share=study.share,
-            labels=len(study.labels),
-            draw=study.draw,
-            seed=study.seed,
-            method=method.name,
-            budget=str(study.budget),
-            model=base,
-            macro=round(stats.macro_accuracy(outcome.predictions, groups).value, 4),
-            majority=round(stats.macro_accuracy(majority, groups).value, 4),
-            pairs=outcome.pairs,
-            precision=None if outcome.precision is None else round(outcome.precision, 4),
-            reviewed=outcome.reviewed,
-            seconds=round(outcome.seconds, 1),
-            right=log.pack([row.correct for row in outcome.predictions]),
-            machine=record.machine(),
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+        known = None if method.reads_the_draw else _same_model(study, method, path, base)
+        run = known or _train_and_test(study, method, base)
+        run = replace(run, share=study.share, draw=study.draw, majority=majority_macro)
         log.append(run, path)
         print(
             f"{run.collection} {run.share:.0%} draw {run.draw} seed {run.seed}: {run.method} {run.macro:.3f} "
             f"(majority {run.majority:.3f}, {run.pairs} pairs, {run.seconds:.0f} s)",
             flush=True,
         )
+
+
+def _same_model(study: Study, method: Method, path: Path, base: str) -> log.Run | None:
+    """Return a logged run of this method and seed, whatever its draw and share."""
+    mine = (study.collection.name, study.seed, method.name, str(study.budget), base)
+    runs = log.read(path)
+    return next((r for r in runs if (r.collection, r.seed, r.method, r.budget, r.model) == mine), None)
+
+
+def _train_and_test(study: Study, method: Method, base: str) -> log.Run:
+    outcome = study.run(method)
+    macro = stats.macro_accuracy(outcome.predictions, study.collection.groups).value
+    return log.Run(
+        collection=study.collection.name,
+        share=study.share,
+        labels=outcome.labels,
+        draw=study.draw,
+        seed=study.seed,
+        method=method.name,
+        budget=str(study.budget),
+        model=base,
+        macro=round(macro, 4),
+        majority=0.0,  # the caller's, who knows the draw
+        pairs=outcome.pairs,
+        precision=None if outcome.precision is None else round(outcome.precision, 4),
+        reviewed=outcome.reviewed,
+        seconds=round(outcome.seconds, 1),
+        right=log.pack([row.correct for row in outcome.predictions]),
+        machine=record.machine(),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 if __name__ == "__main__":

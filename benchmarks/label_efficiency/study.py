@@ -57,6 +57,7 @@ class Outcome:
 
     Attributes:
         predictions: Answers to the test questions, in the collection's order.
+        labels: That it was trained on.
         seconds: Of its own stages, those of its generator included.
         pairs: Pairs that it was trained on, besides the labels.
         precision: Share of the unreviewed pairs among them whose answer is the reference's; None without such pairs.
@@ -64,6 +65,7 @@ class Outcome:
     """
 
     predictions: list[Prediction]
+    labels: int
     seconds: float
     pairs: int
     precision: float | None
@@ -129,10 +131,13 @@ class Study:
         predictions = read_rows(context.output / "predictions.parquet", Prediction)
         seconds = spent + time.monotonic() - began
         shutil.rmtree(folder)  # its weights are as large as the model's; the log keeps the answers
-        return Outcome(predictions, seconds, len(pseudo) + len(reviewed), self._precision(pseudo), len(decided))
+        pairs = len(pseudo) + len(reviewed)
+        return Outcome(predictions, len(labels), seconds, pairs, self._precision(pseudo), len(decided))
 
     def _labels(self, method: Method) -> list[AnsweredQuestion]:
         """Return what the expert has answered before this method's training."""
+        if method.moves == "none":
+            return []
         if method.labels == "drawn":
             return self.labels
         if method.labels == "all":
