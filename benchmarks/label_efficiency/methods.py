@@ -136,11 +136,12 @@ class Method:
     def config(self, budget: Budget, *, seed: int, pseudo: bool = False, reviewed: bool = False) -> FinetuneConfig:
         """Return the settings of the VQA model's training; without any pairs it is trained on the labels alone."""
         train = TrainConfig(steps=budget.finetune, learning_rate=self.learning_rate, seed=seed)
-        if self.moves != "full":
-            return FinetuneConfig("lora" if self.moves == "lora" else "zero_shot", train=train)
-        name: Literal["leaml", "leaml_reviewed", "full_finetune"]
-        name = "leaml" if pseudo else "leaml_reviewed" if reviewed else "full_finetune"
-        return FinetuneConfig(name, train=train, mixture=self.mixture)
+        if self.moves == "none":
+            return FinetuneConfig("zero_shot", train=train)
+        if pseudo or reviewed:
+            name: Literal["leaml", "leaml_reviewed"] = "leaml" if pseudo else "leaml_reviewed"
+            return FinetuneConfig(name, train=train, mixture=self.mixture, update=self.moves)
+        return FinetuneConfig("lora" if self.moves == "lora" else "full_finetune", train=train)
 
 
 LORA = Method("LoRA", moves="lora", learning_rate=3e-3)

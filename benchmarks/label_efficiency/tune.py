@@ -1,6 +1,6 @@
-"""`python -m benchmarks.label_efficiency.tune`: learning rates, three for each kind of training, inside the pool.
+"""`python -m benchmarks.label_efficiency.tune`: learning rates, three for each kind of training, and the best recipe.
 
-A quarter of the pool's groups stands in for the test side, which is never read. The labels are those of a draw that no
+A quarter of the pool's groups stands in for the test side, which is never read. The labels are those of draws that no
 table uses. One line a run in tuning.csv; what was found is written into `methods.py` by hand.
 """
 
@@ -13,27 +13,40 @@ from pathlib import Path
 
 from benchmarks.label_efficiency import log
 from benchmarks.label_efficiency.collection import blood_smears, kvasir
-from benchmarks.label_efficiency.methods import ALL_WEIGHTS, FULL, LORA, SELECTED, Budget, Method
+from benchmarks.label_efficiency.methods import ALL_WEIGHTS, FULL, LORA, SELECTED, Budget, Method, Pairs
 from benchmarks.label_efficiency.run import run_methods
 from benchmarks.label_efficiency.study import Study
 from leaml.backbone import load
-from leaml.config import BUNDLED_MODEL
+from leaml.config import BUNDLED_MODEL, MixtureConfig
 
 TUNING = Path(__file__).parent / "tuning.csv"
 SHARE, DRAW = 0.05, 1000
+RECIPE_DRAWS = (1000, 1001)
 FULL_RATES, LORA_RATES = (2e-4, 5e-4, 1e-3), (1e-3, 3e-3, 1e-2)
 DENSE_RATES, SELECTED_RATES = (5e-4, 1e-3, 2e-3), (3e-3, 6e-3, 1e-2)
 
 
-def settings() -> Iterator[Method]:
-    """Yield every setting as a method with its rate in its name; a generator is judged by the model it leads to."""
-    for method, rates in ((FULL, FULL_RATES), (LORA, LORA_RATES)):
-        for rate in rates:
+def rates() -> Iterator[Method]:
+    """Yield a method for each learning rate; a generator is judged by its pairs' precision and the model they make."""
+    for method, tried in ((FULL, FULL_RATES), (LORA, LORA_RATES)):
+        for rate in tried:
             yield replace(method, name=f"{method.name} at {rate:g}", learning_rate=rate)
-    for recipe, rates in ((ALL_WEIGHTS, DENSE_RATES), (SELECTED, SELECTED_RATES)):
-        for rate in rates:
+    for recipe, tried in ((ALL_WEIGHTS, DENSE_RATES), (SELECTED, SELECTED_RATES)):
+        for rate in tried:
             name = f"{recipe.name}_at_{rate:g}"
             yield Method(f"generator {name}", recipe=replace(recipe, name=name, learning_rate=rate))
+
+
+def recipes() -> Iterator[Method]:
+    """Yield ways to read 200 reviewed pairs, with the unreviewed ones or without, beside what they are to beat."""
+    yield from (FULL, LORA)
+    for moves, rate in (("full", FULL.learning_rate), ("lora", LORA.learning_rate)):
+        way = Method("", SELECTED, Pairs(None, 200), moves=moves, learning_rate=rate)
+        yield replace(way, name=f"reviewed alone, {moves}")
+        for share in (0.25, 0.5):
+            mixture = MixtureConfig(pseudo_share=share, weighting="acceptance")
+            name = f"reviewed, {share:.0%} others by acceptance, {moves}"
+            yield replace(way, name=name, pairs=Pairs(0.0, 200), mixture=mixture)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,9 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     base = load(BUNDLED_MODEL).resident.base_hash[:12]
     known = {run.key for run in log.read(arguments.log)}
     for collection in (blood_smears(), *([kvasir(Path(arguments.kvasir))] if arguments.kvasir else [])):
-        study = Study(collection.inner(), SHARE, DRAW, 0, Budget(), arguments.work)
-        left = [method for method in settings() if study.key(method, base) not in known]
-        run_methods(study, left, arguments.log, base)
+        asked = [*((draw, tuple(recipes())) for draw in RECIPE_DRAWS), (DRAW, tuple(rates()))]
+        for draw, methods in asked:
+            study = Study(collection.inner(), SHARE, draw, 0, Budget(), arguments.work)
+            left = [method for method in methods if study.key(method, base) not in known]
+            run_methods(study, left, arguments.log, base)
     return 0
 
 
