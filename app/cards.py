@@ -8,6 +8,7 @@ from math import ceil
 from app import label_text, review_text, text
 from app.label_parts import GivenLabel, answer_field, history_panel
 from app.view import (
+    Picture,
     attributes,
     bar,
     button,
@@ -28,15 +29,6 @@ OTHERS_ROW_PX = 26
 """Height of a row of links to other questions, about three of which fit into one."""
 BELOW_OPTIONS_PX = 150
 """Room for the second opinion and the caption, which takes what the options leave."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image as the page needs it."""
-
-    id: str
-    name: str
-    url: str
 
 
 @dataclass(frozen=True)
@@ -126,14 +118,14 @@ def label_screen(card: LabelCard) -> str:
     return (
         f'<div class="screen" data-serial="{card.serial}" data-preload="{escape(" ".join(card.preload))}">'
         f'<div class="split" style="--ratio:{card.ratio:.3f}"><div class="looked">'
-        f'{image_box(card.picture.url, card.picture.name)}<p class="why small soft">{escape(card.why)}</p></div>'
+        f'{image_box(card.picture)}<p class="why small soft">{escape(card.why)}</p></div>'
         f'<section class="card ask labelling"{_data(data)}>{eyebrow(text.YOUR_LABEL, text.of(done, card.budget))}'
         f'<h1 class="plain">{escape(title)}</h1><div class="middle" style="--middle:{height + others_px}px">'
         f'<div class="plain" style="min-height:{height}px">{options}</div>'
         f'<div class="others plain"><span>{text.OTHER_QUESTION}</span>{others}{own}</div>{_own_panel(card.own)}</div>'
         f'<div class="stage"><div class="plain">{actions}</div></div>'
         f"{bar(done / card.budget, label=text.YOUR_LABEL)}{_label_foot(card)}{_label_offer(card, done)}"
-        f"</section></div>{history_panel(card.history)}{key_help('label')}</div>"
+        f"</section></div>{history_panel(card.history)}{key_help('label', clip=bool(card.picture.frames))}</div>"
     )
 
 
@@ -155,7 +147,7 @@ def review_screen(card: ReviewCard) -> str:
     written = f"{text.PSEUDO} · {text.round_number(candidate.round)}"
     return (
         f'<div class="screen" data-serial="{card.serial}" data-preload="{escape(" ".join(card.preload))}">'
-        f'<div class="split" style="--ratio:{card.ratio:.3f}">{image_box(card.picture.url, card.picture.name)}'
+        f'<div class="split" style="--ratio:{card.ratio:.3f}">{image_box(card.picture)}'
         f'<section class="card ask"{_data(data)}>'
         f"{eyebrow(review_text.DISPUTED if card.disputed else written, text.of(decided, total))}"
         f'<h1 class="plain">{escape(candidate.question)}</h1>'
@@ -166,7 +158,7 @@ def review_screen(card: ReviewCard) -> str:
         f'<div class="stage">{_review_actions()}{_reject_panel()}</div>'
         f"{bar(decided / max(1, total), label=text.TABS['review'])}"
         f'<div class="foot">{_counts(counts)}<span class="end saved" role="status">{escape(card.message)}</span></div>'
-        f"</section></div>{card.filters}{key_help('review')}</div>"
+        f"</section></div>{card.filters}{key_help('review', clip=bool(card.picture.frames))}</div>"
     )
 
 

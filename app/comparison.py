@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 from app import text
-from app.cards import Picture
-from app.view import attributes, bar, button, eyebrow, field, image_box, note, percent, select, short_type
+from app.view import Picture, attributes, bar, button, eyebrow, field, image_box, note, percent, select, short_type
 from leaml.answering import Answer
 from leaml.records import Interval, QuestionType
 
@@ -69,7 +68,7 @@ def ask_screen(view: AskView) -> str:
             (text.RANDOM, "r", "R", "random"),
         )
     )
-    box = image_box(view.picture.url, f"{view.picture.name} · {view.position}", more=walk)
+    box = image_box(view.picture, position=view.position, more=walk)
     own = ""
     if view.question == "own":
         own = field(text.OWN_QUESTION, "own_question", view.own[0]) + field(

@@ -1,18 +1,21 @@
 """The Label screen: one image, one question, saved at once. What comes next is chosen by `leaml.label_order`."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app import label_text, people_text, text
-from app.cards import LabelCard, Picture, label_screen
+from app.cards import LabelCard, label_screen
 from app.errors import InputError
 from app.label_parts import GivenLabel
 from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, require_option, require_text, typed_options
 from app.services import Services, count_by_type
-from app.view import empty_state, go_button
+from app.view import Picture, empty_state, go_button
+from leaml.data.items import cover, picture_files
+from leaml.data.video import is_video
 from leaml.label_order import Asked, Reason
 from leaml.prompts import takes_several
 from leaml.records import AnsweredQuestion, ImageId, Label, QuestionType, Suggestion
@@ -208,9 +211,16 @@ def _kind(services: Services, asked: Asked | None) -> QuestionType | None:
 
 
 def picture(services: Services, image_id: ImageId) -> Picture:
-    """Return an image as the page needs it."""
+    """Return an image, or a clip with its frames, as the page needs it."""
     image = services.image(image_id)
-    return Picture(image.id, image.name, f"/gradio_api/file={services.image_path(image)}")
+    path = services.image_path(image)
+    if not is_video(path):
+        return Picture(image.id, image.name, _url(path))
+    return Picture(image.id, image.name, _url(cover(path)), tuple(map(_url, picture_files(path))), _url(path))
+
+
+def _url(path: Path) -> str:
+    return f"/gradio_api/file={path}"
 
 
 def _answered(services: Services, asked: Asked, data: dict[str, Any]) -> AnsweredQuestion:

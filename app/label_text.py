@@ -17,6 +17,19 @@ VIEWER_KEYS = (
     ("C", "brightness and contrast (or drag with the right button)"),
 )
 
+CLIP_KEYS = (("P", "play the clip, and stop"), (", .", "the frame before, the frame after"))
+PLAY = "Play"
+FRAMES = "Frames of the clip: what models are shown"
+FRAME_BEFORE = "Frame before"
+FRAME_AFTER = "Frame after"
+UNPLAYABLE = "This browser cannot play this clip. Its frames are below; MP4 (H.264) plays everywhere."
+
+
+def frame(number: int) -> str:
+    """Name a frame of a clip, from 1."""
+    return f"Frame {number}"
+
+
 # Label
 
 TYPE_ANSWER = "Your answer, in your own words (Enter saves, Esc leaves the field)"

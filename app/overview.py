@@ -6,8 +6,8 @@ from html import escape
 from typing import Literal
 
 from app import label_text, text
-from app.cards import Picture, label_offer
-from app.view import attributes, button, eyebrow, go_button, note
+from app.cards import label_offer
+from app.view import Picture, attributes, button, eyebrow, go_button, note
 from app.view import field as text_field
 from leaml.records import Project
 from leaml.suggestions import Agreement

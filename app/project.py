@@ -7,7 +7,6 @@ from typing import Any
 import gradio as gr
 
 from app import choice_text, label_text, text
-from app.cards import Picture
 from app.choice_form import Told, choices_card, typed_choices
 from app.errors import InputError
 from app.label import picture
@@ -15,6 +14,7 @@ from app.overview import LoopStep, project_screen
 from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, require_text, typed_options
 from app.services import Services
+from app.view import Picture
 from leaml.choices import Choices
 from leaml.errors import LeamlError
 from leaml.prompts import SEPARATOR, normalise_answer, takes_several, without_several

@@ -4,6 +4,7 @@ Whole cards are in `cards` and `reports`, Plotly figures in `figures`. What is p
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -73,23 +74,77 @@ def empty_state(title: str, sentence: str, action: str) -> str:
     )
 
 
-def image_box(url: str, name: str, *, more: str | None = None) -> str:
+@dataclass(frozen=True)
+class Picture:
+    """An image, or a clip, as the page needs it.
+
+    Attributes:
+        id: Of the image.
+        name: Of its file.
+        url: Of the picture; of a clip, that of the frame in its middle.
+        frames: Of a clip, in the order of time: what models are shown.
+        clip: Of the clip itself.
+    """
+
+    id: str
+    name: str
+    url: str
+    frames: tuple[str, ...] = ()
+    clip: str | None = None
+
+
+def image_box(picture: Picture, *, position: str = "", more: str | None = None) -> str:
     """Return one large image in a box that keeps its size, with its tools (see assets/viewer.js).
 
+    A clip shows one frame large, all of them in a strip, and plays in the same place.
+
     Args:
-        url: Of the image.
-        name: Of its file.
+        picture: What is shown.
+        position: Where it is in a series.
         more: Buttons beside those that zoom; by default the one that lists the keys.
     """
     keys = button(text.HELP, kind="chip", key="?", data_local="help")
-    about = attributes({"role": "group", "tabindex": "0", "aria_label": f"{name}. {label_text.IMAGE_HELP}"})
+    about = attributes({"role": "group", "tabindex": "0", "aria_label": f"{picture.name}. {label_text.IMAGE_HELP}"})
+    where = " · ".join(part for part in (picture.name, position) if part)
+    player, strip, play = _clip(picture) if picture.clip else ("", "", "")
+    image = {"src": picture.url, "alt": text.image_alt(picture.name), "draggable": "false"}
     return (
-        f'<section class="card image"{about}>'
-        f'<img src="{escape(url)}" alt="{escape(text.image_alt(name))}" draggable="false">'
-        f'<span class="chip where">{escape(name)}</span>{_light()}'
+        f'<section class="card image{" clip" if picture.clip else ""}"{about}><div class="seen">'
+        f"<img{attributes(image)}>{player}</div>"
+        f'<span class="chip where">{escape(where)}</span>{_light()}{strip}'
         f'<div class="tools" role="toolbar" aria-label="{label_text.IMAGE_TOOLS}">'
-        f"{keys if more is None else more}{_zoom()}</div></section>"
+        f"{keys if more is None else more}{play}{_zoom()}</div></section>"
     )
+
+
+def _clip(picture: Picture) -> tuple[str, str, str]:
+    """Return a clip's player, its frames in a row, and the button that plays it."""
+    about = {"src": picture.clip, "preload": "none", "controls": True, "muted": True, "loop": True}
+    player = f"<video{attributes({**about, 'playsinline': True, 'hidden': True})}></video>"
+    frames = "".join(
+        f'<button type="button" class="frame"{attributes(_frame(number, url == picture.url))}>'
+        f'<img src="{escape(url)}" alt="" draggable="false"></button>'
+        for number, url in enumerate(picture.frames, start=1)
+    )
+    before, after = (
+        button(mark, kind="chip", key=key, shown_key="", data_local=act, aria_label=label)
+        for mark, key, act, label in (
+            ("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", ",", "earlier", label_text.FRAME_BEFORE),
+            ("\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}", ".", "later", label_text.FRAME_AFTER),
+        )
+    )
+    play = button(label_text.PLAY, kind="chip", key="p", data_local="play", aria_pressed="false")
+    unplayable = f'<p class="chip unplayable" hidden>{label_text.UNPLAYABLE}</p>'
+    strip = f'<div class="strip" role="group" aria-label="{label_text.FRAMES}">{before}{frames}{after}</div>'
+    return player + unplayable, strip, play
+
+
+def _frame(number: int, shown: bool) -> dict[str, object]:
+    return {
+        "data_local": "frame",
+        "aria_label": label_text.frame(number),
+        "aria_pressed": "true" if shown else "false",
+    }
 
 
 def _zoom() -> str:
@@ -115,11 +170,11 @@ def _light() -> str:
     return f'<div class="light">{sliders}{button(label_text.RESET, kind="chip", data_local="plain")}</div>'
 
 
-def key_help(screen: str) -> str:
+def key_help(screen: str, *, clip: bool = False) -> str:
     """Return the dialog that lists the keys of a screen."""
     rows = "".join(
         f"<span>{kbd(key)}</span><span>{escape(what)}</span>"
-        for key, what in (*text.KEYS[screen], *label_text.VIEWER_KEYS)
+        for key, what in (*text.KEYS[screen], *label_text.VIEWER_KEYS, *(label_text.CLIP_KEYS if clip else ()))
     )
     close = button(text.CLOSE, kind="go", data_local="help")
     return f'<dialog aria-label="{text.HELP}"><h1>{text.HELP}</h1><div class="keys">{rows}</div>{close}</dialog>'

@@ -117,7 +117,7 @@ window.leaml = (() => {
     help(button, panel) { const d = panel.querySelector('dialog'); if (d.open) d.close(); else d.showModal(); },
     go: (button) => document.getElementById(`tab-${button.dataset.tab}-button`)?.click(),
   };
-  for (const [name, act] of Object.entries(viewer.local)) local[name] = (button, panel) => act(panel);
+  for (const [name, act] of Object.entries(viewer.local)) local[name] = (button, panel) => act(panel, button);
 
   function visiblePanels() {
     return Object.values(panels).filter((panel) => panel.isConnected && shown(panel));

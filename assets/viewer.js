@@ -2,7 +2,8 @@
  *
  * Wheel or + and - zoom at the pointer or the middle, Z and a double click go from the whole image to its own pixels and
  * back, dragging or the arrow keys move it, dragging with the right button changes brightness and contrast as in a
- * radiology viewer. What is set belongs to one image: the same image drawn again keeps it, another one starts anew.
+ * radiology viewer. What is set belongs to one image: the same image drawn again keeps it, another one starts anew. A clip
+ * shows one of its frames like an image, by click or with the keys , and . and P plays it in the same place.
  */
 window.leamlViewer = (() => {
   const START = { scale: 1, x: 0, y: 0, brightness: 100, contrast: 100 };
@@ -26,19 +27,50 @@ window.leamlViewer = (() => {
   function show(panel) {
     const box = boxOf(panel), image = box?.querySelector('img');
     if (!image) return;
-    if (panel.view?.src !== image.src) panel.view = { ...START, src: image.src };
+    const src = image.getAttribute('src');
+    if (panel.view?.src !== src) panel.view = { ...START, src };
+    else if (panel.view.frame) image.src = panel.view.frame;
+    if (box.classList.contains('clip')) showClip(panel);
     box.classList.toggle('loading', !image.complete);
     image.onload = image.onerror = () => { box.classList.remove('loading'); draw(panel); };
     draw(panel);
   }
 
   function onImage(e) {
-    return e.target.closest('.image') && !e.target.closest('.tools,.light');
+    return e.target.closest('.image') && !e.target.closest('.tools,.light,.strip,video');
+  }
+
+  /* Of a clip: mark the frame that is shown large, and say so where the browser cannot play it. */
+  function showClip(panel) {
+    const box = boxOf(panel), shown = box.querySelector('img').src, video = box.querySelector('video');
+    for (const button of box.querySelectorAll('.frame')) button.setAttribute('aria-pressed', button.querySelector('img').src === shown);
+    video.onerror = () => { if (!video.hidden) { play(panel, false); box.querySelector('.unplayable').hidden = false; } };
+  }
+
+  function frame(panel, button) {
+    play(panel, false);
+    panel.view.frame = button.querySelector('img').src;
+    boxOf(panel).querySelector('img').src = panel.view.frame;
+    showClip(panel);
+  }
+
+  function step(panel, by) {
+    const frames = [...boxOf(panel).querySelectorAll('.frame')];
+    const at = frames.findIndex((button) => button.getAttribute('aria-pressed') === 'true');
+    frame(panel, frames[clamp(at + by, 0, frames.length - 1)]);
+  }
+
+  function play(panel, on) {
+    const box = boxOf(panel), video = box.querySelector('video');
+    video.hidden = !on;
+    box.querySelector('[data-local=play]').setAttribute('aria-pressed', on);
+    box.querySelector('.unplayable').hidden = true;
+    if (on) video.play().catch(() => {}); else video.pause();  // what cannot be played fires an error, told above
   }
 
   /* The size of the whole image as it is drawn at scale 1, and of its box, CSS pixels. */
   function sizes(panel) {
-    const box = boxOf(panel), image = box.querySelector('img');
+    const box = boxOf(panel).querySelector('.seen'), image = box.querySelector('img');
     const fit = Math.min(box.clientWidth / (image.naturalWidth || 1), box.clientHeight / (image.naturalHeight || 1));
     return { box, fit, width: image.naturalWidth * fit, height: image.naturalHeight * fit };
   }
@@ -75,7 +107,7 @@ window.leamlViewer = (() => {
 
   /* Zoom so that what lies under the pointer, or in the middle, stays where it is. */
   function zoom(panel, scale, at) {
-    const view = panel.view, box = boxOf(panel).getBoundingClientRect();
+    const view = panel.view, box = boxOf(panel).querySelector('.seen').getBoundingClientRect();
     const next = clamp(scale, 1, MOST_ZOOM), factor = next / view.scale;
     const px = at ? at.clientX - box.left - box.width / 2 : 0, py = at ? at.clientY - box.top - box.height / 2 : 0;
     set(panel, { scale: next, x: px - (px - view.x) * factor, y: py - (py - view.y) * factor });
@@ -135,6 +167,10 @@ window.leamlViewer = (() => {
     closer: (panel) => zoom(panel, panel.view.scale * STEP),
     away: (panel) => zoom(panel, panel.view.scale / STEP),
     plain: (panel) => set(panel, { brightness: 100, contrast: 100 }),
+    frame,
+    earlier: (panel) => step(panel, -1),
+    later: (panel) => step(panel, 1),
+    play: (panel) => play(panel, boxOf(panel).querySelector('video').hidden),
     light(panel) {
       panel.light = !panel.light;
       draw(panel);

@@ -33,6 +33,7 @@ from leaml.config import (
 from leaml.data.export import export_pairs
 from leaml.data.folder import import_folder
 from leaml.data.project_folder import SAMPLES, import_project
+from leaml.data.sportu import import_sportu
 from leaml.errors import ConfigError, LeamlError
 from leaml.experts import label_from_references, review_with_policy
 from leaml.freeze import freeze
@@ -76,9 +77,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_data_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("import", help="bring in a sample, a project folder, or a folder of images")
-    command.add_argument("folder", type=Path, nargs="?", help="project folder (with project.json) or folder of images")
+    command.add_argument(
+        "folder", type=Path, nargs="?", help="project folder (with project.json), or folder of images or clips"
+    )
     command.add_argument("--sample", choices=SAMPLES, help="a project that comes with LEAML Studio")
-    command.add_argument("--name", help="name of the project, for a folder of images")
+    command.add_argument("--name", help="name of the project, for a folder of images or clips")
+    command.add_argument(
+        "--sportu", type=Path, nargs="+", metavar="FILE", help="SPORTU's questions about a folder of clips"
+    )
     command.set_defaults(command=_import)
     command = commands.add_parser("label", help="answer questions from the reference answers, as a simulated expert")
     command.add_argument("--count", type=int, default=40, help="how many questions [40]")
@@ -130,13 +136,20 @@ def _add_loop_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 def _import(arguments: argparse.Namespace) -> None:
     if (arguments.folder is None) == (arguments.sample is None):
         raise ConfigError("Say what to import: either a folder, or --sample " + "|".join(SAMPLES) + ".")
+    lacking = 0
     with Store.open(arguments.workspace) as store:
         if arguments.sample or (arguments.folder / "project.json").exists():
             import_project(store, SAMPLES[arguments.sample] if arguments.sample else arguments.folder)
         else:
-            import_folder(store, arguments.folder, name=arguments.name or arguments.folder.resolve().name)
+            name = arguments.name or arguments.folder.resolve().name
+            if arguments.sportu:
+                lacking = import_sportu(store, arguments.folder, arguments.sportu, name=name)
+            else:
+                import_folder(store, arguments.folder, name=name)
         pool, test = len(store.images("pool")), len(store.images("test"))
     print(f"{pool + test} images in {arguments.workspace}: {pool} in the pool, {test} for the test.")
+    if lacking:
+        print(f"{lacking} clips that are asked about are not in {arguments.folder}: they were left out.")
 
 
 def _label(arguments: argparse.Namespace) -> None:

@@ -17,8 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from leaml.backbone import Backbone
-from leaml.data.images import open_rgb
-from leaml.data.video import is_video, kept_frames
+from leaml.data.items import open_pictures
 from leaml.errors import ModelError
 from leaml.records import ImageId
 from leaml.vision import EncodedImage
@@ -102,11 +101,7 @@ class ImageFeatures:
         )
 
     def _encode(self, image_id: ImageId, path: Path) -> tuple[EncodedImage, ...]:
-        if is_video(path):
-            pictures = kept_frames(path, self._cache / "frames" / image_id)
-        else:
-            pictures = [open_rgb(path)]
-        images = tuple(_on_cpu(image) for image in self._backbone.encode(pictures))
+        images = tuple(_on_cpu(image) for image in self._backbone.encode(open_pictures(path)))
         self._keep(image_id, images)
         return images
 

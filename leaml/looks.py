@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from leaml.data.items import cover
+from leaml.errors import ImportDataError
 from leaml.records import ImageId
 
 Vectors = npt.NDArray[np.float32]
@@ -49,10 +51,10 @@ def image_vectors(images: Mapping[ImageId, Path], cache: Path) -> Vectors:
 
 def _small_picture(path: Path) -> Vectors | None:
     try:
-        with Image.open(path) as image:
+        with Image.open(cover(path)) as image:
             image.draft("RGB", (4 * SIDE, 4 * SIDE))
             small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
-    except OSError:
+    except (OSError, ImportDataError):
         return None
     vector: Vectors = np.asarray(small, dtype=np.float32).reshape(-1)
     return vector

@@ -128,7 +128,7 @@ def test_broken_pictures_are_named_and_the_rest_comes_in_only_when_asked(store, 
 
 
 def test_empty_and_missing_folders_are_said(store, tmp_path):
-    with pytest.raises(ImportDataError, match="holds no image"):
+    with pytest.raises(ImportDataError, match="holds no image or clip"):
         import_folder(store, tmp_path / "workspace", name="x")
     with pytest.raises(ImportDataError, match="There is no folder"):
         import_folder(store, tmp_path / "nowhere", name="x")

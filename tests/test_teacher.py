@@ -41,7 +41,7 @@ from leaml.teacher.ask import REPORT_FILE, Teacher
 from leaml.teacher.book import FAILURES_FILE, CaptionBook, read_lines
 from leaml.teacher.described import Described
 from leaml.teacher.notice import where_images_go
-from leaml.teacher.pictures import data_url
+from leaml.teacher.pictures import data_urls
 from leaml.teacher.recorded import recorded_captions
 from leaml.teacher_config import TeacherConfig
 from tests.conftest import draw
@@ -499,7 +499,8 @@ def test_large_images_are_reduced_and_lose_their_metadata(image_format, decoded,
     exif = Image.Exif()
     exif[0x010E] = "Patient 17"
     picture.save(tmp_path / "scan.jpg", exif=exif, comment=b"Patient 17")
-    head, _, content = data_url(tmp_path / "scan.jpg", longest_side_px=512, image_format=image_format).partition(",")
+    (url,) = data_urls(tmp_path / "scan.jpg", longest_side_px=512, image_format=image_format)
+    head, _, content = url.partition(",")
     data = base64.b64decode(content)
     with Image.open(BytesIO(data)) as sent:
         assert (sent.format, sent.mode, sent.size) == (decoded, "RGB", (512, 171))
@@ -508,14 +509,16 @@ def test_large_images_are_reduced_and_lose_their_metadata(image_format, decoded,
 
 def test_a_picture_of_16_bits_keeps_its_brightness(tmp_path):
     Image.fromarray(np.full((20, 20), 0x8000, dtype=np.uint16)).save(tmp_path / "scan.png")
-    content = data_url(tmp_path / "scan.png", longest_side_px=512, image_format="png").partition(",")[2]
+    (url,) = data_urls(tmp_path / "scan.png", longest_side_px=512, image_format="png")
+    content = url.partition(",")[2]
     with Image.open(BytesIO(base64.b64decode(content))) as sent:
         assert sent.getpixel((9, 9)) == (128, 128, 128)
 
 
 def test_small_images_keep_their_size(tmp_path):
     draw(tmp_path / "a.png", 0)
-    data = base64.b64decode(data_url(tmp_path / "a.png", longest_side_px=512, image_format="png").partition(",")[2])
+    (url,) = data_urls(tmp_path / "a.png", longest_side_px=512, image_format="png")
+    data = base64.b64decode(url.partition(",")[2])
     with Image.open(BytesIO(data)) as sent, Image.open(tmp_path / "a.png") as own:
         assert sent.tobytes() == own.tobytes()
 

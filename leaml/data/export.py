@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from leaml.data.video import is_video
 from leaml.errors import ImportDataError
 from leaml.prompts import question_prompt
 from leaml.records import AnsweredQuestion
@@ -64,9 +65,10 @@ def _write_llava(path: Path, pairs: list[ExportedPair]) -> None:
 
 
 def _conversation(number: int, pair: ExportedPair) -> dict[str, Any]:
-    asked = f"<image>\n{question_prompt(pair.question, pair.options)}"
+    kind = "video" if is_video(Path(pair.image)) else "image"
+    asked = f"<{kind}>\n{question_prompt(pair.question, pair.options)}"
     turns = [{"from": "human", "value": asked}, {"from": "gpt", "value": pair.answer}]
-    return {"id": str(number), "image": pair.image, "conversations": turns}
+    return {"id": str(number), kind: pair.image, "conversations": turns}
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Imports a plain folder of images. The split is made here, once, by group."""
+"""Imports a plain folder of images or clips. The split is made here, once, by group."""
 
 import hashlib
 import os
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from leaml.data.images import FILE_ENDINGS, copy_picture, read_picture
+from leaml.data.items import FILE_ENDINGS, READ, copy_item, read_item
 from leaml.errors import ImportDataError
 from leaml.records import ImageRow, Project, QuestionType, Split
 from leaml.store import Store
@@ -20,7 +20,7 @@ NAMED_FAULTS = 5
 def import_folder(
     store: Store, folder: Path, *, name: str, question_types: Sequence[QuestionType] = (), skip_broken: bool = False
 ) -> list[str]:
-    """Bring the images of a folder and its subfolders into the workspace; return what was left out.
+    """Bring the images and clips of a folder and its subfolders into the workspace; return what was left out.
 
     A subfolder is a group (a patient, a procedure) and stays on one side of the split; an image that lies in none is a
     group of its own, and a subfolder that holds everything is no group. About a fifth of the groups are the test,
@@ -29,7 +29,7 @@ def import_folder(
 
     Args:
         store: The workspace's store.
-        folder: Holds JPEG, PNG, WebP, BMP or TIFF files.
+        folder: Holds pictures or clips in the formats that are read.
         name: Of the project.
         question_types: What is asked of many images.
         skip_broken: Import the rest where some files cannot be read.
@@ -43,21 +43,21 @@ def import_folder(
     pictures, faults = [], []
     for path in paths:
         try:
-            pictures.append((path, read_picture(path)))
+            pictures.append((path, read_item(path)))
         except ImportDataError as error:
             faults.append(str(error))
     if faults and not skip_broken:
         rest = f" And {len(faults) - NAMED_FAULTS} more." if len(faults) > NAMED_FAULTS else ""
         raise ImportDataError("Nothing was imported. " + " ".join(faults[:NAMED_FAULTS]) + rest)
     if not pictures:
-        raise ImportDataError(f"The folder {folder} holds no image (JPEG, PNG, WebP, BMP or TIFF).")
+        raise ImportDataError(f"The folder {folder} holds no image or clip ({READ}).")
     base = os.path.commonpath([path.parent for path, _ in pictures])
     rows: dict[str, ImageRow] = {}
     for path, picture in pictures:
         inside = path.relative_to(base).parts
         group = inside[0] if len(inside) > 1 else picture.id
         shown = str(path.relative_to(folder))
-        rows[picture.id] = copy_picture(picture, store.workspace, name=shown, group=group, split=split_of(group))
+        rows[picture.id] = copy_item(picture, store.workspace, name=shown, group=group, split=split_of(group))
     store.import_project(_with_types(store.project() or Project(name, ""), question_types), list(rows.values()))
     return faults
 

@@ -1,7 +1,7 @@
 """Imports a project folder: images with groups and splits, question types, captions, reference answers.
 
 `project.json` names the project and its question types; `images.jsonl` has {file, group, split}, `captions.jsonl`
-{file, caption}, `reference.jsonl` {file, question_type, answer}; the pictures are in `images/`.
+{file, caption}, `reference.jsonl` {file, question_type, answer}; the pictures or clips are in `images/`.
 """
 
 import json
@@ -9,7 +9,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from leaml.data.images import Picture, copy_picture, read_picture
+from leaml.data.images import Picture
+from leaml.data.items import copy_item, read_item
 from leaml.errors import ImportDataError
 from leaml.prompts import CAPTION_PROMPT, match_answer, takes_several
 from leaml.records import AnsweredQuestion, Caption, Project, QuestionType
@@ -43,9 +44,7 @@ def import_project(store: Store, folder: Path) -> None:
         for line in _read_optional(folder / "captions.jsonl", "caption")
     ]
     images = [  # nothing is copied before everything has been checked
-        copy_picture(
-            pictures[line["file"]], store.workspace, name=line["file"], group=line["group"], split=line["split"]
-        )
+        copy_item(pictures[line["file"]], store.workspace, name=line["file"], group=line["group"], split=line["split"])
         for line in rows
     ]
     project = Project(settings["name"], settings.get("description", ""), tuple(types.values()))
@@ -59,7 +58,7 @@ def _read_listed(folder: Path, line: dict[str, Any]) -> Picture:
     path = folder / line["file"]
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ImportDataError(f"The image {line['file']} lies outside the project's folder. Put it into {folder}.")
-    return read_picture(path)
+    return read_item(path)
 
 
 def _types(settings: dict[str, Any]) -> list[QuestionType]:

@@ -1,17 +1,22 @@
-"""Frames of a video clip, uniform in time, decoded once and kept; a model is shown them as several images.
+"""Frames of a video clip, uniform in time, decoded once and kept beside it: a model is shown them as several images.
 
 Not covered: sound, subtitles, and models' own ways to read videos.
 """
 
+import hashlib
 import os
 import shutil
 from bisect import bisect_right
 from pathlib import Path
 from typing import Any
 
+import av
+from av.stream import Disposition
 from PIL import Image
 
+from leaml.data.images import Picture
 from leaml.errors import ImportDataError
+from leaml.records import ImageId
 
 FILE_ENDINGS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
 FRAMES = 8
@@ -23,22 +28,30 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in FILE_ENDINGS
 
 
-def kept_frames(path: Path, folder: Path, *, count: int = FRAMES) -> list[Image.Image]:
-    """Return a clip's frames as `read_frames` does, from the folder where they were kept the first time.
-
-    Args:
-        path: The clip.
-        folder: Of this clip alone; it is made by the first reading, whole or not at all.
-        count: How many frames.
+def read_clip(path: Path) -> Picture:
+    """Return a clip as the importers take it, with the size of its frames; they are decoded, so that faults show now.
 
     Raises:
-        ImportDataError: If the clip cannot be read.
+        ImportDataError: If it cannot be read.
     """
+    width, height = read_frames(path)[0].size
+    with path.open("rb") as file:
+        name = hashlib.file_digest(file, "sha256").hexdigest()
+    return Picture(ImageId(name), path, path.suffix.lower(), width, height)
+
+
+def frame_files(path: Path) -> list[Path]:
+    """Return the files of a clip's frames, in the order of time, in a folder beside it that the first call makes.
+
+    Raises:
+        ImportDataError: If the clip cannot be read, or the disk does not take its frames.
+    """
+    folder = path.with_suffix(".frames")
     if not folder.exists():
         aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-        frames = read_frames(path, count=count)
+        frames = read_frames(path)
         try:
-            aside.mkdir(parents=True)
+            aside.mkdir()
             for number, frame in enumerate(frames):
                 frame.save(aside / f"{number:03d}.png", compress_level=1)
             aside.rename(folder)
@@ -48,7 +61,7 @@ def kept_frames(path: Path, folder: Path, *, count: int = FRAMES) -> list[Image.
                 raise ImportDataError(message) from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-    return [Image.open(file).convert("RGB") for file in sorted(folder.glob("*.png"))]
+    return sorted(folder.glob("*.png"))
 
 
 def read_frames(path: Path, *, count: int = FRAMES) -> list[Image.Image]:
@@ -57,13 +70,8 @@ def read_frames(path: Path, *, count: int = FRAMES) -> list[Image.Image]:
     Where the rate varies, a frame counts for as long as it is shown.
 
     Raises:
-        ImportDataError: If PyAV is not installed, or the file is empty, broken, or without pictures.
+        ImportDataError: If the file is empty, broken, or without pictures.
     """
-    try:
-        import av
-    except ImportError as error:
-        message = "Videos are read by PyAV, which is not installed. Install it: pip install 'leaml-studio[video]'."
-        raise ImportDataError(message) from error
     if not path.exists():
         raise ImportDataError(f"The video {path} does not exist. Check the folder.")
     if path.stat().st_size == 0:
@@ -79,8 +87,6 @@ def read_frames(path: Path, *, count: int = FRAMES) -> list[Image.Image]:
 
 def _pictures(container: Any, path: Path) -> Any:
     """Return the stream of pictures; the cover of a piece of music is none."""
-    from av.stream import Disposition
-
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from leaml.data.images import open_rgb
+from leaml.data.items import open_pictures
 
 JPEG_QUALITY = 92
 
 
-def data_url(path: Path, *, longest_side_px: int, image_format: str) -> str:
-    """Return a picture as a data URL, reduced where it is larger, without any of the file's metadata.
+def data_urls(path: Path, *, longest_side_px: int, image_format: str) -> list[str]:
+    """Return a picture, or each frame of a clip, as a data URL: reduced where it is larger, without any metadata.
 
-    It is sent as the student sees it: its first frame, not turned by what the camera noted.
+    It is sent as the student sees it, not turned by what the camera noted.
 
     Args:
         path: Its file.
@@ -24,7 +24,10 @@ def data_url(path: Path, *, longest_side_px: int, image_format: str) -> str:
     Raises:
         ImportDataError: If it cannot be read.
     """
-    picture = open_rgb(path)
+    return [_data_url(picture, longest_side_px, image_format) for picture in open_pictures(path)]
+
+
+def _data_url(picture: Image.Image, longest_side_px: int, image_format: str) -> str:
     picture.thumbnail((longest_side_px, longest_side_px), Image.Resampling.LANCZOS)
     picture.info.clear()  # PIL writes an ICC profile or a comment again otherwise
     content = BytesIO()

@@ -17,7 +17,7 @@ from leaml.errors import ImportDataError
 from leaml.records import ImageId
 from leaml.teacher.described import Described, Keep
 from leaml.teacher.key import read_key, without_key
-from leaml.teacher.pictures import data_url
+from leaml.teacher.pictures import data_urls
 from leaml.teacher.retry import NoCaption, wished_pause, with_retries
 from leaml.teacher_config import TeacherConfig
 
@@ -186,8 +186,9 @@ class Server:
 
     def _body(self, path: Path, prompt: str) -> dict[str, Any]:
         config = self._config
-        url = data_url(path, longest_side_px=config.longest_side_px, image_format=config.image_format)
-        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": prompt}]
+        urls = data_urls(path, longest_side_px=config.longest_side_px, image_format=config.image_format)
+        shown = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+        content = [*shown, {"type": "text", "text": prompt}]
         messages = [{"role": "user", "content": content}]
         return {"model": config.model, "messages": messages, "max_tokens": config.max_tokens}
 

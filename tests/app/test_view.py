@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from app import figures, mask_text, text
-from app.cards import Picture, option_list
+from app.cards import option_list
 from app.comparison import AskView, ask_screen, table_card
 from app.errors import InputError
 from app.mask import mask_picture
 from app.project import typed_questions
 from app.reports import RunView, generator_card, runs_card
-from app.view import attributes, bar, button, header, image_box
+from app.view import Picture, attributes, bar, button, header, image_box
 from leaml.answering import Answer
 from leaml.records import Interval
 
@@ -23,7 +23,7 @@ NASTY = '<img src=x onerror="alert(1)">'
     "html",
     [
         button(NASTY, data_value=NASTY),
-        image_box(NASTY, NASTY),
+        image_box(Picture(NASTY, NASTY, NASTY, (NASTY,), NASTY), position=NASTY),
         option_list((NASTY, "b"), chosen=NASTY),
         header(NASTY, {"label": NASTY}),
     ],

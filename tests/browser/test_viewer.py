@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from leaml.data.folder import import_folder, question_type
+from leaml.store import Store
 from tests.browser.conftest import App
 from tests.browser.test_keys import open_tab, press
 from tests.drawn import fill
+from tests.video.test_frames import clip
 
 Serve = Callable[..., App]
 
@@ -125,3 +128,51 @@ def test_arrows_move_the_slider_on_compare_too(app: App, page: Page) -> None:
     page.keyboard.press("ArrowRight")
     expect(panel.get_by_label("Brightness")).to_have_attribute("aria-valuetext", "101%")
     expect(panel.locator(".where")).to_have_text(shown)
+
+
+def open_clips(tmp_path: Path, serve: Serve, page: Page, ending: str, codec: str) -> Locator:
+    """Return the Label screen of a project of eight clips."""
+    (tmp_path / "clips").mkdir()
+    for number in range(8):
+        clip(tmp_path / "clips" / f"{number}.{ending}", 40 + number, codec=codec, size=(320, 180))
+    with Store.open(tmp_path / "work") as store:
+        import_folder(store, tmp_path / "clips", name="Clips", question_types=[question_type("Which?", ["a", "b"])])
+    open_tab(page, serve(tmp_path / "work", "--no-sample"), "label")
+    return page.locator("#label-panel")
+
+
+def test_a_clip_is_its_frames_and_plays(tmp_path: Path, serve: Serve, page: Page) -> None:
+    panel = open_clips(tmp_path, serve, page, "webm", "libvpx")
+    frames, large, player = panel.locator(".frame"), panel.locator(".seen img"), panel.locator("video")
+    expect(frames).to_have_count(8)
+    expect(frames.nth(4)).to_have_attribute("aria-pressed", "true")
+    before = large.get_attribute("src")
+    page.keyboard.press(".")
+    expect(frames.nth(5)).to_have_attribute("aria-pressed", "true")
+    assert large.get_attribute("src") != before
+    frames.nth(0).click()
+    page.keyboard.press(",")
+    expect(frames.nth(0)).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("z")
+    expect(panel.locator("[data-local=zoom]")).to_have_attribute("aria-pressed", "true")
+
+    page.keyboard.press("p")
+    expect(player).to_be_visible()
+    page.wait_for_function("document.querySelector('#label-panel video').currentTime > 0")
+    page.keyboard.press("p")
+    expect(player).to_be_hidden()
+    assert player.evaluate("video => video.paused")
+    page.keyboard.press("p")
+    press(page, "label", "s")
+    expect(player).to_be_hidden()
+    expect(frames.nth(4)).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_clip_that_the_browser_cannot_play_shows_its_frames(tmp_path: Path, serve: Serve, page: Page) -> None:
+    panel = open_clips(tmp_path, serve, page, "avi", "mpeg4")
+    page.keyboard.press("p")
+    expect(panel.locator(".unplayable")).to_be_visible()
+    expect(panel.locator("video")).to_be_hidden()
+    expect(panel.locator(".frame")).to_have_count(8)
+    page.keyboard.press(".")
+    expect(panel.locator(".unplayable")).to_be_hidden()

@@ -1,6 +1,5 @@
 """Frames of clips that PyAV made: which ones, kept how, shown to a model, and files that are none."""
 
-import sys
 from fractions import Fraction
 
 import av
@@ -9,7 +8,8 @@ import pytest
 from PIL import Image
 
 from leaml.backbone import load
-from leaml.data.video import FRAMES, is_video, kept_frames, read_frames
+from leaml.data.items import open_pictures
+from leaml.data.video import FRAMES, frame_files, is_video, read_frames
 from leaml.decoding import greedy, prefill
 from leaml.errors import ImportDataError
 from leaml.features import ImageFeatures
@@ -125,18 +125,15 @@ def test_pictures_that_are_overwritten(tmp_path):
     refused(tmp_path / "a.mp4", r"(Cannot read the video a\.mp4: |a\.mp4 breaks off: ).*Convert it to MP4")
 
 
-def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "av", None)
-    refused(tmp_path / "a.mp4", r"PyAV, which is not installed\. Install it: pip install 'leaml-studio\[video\]'")
-
-
 def test_frames_are_decoded_once_and_kept_exactly(tmp_path, monkeypatch):
     path = clip(tmp_path / "a.mp4", 40)
-    first = kept_frames(path, tmp_path / "cache" / "a")
+    fresh = read_frames(path)
+    first = open_pictures(path)
     monkeypatch.setattr("leaml.data.video.read_frames", lambda *_, **__: pytest.fail("decoded again"))
-    again = kept_frames(path, tmp_path / "cache" / "a")
-    assert [np.asarray(one).tobytes() for one in first] == [np.asarray(one).tobytes() for one in again]
-    assert not [entry for entry in (tmp_path / "cache").iterdir() if entry.name.startswith(".")]
+    again = open_pictures(path)
+    kept = [[np.asarray(one).tobytes() for one in frames] for frames in (fresh, first, again)]
+    assert kept[0] == kept[1] == kept[2]
+    assert {entry.name for entry in tmp_path.iterdir()} == {"a.mp4", "a.frames"}
 
 
 def test_frames_that_cannot_be_kept_leave_nothing(tmp_path, monkeypatch):
@@ -145,8 +142,8 @@ def test_frames_that_cannot_be_kept_leave_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "save", full)
     with pytest.raises(ImportDataError, match=r"Cannot keep the frames of a\.mp4: .*No space left.*Free some disk"):
-        kept_frames(clip(tmp_path / "a.mp4", 40), tmp_path / "cache" / "a")
-    assert list((tmp_path / "cache").iterdir()) == []
+        frame_files(clip(tmp_path / "a.mp4", 40))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
 
 
 @pytest.mark.parametrize("family", ["qwen2_vl", "smolvlm"])

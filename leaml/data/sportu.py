@@ -1,0 +1,110 @@
+"""Imports SPORTU's question files (github.com/haotianxia/SPORTU) with the clips that the user brings.
+
+A file is a list of {id, question, answer}, of multiple choice also with options, a map from letters to texts, and a
+letter as the answer. A clip is the file that is named as the id. The questions answer each clip once and for all: they
+are reference answers, with which the test side is judged and a simulated expert labels the pool.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from leaml.data.folder import split_of
+from leaml.data.items import copy_item, read_item
+from leaml.data.video import is_video
+from leaml.errors import ImportDataError
+from leaml.records import AnsweredQuestion, ImageRow, Project, QuestionType
+from leaml.store import Store
+
+LEAST_ASKED = 5
+"""A question that is asked of so many clips is a question type; others have none."""
+MOST_OPTIONS = 9
+"""A type's options: all that were offered, where these are no more. Others are answered in one's own words."""
+ONE_ANGLE = re.compile(r"(.+_\d+)_\d+")
+"""An id of one of several recordings of the same scene: they belong together on one side of the split."""
+
+
+def import_sportu(store: Store, clips: Path, questions: Sequence[Path], *, name: str) -> int:
+    """Bring in the clips of a folder that are asked about, with their reference answers; return how many clips lack.
+
+    Args:
+        store: The workspace's store.
+        clips: Holds the clips, in subfolders or not.
+        questions: SPORTU's files.
+        name: Of the project.
+
+    Raises:
+        ImportDataError: If a file is not in this format, a clip is broken, or no clip is there; nothing is imported.
+    """
+    asked = [row for file in questions for row in _read(file)]
+    files = {path.stem: path for path in sorted(clips.rglob("*")) if is_video(path)}
+    wanted = {row["id"] for row in asked}
+    found = {clip: read_item(files[clip]) for clip in sorted(wanted & files.keys())}
+    if not found:
+        raise ImportDataError(
+            f"None of the {len(wanted)} clips is in {clips}, such as {min(wanted, default='any')}.mp4. Download "
+            "SPORTU's clips there first."
+        )
+    rows: dict[str, ImageRow] = {}
+    for clip, item in found.items():
+        group = _group(clip)
+        rows[clip] = copy_item(item, store.workspace, name=files[clip].name, group=group, split=split_of(group))
+    types = _types(asked)
+    answers = {(row["id"], row["question"]): _answered(row, rows, types) for row in asked if row["id"] in rows}
+    project = store.project() or Project(name, "")
+    known = {kind.id for kind in project.question_types}
+    new = tuple(kind for kind in types.values() if kind.id not in known)
+    project = Project(project.name, project.description, (*project.question_types, *new))
+    store.import_project(project, list(rows.values()), references=list(answers.values()))
+    return len(wanted) - len(rows)
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ImportDataError(f"Cannot read {file}: {error}. It is to be one of SPORTU's JSON files.") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ImportDataError(f"{file.name} is no list of questions. It is to be one of SPORTU's JSON files.")
+    for number, row in enumerate(rows, start=1):
+        for field in ("id", "question", "answer"):
+            if not isinstance(row.get(field), str) or not row[field].strip():
+                raise ImportDataError(f"Question {number} of {file.name} lacks {field!r}.")
+        options = row.get("options", {})
+        if not isinstance(options, dict) or (options and row["answer"] not in options):
+            raise ImportDataError(
+                f"Question {number} of {file.name} has the answer {row['answer']!r}, which is none of its options."
+            )
+        row["question"] = " ".join(row["question"].split())
+    return rows
+
+
+def _types(asked: Sequence[dict[str, Any]]) -> dict[str, QuestionType]:
+    """Return the question types by question."""
+    clips, offered = defaultdict[str, set[str]](set), defaultdict[str, dict[str, None]](dict)
+    for row in asked:
+        clips[row["question"]].add(row["id"])
+        offered[row["question"]].update(dict.fromkeys(row.get("options", {}).values()))
+    types = {}
+    for question, ids in clips.items():
+        if len(ids) >= LEAST_ASKED:
+            options = tuple(offered[question]) if len(offered[question]) <= MOST_OPTIONS else ()
+            # All words: many of its questions begin alike.
+            types[question] = QuestionType("_".join(re.findall(r"[a-z0-9]+", question.lower())), question, options)
+    return types
+
+
+def _answered(row: dict[str, Any], rows: dict[str, ImageRow], types: dict[str, QuestionType]) -> AnsweredQuestion:
+    options, kind = row.get("options", {}), types.get(row["question"])
+    answer = options[row["answer"]] if options else row["answer"]
+    return AnsweredQuestion(
+        rows[row["id"]].id, row["question"], tuple(options.values()), answer, kind.id if kind else None
+    )
+
+
+def _group(clip: str) -> str:
+    found = ONE_ANGLE.fullmatch(clip)
+    return found[1] if found else clip
