@@ -38,11 +38,15 @@ def rates() -> Iterator[Method]:
 
 
 def recipes() -> Iterator[Method]:
-    """Yield ways to read 200 reviewed pairs, with the unreviewed ones or without, beside what they are to beat."""
+    """Yield ways to read unreviewed and 200 reviewed pairs, beside what they are to beat and what they are to reach."""
     yield from (FULL, LORA)
     for moves, rate in (("full", FULL.learning_rate), ("lora", LORA.learning_rate)):
-        way = Method("", SELECTED, Pairs(None, 200), moves=moves, learning_rate=rate)
-        yield replace(way, name=f"reviewed alone, {moves}")
+        way = Method("", SELECTED, moves=moves, learning_rate=rate)
+        yield replace(way, name=f"fully supervised, {moves}", recipe=None, labels="all")
+        yield replace(way, name=f"unreviewed, {moves}")
+        half = MixtureConfig(pseudo_share=0.5, weighting="agreement")
+        yield replace(way, name=f"unreviewed, half by agreement, {moves}", mixture=half)
+        yield replace(way, name=f"reviewed alone, {moves}", pairs=Pairs(None, 200))
         for share in (0.25, 0.5):
             mixture = MixtureConfig(pseudo_share=share, weighting="acceptance")
             name = f"reviewed, {share:.0%} others by acceptance, {moves}"
