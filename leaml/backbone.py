@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from leaml.chat import WITHOUT_TEMPLATE, Chat
 from leaml.config import BUNDLED_MODEL
 from leaml.errors import ModelError
-from leaml.loading import load_parts
+from leaml.loading import Bits, load_parts
 from leaml.processors import ProcessorFiles
 from leaml.selective import Delta, ResidentModel
 from leaml.vision import EncodedImage, Vision
@@ -219,7 +219,9 @@ def model_path(name: str) -> str:
     return str(BUNDLED_PATH) if name == BUNDLED_MODEL else name
 
 
-def load(name: str, *, device: str | None = None, dtype: torch.dtype = torch.float32) -> Backbone:
+def load(
+    name: str, *, device: str | None = None, dtype: torch.dtype = torch.float32, bits: Bits | None = None
+) -> Backbone:
     """Load a model by the bundled name, a directory or a hub name.
 
     Python files that come with a model run only where the environment's LEAML_REMOTE_CODE names it.
@@ -228,12 +230,13 @@ def load(name: str, *, device: str | None = None, dtype: torch.dtype = torch.flo
         name: Of the model.
         device: Where it shall run; None takes the best there is.
         dtype: Of its weights.
+        bits: 4 or 8 quantise the linear weights, for a model that is only to answer; it takes a quarter or half of what
+            16 bits take.
 
     Raises:
-        ModelError: If it cannot be loaded, reads no images, or lacks weights.
+        ModelError: If it cannot be loaded, reads no images, or lacks weights, or bitsandbytes is wanted and not there.
     """
-    model, processor = load_parts(name, model_path(name), dtype)
-    return Backbone(model.to(device or best_device()), processor)
+    return Backbone(*load_parts(name, model_path(name), dtype, device=device or best_device(), bits=bits))
 
 
 def best_device() -> str:

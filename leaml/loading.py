@@ -2,15 +2,17 @@
 
 import importlib.util
 import os
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from leaml.errors import ModelError
 from leaml.processors import load_processor
+
+Bits = Literal[4, 8]
 
 REMOTE_CODE = "LEAML_REMOTE_CODE"
 """Environment variable that lists models, separated by commas, whose own Python files may run."""
@@ -20,13 +22,15 @@ LONGEST = 240
 """Characters of a library's message that are repeated."""
 
 
-def load_parts(name: str, path: str, dtype: torch.dtype) -> tuple[Any, Any]:
-    """Return a model on the CPU and its processor.
+def load_parts(name: str, path: str, dtype: torch.dtype, *, device: str, bits: Bits | None) -> tuple[Any, Any]:
+    """Return a model and its processor.
 
     Args:
         name: As the person wrote it.
         path: Its folder or hub name.
         dtype: Of the weights.
+        device: Where the model shall run.
+        bits: Of a quantised linear weight; None leaves them as they are.
 
     Raises:
         ModelError: If it cannot be loaded, reads no images, or lacks weights.
@@ -35,7 +39,12 @@ def load_parts(name: str, path: str, dtype: torch.dtype) -> tuple[Any, Any]:
     config = _config(name, path, allowed)
     try:
         model, report = AutoModelForImageTextToText.from_pretrained(
-            path, config=config, dtype=dtype, trust_remote_code=allowed, output_loading_info=True
+            path,
+            config=config,
+            dtype=dtype,
+            trust_remote_code=allowed,
+            output_loading_info=True,
+            **(_quantised(bits, dtype, device) if bits else {}),
         )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise _cannot_load(name, error, "Complete its weights (*.safetensors), or fetch it again") from error
@@ -46,7 +55,21 @@ def load_parts(name: str, path: str, dtype: torch.dtype) -> tuple[Any, Any]:
         processor = load_processor(path, config, trust_remote_code=allowed)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise _cannot_load(name, error, "Its tokenizer and processor must lie beside its weights") from error
-    return model, processor
+    return model if bits else model.to(device), processor
+
+
+def _quantised(bits: Bits, dtype: torch.dtype, device: str) -> dict[str, Any]:
+    """Return how transformers makes linear weights of 8 bits (LLM.int8) or 4 (NF4) while it loads them.
+
+    Raises:
+        ModelError: If bitsandbytes is not installed.
+    """
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(f"Weights of {bits} bits need the package bitsandbytes. Install it: pip install bitsandbytes.")
+    how = BitsAndBytesConfig(
+        load_in_8bit=bits == 8, load_in_4bit=bits == 4, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
+    )
+    return {"quantization_config": how, "device_map": {"": device}}
 
 
 def _config(name: str, path: str, allowed: bool) -> Any:

@@ -20,7 +20,7 @@ def describe_locally(
     Raises:
         ModelError: If the model cannot be loaded.
     """
-    yield from describe(load(config.model), config, images, keep=keep, cache=cache)
+    yield from describe(load(config.model, bits=config.bits), config, images, keep=keep, cache=cache)
 
 
 def describe(

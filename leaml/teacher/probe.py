@@ -90,7 +90,7 @@ def _answer(request: Values) -> Values:
     from leaml.teacher.local import describe
 
     config = TeacherConfig.from_json(request["teacher"])
-    backbone, image = load(config.model), Path(request["image"])
+    backbone, image = load(config.model, bits=config.bits), Path(request["image"])
     began = time.monotonic()
     # Beside the image: what is computed from a patient's picture never goes to the system's temporary folder.
     with tempfile.TemporaryDirectory(prefix=".probe-", dir=image.parent) as cache:
