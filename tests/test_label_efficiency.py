@@ -230,7 +230,7 @@ def test_kvasir_answers_are_among_their_options(tmp_path):
 
 
 def test_pairs_are_filtered_and_reviewed_as_the_method_says():
-    method = BY_NAME["LEAML, 200 reviewed alone"]
+    method = BY_NAME["LEAML, 200 reviewed"]
     given = [(False, False), (False, True), (True, True)]
     names = [method.config(Budget(), seed=0, pseudo=p, reviewed=r).method for p, r in given]
     assert names == ["full_finetune", "leaml_reviewed", "leaml"]

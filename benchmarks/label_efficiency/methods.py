@@ -146,8 +146,10 @@ class Method:
 
 LORA = Method("LoRA", moves="lora", learning_rate=3e-3)
 FULL = Method("full fine-tuning")
-SUPERVISED = Method("fully supervised", labels="all")
+SUPERVISED = Method("fully supervised", labels="all", moves="lora", learning_rate=LORA.learning_rate)
+"""LoRA, because it was the better one inside the pool; so it is for what is reviewed."""
 LEAML = Method("LEAML", recipe=SELECTED)
+REVIEWED = replace(LEAML, name="LEAML, reviewed", moves="lora", learning_rate=LORA.learning_rate)
 HALF = MixtureConfig(pseudo_share=0.5)
 TRUSTING = replace(HALF, weighting="agreement")
 BY_ACCEPTANCE = replace(HALF, weighting="acceptance")
@@ -157,6 +159,7 @@ METHODS: tuple[Method, ...] = (
     LORA,
     FULL,
     SUPERVISED,
+    replace(SUPERVISED, name="fully supervised, all weights", moves="full", learning_rate=FULL.learning_rate),
     Method("full fine-tuning, labels by diversity", labels="diverse"),
     Method("full fine-tuning, labels by doubt", labels="unsure"),
     Method("pseudo pairs, no captions", recipe=NO_DISTILLATION),
@@ -170,9 +173,11 @@ METHODS: tuple[Method, ...] = (
     Method("LEAML, half of each batch labels", SELECTED, mixture=HALF),
     Method("LEAML, weighted by agreement", SELECTED, mixture=MixtureConfig(weighting="agreement")),
     Method("LEAML, half labels, weighted", SELECTED, mixture=TRUSTING),
-    *(Method(f"LEAML, {n} reviewed alone", SELECTED, Pairs(None, n)) for n in REVIEWS),
+    replace(LEAML, name="LEAML, LoRA", moves="lora", learning_rate=LORA.learning_rate),
+    *(replace(REVIEWED, name=f"LEAML, {n} reviewed", pairs=Pairs(None, n)) for n in REVIEWS),
+    Method("LEAML, 200 reviewed, all weights", SELECTED, Pairs(None, 200)),
     Method("LEAML, 200 reviewed, half labels, weighted", SELECTED, Pairs(0.0, 200), TRUSTING),
     Method("LEAML, 200 reviewed, half labels, by acceptance", SELECTED, Pairs(0.0, 200), BY_ACCEPTANCE),
-    Method("LEAML, 200 reviewed with 10% errors", SELECTED, Pairs(None, 200, 0.10)),
+    replace(REVIEWED, name="LEAML, 200 reviewed with 10% errors", pairs=Pairs(None, 200, 0.10)),
 )
 BY_NAME = {method.name: method for method in METHODS}

@@ -16,7 +16,7 @@ from benchmarks.label_efficiency.methods import FULL, LEAML, METHODS, SUPERVISED
 DOCS = Path(__file__).parents[2] / "docs"
 LABEL_SECONDS, REVIEW_SECONDS = 12.0, 4.0
 """What an expert needs for a label and for a review. Assumed until the pace of real reviewers is known."""
-FIGURE_METHODS = ("full fine-tuning", "LoRA", "LEAML", "LEAML, 200 reviewed alone")
+FIGURE_METHODS = ("full fine-tuning", "LoRA", "LEAML", "LEAML, 200 reviewed")
 ACCENT, GREYS = "#0f766e", ("#8b9aa4", "#56656f", "#c2ccd2")
 HEAD = (
     "| method | runs | macro accuracy | less full fine-tuning | of the way to full supervision | pairs | precision "

@@ -30,7 +30,7 @@ from leaml.backbone import load
 from leaml.config import BUNDLED_MODEL
 
 SHARES, DRAWS, SEEDS = (0.01, 0.02, 0.05, 0.10), 5, 2
-QUICK_METHODS = ("zero-shot", "LoRA", "full fine-tuning", "fully supervised", "LEAML", "LEAML, 200 reviewed alone")
+QUICK_METHODS = ("zero-shot", "LoRA", "full fine-tuning", "fully supervised", "LEAML", "LEAML, 200 reviewed")
 
 
 @dataclass(frozen=True)
