@@ -118,7 +118,7 @@ class Choosing:
         """
         choices = self.choices()
         read_key(choices.teacher)
-        return generator_of(choices, GeneratorConfig(round=self._store.results.round()))
+        return replace(generator_of(choices), round=self._store.results.round())
 
     def _last_took(self, model: str) -> float | None:
         """Return how long the last round with this model took without its captions, seconds; None before the first."""

@@ -18,7 +18,7 @@ from app.settings import LOCAL_HOSTS, Settings
 from leaml import stats
 from leaml.answering import Answer, Answerer, Asked
 from leaml.choices import trained
-from leaml.config import FinetuneConfig, RunConfig, TrainConfig, generator_run, model_run
+from leaml.config import RunConfig, TrainConfig, generator_run, model_run
 from leaml.data.folder import import_folder
 from leaml.data.labels import import_labels
 from leaml.data.project_folder import SAMPLES, import_project
@@ -27,6 +27,7 @@ from leaml.experts import label_from_references
 from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir
+from leaml.recipes import model_recipe
 from leaml.records import METHODS, ImageId, ImageRow, Interval, Method, Prediction, QuestionType, RunId, Suggestion
 from leaml.results import ModelRow
 from leaml.store import Store
@@ -209,7 +210,7 @@ class Services:
                 raise InputError(next((obstacles[method] for method in methods), text.NOTHING_TO_TRAIN))
             choices = self.choosing.choices()
             for method in ready:
-                config = FinetuneConfig(method, model=choices.model)
+                config = model_recipe(method, model=choices.model)
                 config = replace(config, train=trained(config.train, choices))
                 if (steps := self.settings.finetune_steps) is not None:
                     config = replace(config, train=with_steps(config.train, steps))

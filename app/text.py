@@ -256,8 +256,11 @@ METHODS: dict[Method, tuple[str, str]] = {
     "zero_shot": ("Base model", "Not trained on this project: what you have without any work."),
     "full_finetune": ("Full fine-tuning", "Every weight, on your labels alone."),
     "lora": ("LoRA", "Small added weights, on your labels alone."),
-    "leaml": ("LEAML", "Your labels and all pairs that the generator wrote."),
-    "leaml_reviewed": ("LEAML, reviewed", "Your labels and the pairs that you accepted or corrected."),
+    "leaml": ("LEAML", "Your labels and all pairs that the generator wrote, right or wrong. For comparison."),
+    "leaml_reviewed": (
+        "LEAML, reviewed",
+        "Your labels and the pairs that you accepted or corrected, learnt by LoRA: best of all tried.",
+    ),
 }
 MAJORITY = ("Majority answer", "Always the most frequent answer among the labels; no image needed.")
 TEST_IT, TRAIN_IT, TRAIN_IT_AGAIN = "Test", "Train", "Train again"

@@ -8,6 +8,7 @@ from pathlib import Path
 from leaml.config import BUNDLED_MODEL, GeneratorConfig, TrainConfig
 from leaml.errors import ConfigError
 from leaml.json_config import JsonConfig, require
+from leaml.recipes import generator_recipe
 from leaml.teacher_config import TeacherConfig
 
 CHOICES_FILE = "settings.json"
@@ -72,7 +73,8 @@ def trained(config: TrainConfig, choices: Choices) -> TrainConfig:
     return replace(config, accumulation=config.batch_size, checkpoint_activations=True)
 
 
-def generator_of(choices: Choices, config: GeneratorConfig) -> GeneratorConfig:
-    """Return a generator's settings with the project's backbone and teacher."""
+def generator_of(choices: Choices, recipe: GeneratorConfig | None = None) -> GeneratorConfig:
+    """Return a generator's settings with the project's backbone and teacher; a recipe of another backbone keeps it."""
+    config = recipe or generator_recipe(model=choices.model)
     train, judge = trained(config.train, choices), trained(config.judge, choices)
-    return replace(config, model=choices.model, teacher=choices.teacher, train=train, judge=judge)
+    return replace(config, teacher=choices.teacher, train=train, judge=judge)

@@ -23,8 +23,6 @@ from leaml.config import (
     GENERATOR_STAGES,
     MODEL_STAGES,
     UPDATES,
-    FinetuneConfig,
-    GeneratorConfig,
     RunConfig,
     SelectionConfig,
     generator_run,
@@ -40,6 +38,7 @@ from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunState
 from leaml.loop import run_round
+from leaml.recipes import generator_recipe, model_recipe
 from leaml.records import METHODS, RunId
 from leaml.store import Store
 
@@ -190,22 +189,25 @@ def _run_config(arguments: argparse.Namespace, store: Store) -> RunConfig:
     """Return the settings that the arguments of `run` ask for; those of the project where they ask for none."""
     choices = read_choices(arguments.workspace)
     if arguments.stage in MODEL_STAGES:
-        model = FinetuneConfig(arguments.method, model=arguments.model or choices.model, update=arguments.update)
+        model = model_recipe(arguments.method, model=arguments.model or choices.model, update=arguments.update)
         model = replace(model, train=trained(model.train, choices))
         if arguments.steps is not None:
             model = replace(model, train=replace(model.train, steps=arguments.steps))
         if arguments.row_budget not in (None, "all"):
             model = replace(model, selection=SelectionConfig(arguments.row_budget))
         return model_run(model, until=arguments.stage)
-    generator = generator_of(choices, GeneratorConfig(round=store.results.round()))
-    teacher = teacher_of(arguments, choices.teacher)
-    generator = replace(generator, model=arguments.model or generator.model, teacher=teacher)
+    given = {} if arguments.row_budget is None else {"selection": _selection(arguments.row_budget)}
+    recipe = generator_recipe(model=arguments.model or choices.model, **given)
+    generator = replace(generator_of(choices, recipe), round=store.results.round())
+    generator = replace(generator, teacher=teacher_of(arguments, choices.teacher))
     if arguments.steps is not None:
         generator = replace(generator, train=replace(generator.train, steps=arguments.steps))
-    if arguments.row_budget is not None:
-        selection = None if arguments.row_budget == "all" else SelectionConfig(arguments.row_budget)
-        generator = replace(generator, selection=selection)
     return generator_run(generator, until=arguments.stage)
+
+
+def _selection(row_budget: int | float | str) -> SelectionConfig | None:
+    """Return which entries of a row may move; None for all."""
+    return None if isinstance(row_budget, str) else SelectionConfig(row_budget)
 
 
 def _merge(arguments: argparse.Namespace) -> None:

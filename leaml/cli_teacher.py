@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from leaml.choices import generator_of, read_choices
-from leaml.config import GeneratorConfig, RunConfig
+from leaml.config import RunConfig
 from leaml.errors import ConfigError
 from leaml.estimate import estimate, model_facts
 from leaml.jobs import RunDir
@@ -80,7 +80,7 @@ def _check(arguments: argparse.Namespace) -> None:
         choices = replace(choices, model=arguments.model or choices.model)
         teacher, pool = teacher_of(arguments, choices.teacher), store.images("pool")
     facts = model_facts(choices.model)
-    generator = generator_of(choices, GeneratorConfig())
+    generator = generator_of(choices)
     found = estimate(facts, generator, images=len(pool), saves_memory=choices.saves_memory)
     enough = "" if found.fits else " That is too little."
     print(

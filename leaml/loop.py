@@ -16,6 +16,7 @@ from leaml.experts import label_from_references, review_with_policy
 from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunState
+from leaml.recipes import generator_recipe, model_recipe
 from leaml.records import METHODS, Interval, Method, RunId
 from leaml.store import Store
 
@@ -96,9 +97,10 @@ def run_round(
 
 def seeded_generator(seed: int, round_number: int) -> GeneratorConfig:
     """Return the default generator settings with one seed for all that is random."""
-    default = GeneratorConfig(round=round_number)
+    default = generator_recipe()
     return replace(
         default,
+        round=round_number,
         train=replace(default.train, seed=seed),
         judge=replace(default.judge, seed=seed),
         sampling=SamplingConfig(seed=seed),
@@ -107,7 +109,7 @@ def seeded_generator(seed: int, round_number: int) -> GeneratorConfig:
 
 def seeded_finetune(method: Method, seed: int) -> FinetuneConfig:
     """Return the default settings of one method with a seed."""
-    default = FinetuneConfig(method)
+    default = model_recipe(method)
     return replace(default, train=replace(default.train, seed=seed))
 
 

@@ -14,6 +14,7 @@ from leaml.config import (
     SelectionConfig,
     TrainConfig,
 )
+from leaml.recipes import BUNDLED_RATES, GENERATOR_RATES
 
 Mask = Literal["score", "random", "magnitude"]
 """What ranks the weights of a row: the score of Eq. 5, chance, or the weights' own size."""
@@ -51,7 +52,7 @@ class Recipe:
         mask: What ranks a row's weights.
         reads: Whether it is shown the teacher's captions when it asks (AdaMLLM's synthesizer).
         judged: Whether each pair's answer is the labels-only model's instead of the generator's: self-training.
-        learning_rate: Chosen by `tune.py`, for all weights and for a part of them.
+        learning_rate: For a part of the weights or for all.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Recipe:
     mask: Mask = "score"
     reads: bool = False
     judged: bool = False
-    learning_rate: float = 1e-2
+    learning_rate: float = GENERATOR_RATES["selective"]
 
     def config(self, budget: Budget, *, seed: int) -> GeneratorConfig:
         """Return the settings of a run."""
@@ -77,7 +78,7 @@ class Recipe:
         )
 
 
-DENSE_RATE = 1e-3
+DENSE_RATE = GENERATOR_RATES["full"]
 NO_DISTILLATION = Recipe("no_distillation", distil=False, learning_rate=DENSE_RATE)
 ALL_WEIGHTS = Recipe("all_weights", learning_rate=DENSE_RATE)
 SELECTED = Recipe("selected_10", row_budget=0.10)
@@ -125,7 +126,7 @@ class Method:
     pairs: Pairs = field(default_factory=Pairs)
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
     moves: Literal["none", "lora", "full"] = "full"
-    learning_rate: float = 5e-4
+    learning_rate: float = BUNDLED_RATES["full"]
     labels: Literal["drawn", "all", "diverse", "unsure"] = "drawn"
 
     @property
@@ -144,7 +145,7 @@ class Method:
         return FinetuneConfig("lora" if self.moves == "lora" else "full_finetune", train=train)
 
 
-LORA = Method("LoRA", moves="lora", learning_rate=3e-3)
+LORA = Method("LoRA", moves="lora", learning_rate=BUNDLED_RATES["lora"])
 FULL = Method("full fine-tuning")
 SUPERVISED = Method("fully supervised", labels="all", moves="lora", learning_rate=LORA.learning_rate)
 """LoRA, because it was the better one inside the pool; so it is for what is reviewed."""

@@ -1,0 +1,46 @@
+"""The settings of each training unless a person asks for others.
+
+For the bundled model they are what was best inside the pool of the sample (benchmarks/label_efficiency/tuning.csv):
+reviewed pairs are learnt better by LoRA than by all weights. Other models were not measured here; they start from the
+paper's learning rate, and LoRA from ten times that.
+"""
+
+from dataclasses import replace
+
+from leaml.config import BUNDLED_MODEL, FinetuneConfig, GeneratorConfig, SelectionConfig
+from leaml.records import Method
+
+BUNDLED_RATES = {"full": 5e-4, "lora": 3e-3, "selective": 3e-3, "shira": 3e-3}
+OTHER_RATES = {"full": 1e-5, "lora": 1e-4, "selective": 1e-5, "shira": 1e-4}
+GENERATOR_RATES = {"full": 1e-3, "selective": 1e-2}
+"""Of the bundled model; others take OTHER_RATES."""
+SELECTION = SelectionConfig()
+MOVES = {"lora": "lora", "leaml_reviewed": "lora"}
+"""What moves where nobody says; of other methods all weights."""
+
+
+def model_recipe(method: Method, *, model: str = BUNDLED_MODEL, update: str | None = None) -> FinetuneConfig:
+    """Return the settings of a method's training.
+
+    Args:
+        method: Its name.
+        model: The pretrained model.
+        update: Which weights move; None leaves it to the method.
+
+    Raises:
+        ConfigError: If the method is known for another update.
+    """
+    moves = update or MOVES.get(method, "full")
+    chosen = FinetuneConfig(method, model=model, update=moves if method.startswith("leaml") else update)  # type: ignore[arg-type]
+    rates = BUNDLED_RATES if model == BUNDLED_MODEL else OTHER_RATES
+    return replace(chosen, train=replace(chosen.train, learning_rate=rates[moves]))
+
+
+def generator_recipe(*, model: str = BUNDLED_MODEL, selection: SelectionConfig | None = SELECTION) -> GeneratorConfig:
+    """Return the settings of a generator's training; without a selection all weights move."""
+    moves = "full" if selection is None else "selective"
+    rates = GENERATOR_RATES if model == BUNDLED_MODEL else OTHER_RATES
+    judge_rates = BUNDLED_RATES if model == BUNDLED_MODEL else OTHER_RATES
+    chosen = GeneratorConfig(model=model, selection=selection)
+    train = replace(chosen.train, learning_rate=rates[moves])
+    return replace(chosen, train=train, judge=replace(chosen.judge, learning_rate=judge_rates["full"]))

@@ -1,0 +1,43 @@
+"""What is trained with, where nobody says otherwise."""
+
+import pytest
+
+from leaml.config import BUNDLED_MODEL, SelectionConfig
+from leaml.errors import ConfigError
+from leaml.recipes import generator_recipe, model_recipe
+from leaml.records import METHODS
+
+
+def test_reviewed_pairs_are_learnt_by_lora_and_the_rest_by_what_they_are_named_for():
+    moves = {method: model_recipe(method).moves for method in METHODS}
+    assert moves == {
+        "zero_shot": "full",
+        "full_finetune": "full",
+        "lora": "lora",
+        "leaml": "full",
+        "leaml_reviewed": "lora",
+    }
+    rates = {method: model_recipe(method).train.learning_rate for method in METHODS}
+    assert rates["lora"] == rates["leaml_reviewed"] > rates["full_finetune"] == rates["leaml"]
+
+
+def test_an_update_that_a_person_asks_for_holds_and_brings_its_rate():
+    chosen = model_recipe("leaml_reviewed", update="full")
+    assert chosen.moves == "full" and chosen.train.learning_rate == model_recipe("full_finetune").train.learning_rate
+    with pytest.raises(ConfigError, match="which lora is named for"):
+        model_recipe("lora", update="full")
+
+
+def test_models_that_were_not_measured_take_small_steps():
+    for method in METHODS:
+        other, own = model_recipe(method, model="some/model"), model_recipe(method)
+        assert other.model == "some/model" and other.train.learning_rate < own.train.learning_rate / 20
+    other = generator_recipe(model="some/model")
+    assert other.train.learning_rate == other.judge.learning_rate == 1e-5
+
+
+def test_a_generator_that_moves_all_weights_takes_smaller_steps():
+    some, every = generator_recipe(selection=SelectionConfig(0.25)), generator_recipe(selection=None)
+    assert (some.model, some.selection, every.selection) == (BUNDLED_MODEL, SelectionConfig(0.25), None)
+    assert every.train.learning_rate < some.train.learning_rate
+    assert generator_recipe().selection == SelectionConfig()
