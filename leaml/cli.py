@@ -298,7 +298,8 @@ class Bars:
         if self._bar is not None:
             self._bar.total = state.total
             self._bar.n = state.step or 0
-            self._bar.refresh()
+            if sys.stderr.isatty():  # in a log, the first and the last state of a stage are enough
+                self._bar.refresh()
 
     def close(self) -> None:
         """End the current bar."""
