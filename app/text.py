@@ -51,13 +51,13 @@ TILES = {
 }
 HERE = "What is here"
 TEST_WALL = "Test images are never trained on. Their answers only measure the models."
-IMPORT_TITLE = "Bring your own images"
+IMPORT_TITLE = "Bring your own images or clips"
 IMPORT_LEAD = (
     "A folder on the machine where this app runs. The images are copied; the folder is not changed. One workspace "
     "holds one project, so a new project gets a workspace of its own."
 )
 IMPORT_NAME = "Name of the project"
-IMPORT_FOLDER = "Folder with images"
+IMPORT_FOLDER = "Folder with images or clips"
 IMPORT_FOLDER_EXAMPLE = "/data/colonoscopy"
 IMPORT_QUESTIONS = "Questions, one a line: the question, then its answers, each after a |"
 IMPORT_EXAMPLE = "Is a polyp visible? | yes | no\nHow clean is the bowel? | clean | some stool | not assessable"

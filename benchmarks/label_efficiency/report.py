@@ -101,7 +101,8 @@ def write_docs(runs: Sequence[Run], collections: Sequence[Collection]) -> None:
         f"{record.machine()}; {record.versions()}. Intervals: 95%, draws of labels and groups of near-duplicate test\n"
         "images resampled together; differences and shares over the draws and seeds that both methods have. With\n"
         "one draw they are over test images alone. Expert minutes are assumed: "
-        f"{LABEL_SECONDS:.0f} s a label, {REVIEW_SECONDS:.0f} s a review.\n"
+        f"{LABEL_SECONDS:.0f} s a label, {REVIEW_SECONDS:.0f} s a review. Seconds: of one process with the log's\n"
+        "threads, another one perhaps beside it. How settings were chosen, and what did not work: decisions.md.\n"
     ]
     for collection in collections:
         mine = [run for run in runs if run.collection == collection.name]
