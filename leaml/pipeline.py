@@ -52,7 +52,7 @@ from leaml.tables import read_rows, write_rows
 from leaml.teacher.ask import Teacher
 from leaml.teacher.recorded import recorded_captions
 from leaml.training import Loss, train
-from leaml.updates import Update, choose_entries, full_update, lora_update, selective_update, shira_update
+from leaml.updates import Update, choose_entries, full_update, selective_update
 
 MODEL_FILE = "model.safetensors"
 """What fine-tuning changed, in a run's output."""
@@ -284,9 +284,11 @@ def _finetune_update(context: StageContext, backbone: Backbone, features: ImageF
     """Return what moves in the fine-tuning; neurons are selected for answering the labelled questions."""
     config = context.finetune
     decay, seed = config.train.weight_decay, config.train.seed
-    if config.moves == "lora":
-        return lora_update(backbone, config.lora, weight_decay=decay, seed=seed)
-    if config.moves == "shira":
+    if config.moves in ("lora", "shira"):
+        from leaml.adapters import lora_update, shira_update  # PEFT is loaded only where it is needed
+
+        if config.moves == "lora":
+            return lora_update(backbone, config.lora, weight_decay=decay, seed=seed)
         return shira_update(backbone, config.shira, weight_decay=decay, seed=seed)
     if config.moves == "full":
         return full_update(backbone, weight_decay=decay)

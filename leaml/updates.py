@@ -1,27 +1,22 @@
-"""Which weights of the decoder move in a training run: all, selected neurons, or those of a PEFT adapter.
+"""Which weights of the decoder move in a training run: all, or selected neurons (those of an adapter: `adapters`).
 
 Every kind of update is trained by the same loop on the same data, and ends as a `Delta` of the same base model.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from peft import LoraConfig as PeftLoraConfig
-from peft import ShiraConfig as PeftShiraConfig
-from peft import get_peft_model
 from torch import Tensor, nn
 
 from leaml.backbone import Backbone
-from leaml.config import LoraConfig, SelectionConfig, ShiraConfig
+from leaml.config import SelectionConfig
 from leaml.errors import TrainingError
 from leaml.features import ImageFeatures
 from leaml.objectives import Sample, collate, sequence_losses
 from leaml.precision import autocast
-from leaml.selective import Entries, SelectedAdamW, Selection, linear_weights, score_weights, select
+from leaml.selective import Entries, SelectedAdamW, Selection, score_weights, select
 from leaml.training import DenseAdamW, Optimizer
 
 SCORE_BATCH = 16
@@ -49,7 +44,7 @@ class Update:
 def full_update(backbone: Backbone, *, weight_decay: float) -> Update:
     """Return an update of every weight of the decoder, its embeddings and norms included."""
     weights = backbone.decoder_weights()
-    return Update(DenseAdamW(weights, weight_decay=weight_decay), lambda: _whole(weights))
+    return Update(DenseAdamW(weights, weight_decay=weight_decay), lambda: whole(weights))
 
 
 def selective_update(backbone: Backbone, selection: Selection, *, weight_decay: float) -> Update:
@@ -63,18 +58,6 @@ def selective_update(backbone: Backbone, selection: Selection, *, weight_decay: 
     parameters = dict(backbone.model.named_parameters())
     weights = {name: parameters[name] for name in selection.entries}
     return Update(SelectedAdamW(weights, selection.entries, weight_decay=weight_decay), lambda: selection.entries)
-
-
-def lora_update(backbone: Backbone, config: LoraConfig, *, weight_decay: float, seed: int) -> Update:
-    """Return an update by LoRA adapters (Hu et al. 2021) on every linear layer of the decoder."""
-    settings = partial(PeftLoraConfig, r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0)
-    return _adapter_update(backbone, settings, "lora_", weight_decay=weight_decay, seed=seed)
-
-
-def shira_update(backbone: Backbone, config: ShiraConfig, *, weight_decay: float, seed: int) -> Update:
-    """Return an update by SHiRA adapters (Bhardwaj et al. 2024) on every linear layer of the decoder."""
-    settings = partial(PeftShiraConfig, r=config.rank, random_seed=seed)
-    return _adapter_update(backbone, settings, "shira_", weight_decay=weight_decay, seed=seed)
 
 
 def choose_entries(
@@ -121,23 +104,6 @@ def choose_entries(
     )
 
 
-def _adapter_update(
-    backbone: Backbone, settings: Callable[..., Any], prefix: str, *, weight_decay: float, seed: int
-) -> Update:
-    """Put PEFT adapters on every linear layer of the decoder, in place, and train these alone."""
-    targets = linear_weights(backbone.model, within=backbone.decoder).weights
-    of_decoder = {id(parameter): name for name, parameter in backbone.decoder.named_parameters()}
-    modules = [of_decoder[id(weight)].removesuffix(".weight") for weight in targets.values()]
-    torch.manual_seed(seed)
-    adapted = get_peft_model(backbone.decoder, settings(target_modules=modules))
-    trained = {name: parameter for name, parameter in adapted.named_parameters() if prefix in name}
-
-    def finish() -> Mapping[str, Entries]:
-        adapted.merge_and_unload()
-        return _whole(targets)
-
-    return Update(DenseAdamW(trained, weight_decay=weight_decay), finish)
-
-
-def _whole(weights: Mapping[str, nn.Parameter]) -> dict[str, Entries]:
+def whole(weights: Mapping[str, nn.Parameter]) -> dict[str, Entries]:
+    """Return all entries of these weights."""
     return {name: Entries(tuple(weight.shape)) for name, weight in weights.items()}
