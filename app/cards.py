@@ -149,7 +149,7 @@ def review_screen(card: ReviewCard) -> str:
         f'<div class="screen" data-serial="{card.serial}" data-preload="{escape(" ".join(card.preload))}">'
         f'<div class="split" style="--ratio:{card.ratio:.3f}">{image_box(card.picture)}'
         f'<section class="card ask"{_data(data)}>'
-        f"{eyebrow(review_text.DISPUTED if card.disputed else written, text.of(decided, total))}"
+        f"{eyebrow(review_text.DISPUTED if card.disputed else written, text.of(min(decided + 1, total), total))}"
         f'<h1 class="plain">{escape(candidate.question)}</h1>'
         f'<div class="middle" style="--middle:{OPTION_HEIGHT_PX * card.most_options + BELOW_OPTIONS_PX}px">'
         f'<div class="plain">{options}<p class="small soft second">{_second_opinion(candidate)}</p></div>'

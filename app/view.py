@@ -107,9 +107,10 @@ def image_box(picture: Picture, *, position: str = "", more: str | None = None) 
     about = attributes({"role": "group", "tabindex": "0", "aria_label": f"{picture.name}. {label_text.IMAGE_HELP}"})
     where = " · ".join(part for part in (picture.name, position) if part)
     player, strip, play = _clip(picture) if picture.clip else ("", "", "")
+    kind = "card image" + (" clip" if picture.clip else "") + (" walk" if more is not None else "")
     image = {"src": picture.url, "alt": text.image_alt(picture.name), "draggable": "false"}
     return (
-        f'<section class="card image{" clip" if picture.clip else ""}"{about}><div class="seen">'
+        f'<section class="{kind}"{about}><div class="seen">'
         f"<img{attributes(image)}>{player}</div>"
         f'<span class="chip where">{escape(where)}</span>{_light()}{strip}'
         f'<div class="tools" role="toolbar" aria-label="{label_text.IMAGE_TOOLS}">'
