@@ -32,7 +32,7 @@ def view(panel: Locator) -> tuple[float, float, float, str]:
 
 
 def middle(panel: Locator) -> tuple[float, float]:
-    box = panel.locator(".image").bounding_box()
+    box = panel.locator(".seen").bounding_box()
     assert box is not None
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
