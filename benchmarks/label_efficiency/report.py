@@ -98,11 +98,13 @@ def write_docs(runs: Sequence[Run], collections: Sequence[Collection]) -> None:
     parts = [
         "# Label efficiency\n\n"
         "Written by `python -m benchmarks.label_efficiency.run --docs` from `benchmarks/label_efficiency/runs.csv`.\n"
-        f"{record.machine()}; {record.versions()}. Intervals: 95%, draws of labels and groups of near-duplicate test\n"
-        "images resampled together; differences and shares over the draws and seeds that both methods have. With\n"
-        "one draw they are over test images alone. Expert minutes are assumed: "
-        f"{LABEL_SECONDS:.0f} s a label, {REVIEW_SECONDS:.0f} s a review. Seconds: of one process with the log's\n"
-        "threads, another one perhaps beside it. How settings were chosen, and what did not work: decisions.md.\n"
+        f"{record.machine()};\n{record.versions()}.\n\n"
+        "Intervals: 95%, draws of labels and groups of near-duplicate test images resampled together; differences and\n"
+        "shares over the draws and seeds that both methods have. With one draw they are over test images alone, and\n"
+        f"two draws say little of what a third would bring. Expert minutes are assumed: {LABEL_SECONDS:.0f} s a label, "
+        f"{REVIEW_SECONDS:.0f} s a review.\n"
+        "Seconds: of one process with the log's threads, another one perhaps beside it. How settings were chosen,\n"
+        "what the tables say, and what did not work: decisions.md.\n"
     ]
     for collection in collections:
         mine = [run for run in runs if run.collection == collection.name]
@@ -142,9 +144,13 @@ def figure(runs: Sequence[Run], collection: Collection) -> go.Figure:
         mine = [run for run in runs if run.method == name]
         if mine:
             drawn.add_hline(
-                accuracy(mine, exam).value, line={"color": GREYS[0], "dash": dash, "width": 1}, annotation_text=name
+                accuracy(mine, exam).value,
+                line={"color": GREYS[1], "dash": dash, "width": 1},
+                annotation_text=name,
+                annotation_position="top left",
             )
-    drawn.update_layout(template="simple_white", font={"size": 14}, legend={"x": 0.55, "y": 0.05})
+    margin = {"l": 70, "r": 20, "t": 24, "b": 60}
+    drawn.update_layout(template="simple_white", font={"size": 14}, legend={"x": 0.62, "y": 0.05}, margin=margin)
     drawn.update_xaxes(title="expert minutes (assumed pace)", rangemode="tozero")
     drawn.update_yaxes(title="macro accuracy")
     return drawn
