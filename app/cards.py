@@ -77,6 +77,7 @@ class ReviewCard:
     """What the Review screen shows.
 
     Attributes:
+        types: All question types of the project.
         most_options: Keeps the buttons in place from card to card.
         disputed: Whether two readers differ about it.
         filters: The row of filters as HTML.
@@ -87,6 +88,7 @@ class ReviewCard:
     candidate: Candidate
     caption: str | None
     counts: ReviewCounts
+    types: Sequence[QuestionType]
     most_options: int
     ratio: float = 4 / 3
     message: str = ""
@@ -120,7 +122,8 @@ def label_screen(card: LabelCard) -> str:
         f'<div class="split" style="--ratio:{card.ratio:.3f}"><div class="looked">'
         f'{image_box(card.picture)}<p class="why small soft">{escape(card.why)}</p></div>'
         f'<section class="card ask labelling"{_data(data)}>{eyebrow(text.YOUR_LABEL, text.of(done, card.budget))}'
-        f'<h1 class="plain">{escape(title)}</h1><div class="middle" style="--middle:{height + others_px}px">'
+        f'<h1 class="plain">{escape(title)}</h1>{_definition(current, card.types)}'
+        f'<div class="middle" style="--middle:{height + others_px}px">'
         f'<div class="plain" style="min-height:{height}px">{options}</div>'
         f'<div class="others plain"><span>{text.OTHER_QUESTION}</span>{others}{own}</div>{_own_panel(card.own)}</div>'
         f'<div class="stage"><div class="plain">{actions}</div></div>'
@@ -132,6 +135,7 @@ def label_screen(card: LabelCard) -> str:
 def review_screen(card: ReviewCard) -> str:
     """Return the Review screen with one candidate."""
     candidate, counts = card.candidate, card.counts
+    kind = next((kind for kind in card.types if kind.id == candidate.type_id), None)
     decided = counts.accepted + counts.edited + counts.rejected
     total = decided + counts.open
     options = option_list(
@@ -150,7 +154,7 @@ def review_screen(card: ReviewCard) -> str:
         f'<div class="split" style="--ratio:{card.ratio:.3f}">{image_box(card.picture)}'
         f'<section class="card ask"{_data(data)}>'
         f"{eyebrow(review_text.DISPUTED if card.disputed else written, text.of(min(decided + 1, total), total))}"
-        f'<h1 class="plain">{escape(candidate.question)}</h1>'
+        f'<h1 class="plain">{escape(candidate.question)}</h1>{_definition(kind, card.types)}'
         f'<div class="middle" style="--middle:{OPTION_HEIGHT_PX * card.most_options + BELOW_OPTIONS_PX}px">'
         f'<div class="plain">{options}<p class="small soft second">{_second_opinion(candidate)}</p></div>'
         f"{_edit_panel(candidate)}"
@@ -236,6 +240,13 @@ def label_offer(count: int) -> str:
     if not count:
         return ""
     return note(text.NEW_HERE, action=button(text.label_for_me(count), kind="compact", data_act="fill"))
+
+
+def _definition(kind: QuestionType | None, types: Sequence[QuestionType]) -> str:
+    """Return how the answers are told apart; its room is kept where any question of the project says so."""
+    if not any(other.definition for other in types):
+        return ""
+    return f'<p class="definition plain small soft">{escape(kind.definition if kind else "")}</p>'
 
 
 def _second_opinion(candidate: Candidate) -> str:

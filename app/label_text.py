@@ -78,7 +78,16 @@ QUESTIONS_LEAD = (
     "What is asked of the images from now on. Answers given before keep the list that they were given with. A question "
     "that ends with “Choose all that apply.” takes several of its answers; one without answers is answered in words."
 )
-QUESTIONS_FIELD = "One a line: the question, then its answers, each after a |"
+QUESTIONS_FIELD = "One a line: the question, then its answers, each after a |. A line with = below tells how to decide."
+DEFINES = "="
+"""Begins a line that says how the answers of the question above are told apart."""
+
+
+def defines_nothing(line: int) -> str:
+    """Say that a definition stands before any question."""
+    return f"Line {line} tells how to decide, but there is no question above it. Put it below its question."
+
+
 SAVE_QUESTIONS = "Save the questions"
 QUESTIONS_SAVED = "Saved. The Label screen asks these questions from now on."
 

@@ -9,7 +9,7 @@ from app import label_text, text
 from app.cards import label_offer
 from app.view import Picture, attributes, button, eyebrow, go_button, note
 from app.view import field as text_field
-from leaml.records import Project
+from leaml.records import Project, QuestionType
 from leaml.suggestions import Agreement
 
 
@@ -78,8 +78,8 @@ def project_screen(
 
 def _questions_card(project: Project) -> str:
     """Return the form with the project's questions, one a line."""
-    lines = "\n".join(" | ".join((kind.question, *kind.options)) for kind in project.question_types)
-    rows = min(14, len(project.question_types) + 2)
+    lines = "\n".join(map(_typed, project.question_types))
+    rows = min(18, lines.count("\n") + 3)
     save = button(label_text.SAVE_QUESTIONS, kind="go", data_act="questions")
     return (
         f'<details class="card fold import" data-card="questions" data-fold="questions"><summary>'
@@ -87,6 +87,12 @@ def _questions_card(project: Project) -> str:
         f"{text_field(label_text.QUESTIONS_FIELD, 'question_list', lines, lines=rows)}"
         f'<div style="margin-top:14px">{save}</div></details>'
     )
+
+
+def _typed(kind: QuestionType) -> str:
+    """Return a question type as a person types it."""
+    line = " | ".join((kind.question, *kind.options))
+    return f"{line}\n{label_text.DEFINES} {kind.definition}" if kind.definition else line
 
 
 def _insights_card(shown: Agreement, hidden: Agreement) -> str:

@@ -1,6 +1,7 @@
 """The Project screen: what is here, what is next, and bringing images in."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,8 @@ def import_typed(person: Person, name: str, folder: str, questions: str) -> str:
 def typed_questions(lines: str, known: Sequence[QuestionType] = ()) -> tuple[QuestionType, ...]:
     """Return the question types that a person typed, one a line: `Question | answer | answer`.
 
+    A line that begins with `=` below a question says how its answers are told apart.
+
     Args:
         lines: What was typed.
         known: The project's question types: a question that is among them keeps its id.
@@ -206,6 +209,12 @@ def typed_questions(lines: str, known: Sequence[QuestionType] = ()) -> tuple[Que
     ids = {normalise_answer(kind.question): kind.id for kind in known}
     kinds: list[QuestionType] = []
     for number, line in enumerate(lines.splitlines(), 1):
+        if line.strip().startswith(label_text.DEFINES):
+            if not kinds:
+                raise InputError(label_text.defines_nothing(number))
+            said = " ".join((kinds[-1].definition, line.strip().removeprefix(label_text.DEFINES).strip()))
+            kinds[-1] = replace(kinds[-1], definition=said.strip())
+            continue
         parts = typed_options(line)
         if not parts:
             continue

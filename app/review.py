@@ -102,6 +102,7 @@ def look(person: Person, now: Place) -> tuple[Place, str]:
             candidate=candidate,
             caption=caption.text if caption else None,
             counts=counts,
+            types=types,
             most_options=max((len(kind.options) for kind in types), default=len(candidate.options)),
             ratio=services.image_ratio(),
             message=now.message,

@@ -59,8 +59,11 @@ IMPORT_LEAD = (
 IMPORT_NAME = "Name of the project"
 IMPORT_FOLDER = "Folder with images or clips"
 IMPORT_FOLDER_EXAMPLE = "/data/colonoscopy"
-IMPORT_QUESTIONS = "Questions, one a line: the question, then its answers, each after a |"
-IMPORT_EXAMPLE = "Is a polyp visible? | yes | no\nHow clean is the bowel? | clean | some stool | not assessable"
+IMPORT_QUESTIONS = "Questions, one a line: the question, then its answers, each after a |; below, = tells how to decide"
+IMPORT_EXAMPLE = (
+    "Is a polyp visible? | yes | no\nHow clean is the bowel? | clean | some stool | not assessable\n"
+    "= Clean: the whole wall can be seen."
+)
 IMPORT_BUTTON = "Import"
 
 

@@ -126,4 +126,9 @@ MIGRATIONS: tuple[str | Callable[[Query], None], ...] = (
     CREATE VIEW latest_round AS
         SELECT max(round) AS round FROM candidates WHERE round NOT IN (SELECT round FROM round_events);
     """,
+    # How the answers of a question type are told apart.
+    """
+    ALTER TABLE question_types ADD COLUMN definition VARCHAR DEFAULT '';
+    ALTER TABLE question_type_versions ADD COLUMN definition VARCHAR DEFAULT '';
+    """,
 )

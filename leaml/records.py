@@ -40,11 +40,19 @@ METHODS: tuple[Method, ...] = ("zero_shot", "full_finetune", "lora", "leaml", "l
 
 @dataclass(frozen=True)
 class QuestionType:
-    """A question that is asked of many images, with its fixed list of answers (empty: an open question)."""
+    """A question that is asked of many images.
+
+    Attributes:
+        id: Its name in tables and files.
+        question: As it is asked.
+        options: The fixed list of answers; empty for an open question.
+        definition: How its answers are told apart. People read it beside the question, models never do.
+    """
 
     id: str
     question: str
     options: tuple[str, ...] = ()
+    definition: str = ""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class Store:
         found = self._database.rows('SELECT name, description FROM project ORDER BY "at" DESC LIMIT 1')
         if not found:
             return None
-        types = self._database.rows("SELECT id, question, options FROM question_types ORDER BY position")
+        types = self._database.rows("SELECT * FROM question_types ORDER BY position")
         return Project(found[0]["name"], found[0]["description"], tuple(record(QuestionType, row) for row in types))
 
     def save_project(self, project: Project, *, author: str = "import") -> None:
@@ -117,7 +117,7 @@ class Store:
             self._project.changed()
             cursor.execute("DELETE FROM project")
             cursor.execute("INSERT INTO project VALUES (?, ?, ?)", [project.name, project.description, now()])
-            before = self._database.rows("SELECT id, question, options FROM question_types ORDER BY position")
+            before = self._database.rows("SELECT * FROM question_types ORDER BY position")
             if tuple(record(QuestionType, row) for row in before) == project.question_types:
                 return
             cursor.execute("DELETE FROM question_types")
@@ -125,9 +125,9 @@ class Store:
             version = self._database.rows(last)[0]["last"] + 1
             for position, kind in enumerate(project.question_types):
                 row = [position, kind.id, kind.question, list(kind.options)]
-                cursor.execute("INSERT INTO question_types VALUES (?, ?, ?, ?)", row)
-                kept = [version, *row, author, now()]
-                cursor.execute("INSERT INTO question_type_versions VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
+                cursor.execute("INSERT INTO question_types VALUES (?, ?, ?, ?, ?)", [*row, kind.definition])
+                kept = [version, *row, author, now(), kind.definition]
+                cursor.execute("INSERT INTO question_type_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", kept)
 
     def question_versions(self) -> dict[int, tuple[QuestionType, ...]]:
         """Return all lists of question types that the project has had, by their number; the last one holds."""

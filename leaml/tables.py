@@ -39,7 +39,7 @@ def arrow_table(rows: Sequence[Row], row_class: type[Row]) -> pa.Table:
 
 
 def read_rows(path: Path, row_class: type[Row]) -> list[Row]:
-    """Return the rows that `write_rows` wrote.
+    """Return the rows that `write_rows` wrote; fields with a default may be missing in an older file.
 
     Raises:
         ImportDataError: If the file is missing, is no Parquet file, or holds other columns.
@@ -49,8 +49,10 @@ def read_rows(path: Path, row_class: type[Row]) -> list[Row]:
     except (OSError, pa.ArrowInvalid) as error:
         message = f"Cannot read the table {path.name}: {error}. Run the step that writes it again."
         raise ImportDataError(message) from error
-    names = [field.name for field in dataclasses.fields(row_class)]  # type: ignore[arg-type]
-    if table.column_names != names:
+    fields = dataclasses.fields(row_class)  # type: ignore[arg-type]
+    names = [field.name for field in fields]
+    there = set(table.column_names)
+    if table.column_names != [f.name for f in fields if f.name in there or f.default is dataclasses.MISSING]:
         raise ImportDataError(f"The table {path.name} has columns {table.column_names}, but {names} were expected.")
     return [
         row_class(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})

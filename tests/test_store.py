@@ -5,14 +5,16 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from leaml import migrations
-from leaml.database import Database
-from leaml.errors import StoreError, StoreLockedError
+from leaml.database import Database, record
+from leaml.errors import ImportDataError, StoreError, StoreLockedError
 from leaml.records import (
     AnsweredQuestion,
     Candidate,
@@ -27,6 +29,7 @@ from leaml.records import (
 )
 from leaml.results import ModelRow
 from leaml.store import STORE_FILE, Store
+from leaml.tables import read_rows, write_rows
 
 PLACE = QuestionType("place", "Where?", ("left", "right"))
 SIZE = QuestionType("size", "How large?", ("small", "medium", "large"))
@@ -204,6 +207,34 @@ def test_a_failed_import_leaves_nothing(store):
     with pytest.raises(StoreError, match="Cannot import the project"):
         store.import_project(Project("Other", "", ()), [image(30)], captions=broken)
     assert store.project().name == "Discs" and len(store.images()) == 8
+
+
+def test_a_definition_is_kept_and_older_stores_and_files_have_none(store, tmp_path, monkeypatch):
+    project = store.project()
+    first, *others = project.question_types
+    defined = replace(project, question_types=(replace(first, definition="Left: left of the middle."), *others))
+    store.save_project(defined, author="ann")
+    assert store.project() == defined and list(store.question_versions()) == [1, 2]
+    assert [kinds[0].definition for kinds in store.question_versions().values()] == ["", "Left: left of the middle."]
+
+    monkeypatch.setattr("leaml.database.MIGRATIONS", migrations.MIGRATIONS[:-1])
+    (tmp_path / "old").mkdir()
+    old = Database(tmp_path / "old" / STORE_FILE)
+    old.rows("INSERT INTO question_types VALUES (0, 'side', 'Where?', ['left', 'right'])")
+    old.close()
+    monkeypatch.undo()
+    now = Database(tmp_path / "old" / STORE_FILE)
+    (row,) = now.rows("SELECT * FROM question_types")
+    now.close()
+    assert record(QuestionType, row) == QuestionType("side", "Where?", ("left", "right"))
+
+    write_rows(tmp_path / "types.parquet", [first], QuestionType)
+    table = pq.read_table(tmp_path / "types.parquet")
+    pq.write_table(table.drop_columns(["definition"]), tmp_path / "older.parquet")
+    assert read_rows(tmp_path / "older.parquet", QuestionType) == [first]
+    pq.write_table(table.drop_columns(["question"]), tmp_path / "broken.parquet")
+    with pytest.raises(ImportDataError, match=r"broken\.parquet has columns"):
+        read_rows(tmp_path / "broken.parquet", QuestionType)
 
 
 def test_an_older_schema_is_brought_up_and_a_newer_one_refused(tmp_path, monkeypatch):

@@ -155,6 +155,18 @@ MEASURES: dict[str, tuple[Callable[[Field], float], tuple[float, ...]]] = {
 }
 
 
+DEFINITIONS = {
+    "place_across": "By the cell's middle: left of 40% of the picture's width, right of 60%, or between.",
+    "place_down": "By the cell's middle: above 40% of the picture's height is top, below 65% bottom.",
+    "white_cell_size": "By its longer side that can be seen: small below 29% of the picture's width, large from 35%.",
+    "touches_edge": "Yes where the cell reaches the edge of the picture.",
+    "central_or_peripheral": "Central: less than 22% of the picture's width from the cell's middle to the picture's.",
+    "red_cell_clumping": "By the largest connected clump: short chains from 7.5% of the picture, large from 13%.",
+    "red_cell_tint": "By the typical red cell: mauve has nearly as much blue as red in it, brown clearly less.",
+}
+"""How people tell the answers apart; what is measured is in MEASURES."""
+
+
 def question_types() -> list[QuestionType]:
     """Return the project's question types, in the order of `QUESTIONS`."""
     rows = (line.split(" | ") for line in QUESTIONS.strip().splitlines())
@@ -276,7 +288,10 @@ def build(source: Path) -> None:
     groups = duplicate_groups({field.name: field.image for field in fields})
     split = split_by_group(groups, set((source / "test.txt").read_text().split()))
     write_images(fields)
-    kinds = [{"id": k.id, "question": k.question, "options": k.options} for k in question_types()]
+    kinds = [
+        {"id": k.id, "question": k.question, "options": k.options, "definition": DEFINITIONS[k.id]}
+        for k in question_types()
+    ]
     about = {"name": "Blood smears", "description": DESCRIPTION, "teacher": TEACHER}
     (TARGET / "project.json").write_text(
         json.dumps({**about, "question_types": kinds}, indent=1) + "\n", encoding="utf-8"

@@ -1,7 +1,8 @@
 """Imports a project folder: images with groups and splits, question types, captions, reference answers.
 
-`project.json` names the project and its question types; `images.jsonl` has {file, group, split}, `captions.jsonl`
-{file, caption}, `reference.jsonl` {file, question_type, answer}; the pictures or clips are in `images/`.
+`project.json` names the project and its question types: id, question, options, and perhaps a definition. `images.jsonl`
+has {file, group, split}, `captions.jsonl` {file, caption}, `reference.jsonl` {file, question_type, answer}; the
+pictures or clips are in `images/`.
 """
 
 import json
@@ -66,7 +67,8 @@ def _types(settings: dict[str, Any]) -> list[QuestionType]:
         raise ImportDataError("project.json lacks the project's name.")
     try:
         return [
-            QuestionType(item["id"], item["question"], tuple(item["options"])) for item in settings["question_types"]
+            QuestionType(item["id"], item["question"], tuple(item["options"]), item.get("definition", ""))
+            for item in settings["question_types"]
         ]
     except KeyError as error:
         raise ImportDataError(f"project.json lacks {error}: each question type has id, question, options.") from error

@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 
 from app import figures, mask_text, text
-from app.cards import option_list
+from app.cards import _definition, option_list
 from app.comparison import AskView, ask_screen, table_card
 from app.errors import InputError
 from app.mask import mask_picture
+from app.overview import _typed
 from app.project import typed_questions
 from app.reports import RunView, generator_card, runs_card
 from app.view import Picture, attributes, bar, button, header, image_box
 from leaml.answering import Answer
-from leaml.records import Interval
+from leaml.records import Interval, QuestionType
 
 NASTY = '<img src=x onerror="alert(1)">'
 
@@ -248,6 +249,19 @@ def test_typed_questions() -> None:
     assert second.options == ()
     same = typed_questions("Where is it now? | a | b\nWhat is it now? | c | d")
     assert len({kind.id for kind in same}) == 2
+
+
+def test_a_question_says_how_to_decide_and_is_shown_as_it_was_typed() -> None:
+    lines = "How large? | small | large\n= Large: wider than 2 cm.\n = Else small.\nWhere? | left | right"
+    kinds = typed_questions(lines)
+    assert [kind.definition for kind in kinds] == ["Large: wider than 2 cm. Else small.", ""]
+    assert typed_questions("\n".join(map(_typed, kinds)), kinds) == kinds
+    shown = _definition(kinds[0], kinds)
+    assert "Large: wider than 2 cm." in shown and "<b>" not in _definition(QuestionType("a", "b", (), "<b>"), kinds)
+    assert _definition(kinds[1], kinds).endswith("></p>"), "its room is kept"
+    assert _definition(kinds[1], kinds[1:]) == ""
+    with pytest.raises(InputError, match="Line 2 tells how to decide, but there is no question above it"):
+        typed_questions("\n= Large: wide.")
 
 
 @pytest.mark.parametrize(("lines", "said"), [("", "at least one question"), ("Is it? | yes", "one answer only")])
