@@ -134,6 +134,35 @@ def estimate(facts: ModelFacts, config: GeneratorConfig, *, images: int, saves_m
     )
 
 
+def check_room(model: str, *, bits: int | None = None) -> None:
+    """Find out whether a model that is only to answer fits into the memory here, before its weights are read.
+
+    Args:
+        model: Its name or path.
+        bits: Of its weights; None where they are whole.
+
+    Raises:
+        ModelError: If it does not fit, with what would; or as `facts_here` does.
+    """
+    facts = facts_here(model)
+    available, needed = int(USABLE * facts.memory_bytes), reading_bytes(facts, bits=bits)
+    if needed <= available:
+        return
+    small = reading_bytes(facts, bits=4)
+    advice = "Run it on a larger computer, or serve it there and name the server's address."
+    if small <= available:
+        advice = f"With weights of 4 bits (--teacher-bits 4) it needs about {small / 2**30:.1f} GB."
+    raise ModelError(
+        f"The model {model!r} needs about {needed / 2**30:.1f} GB of memory to answer, and a run may use "
+        f"{available / 2**30:.1f} GB here. {advice}"
+    )
+
+
+def reading_bytes(facts: ModelFacts, *, bits: int | None = None) -> int:
+    """Return the memory that a model takes to answer: its weights of 32 bits, or of so many."""
+    return LIBRARIES_BYTES + facts.parameters * (8 * FLOAT_BYTES if bits is None else bits) // 8
+
+
 def _tokens(facts: ModelFacts) -> int:
     return facts.image_tokens + TEXT_TOKENS
 

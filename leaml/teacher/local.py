@@ -6,6 +6,7 @@ from pathlib import Path
 from leaml.backbone import Backbone, load
 from leaml.decoding import greedy, prefill
 from leaml.errors import ImportDataError
+from leaml.estimate import check_room
 from leaml.features import ImageFeatures
 from leaml.records import ImageId
 from leaml.teacher.described import Described, Keep
@@ -18,8 +19,9 @@ def describe_locally(
     """Yield what came of each image; features of images are kept below `cache`.
 
     Raises:
-        ModelError: If the model cannot be loaded.
+        ModelError: If the model cannot be loaded, or does not fit into the memory.
     """
+    check_room(config.model, bits=config.bits)
     yield from describe(load(config.model, bits=config.bits), config, images, keep=keep, cache=cache)
 
 

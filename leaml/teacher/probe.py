@@ -13,6 +13,7 @@ from pathlib import Path
 
 from leaml.apart import Values, answer_apart, call_apart
 from leaml.errors import TeacherError
+from leaml.estimate import check_room
 from leaml.records import ImageId
 from leaml.teacher.retry import NoCaption
 from leaml.teacher.server import Server
@@ -90,6 +91,7 @@ def _answer(request: Values) -> Values:
     from leaml.teacher.local import describe
 
     config = TeacherConfig.from_json(request["teacher"])
+    check_room(config.model, bits=config.bits)
     backbone, image = load(config.model, bits=config.bits), Path(request["image"])
     began = time.monotonic()
     # Beside the image: what is computed from a patient's picture never goes to the system's temporary folder.

@@ -9,6 +9,7 @@ from PIL import Image
 from leaml.backbone import load
 from leaml.config import BUNDLED_MODEL
 from leaml.errors import ModelError
+from leaml.estimate import facts_here, reading_bytes
 from leaml.records import ImageId
 from leaml.teacher.local import describe_locally
 from leaml.teacher_config import TeacherConfig
@@ -45,3 +46,20 @@ def test_without_bitsandbytes_it_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match=r"Weights of 4 bits need the package bitsandbytes\. Install it: pip install"):
         load(BUNDLED_MODEL, device="cpu", bits=4)
+
+
+def test_a_teacher_that_does_not_fit_is_refused_before_its_weights_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("leaml.teacher.local.load", lambda *_, **__: pytest.fail("its weights were read"))
+    whole, small = (reading_bytes(facts_here(BUNDLED_MODEL), bits=bits) for bits in (None, 4))
+    memory = {"bytes": int((whole + small) / 2 / 0.9)}
+    monkeypatch.setattr("leaml.estimate._memory_bytes", lambda: memory["bytes"])
+
+    def describe(bits):
+        config = TeacherConfig("local", BUNDLED_MODEL, bits=bits)
+        return list(describe_locally(config, {}, keep=lambda _: None, cache=tmp_path / "cache"))
+
+    with pytest.raises(ModelError, match=r"needs about 1\.1 GB .* may use 1\.1 GB here\. With weights of 4 bits"):
+        describe(None)
+    memory["bytes"] = 2**30
+    with pytest.raises(ModelError, match=r"may use 0\.9 GB here\. Run it on a larger computer, or serve it there"):
+        describe(4)
