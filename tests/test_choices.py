@@ -178,7 +178,7 @@ def test_a_local_model_describes_one_image_in_a_process_of_its_own(tmp_path):
     found = probe(TeacherConfig("local", BUNDLED_MODEL, max_tokens=12), draw(tmp_path / "a.png", 0))
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"], "something was left beside the image"
     assert found.by == "This computer (CPU)" and found.caption and 0 < found.seconds < 60
-    with pytest.raises(ModelError, match="Cannot load the model 'no such model'"):
+    with pytest.raises(ModelError, match="Cannot use the model 'no such model'"):
         probe(TeacherConfig("local", "no such model"), tmp_path / "a.png")
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(ModelError, match="gave no caption: Cannot read the image"):

@@ -233,7 +233,9 @@ def test_pairs_are_filtered_and_reviewed_as_the_method_says():
     method = BY_NAME["LEAML, 200 reviewed"]
     given = [(False, False), (False, True), (True, True)]
     names = [method.config(Budget(), seed=0, pseudo=p, reviewed=r).method for p, r in given]
-    assert names == ["full_finetune", "leaml_reviewed", "leaml"]
+    assert names == ["lora", "leaml_reviewed", "leaml"]
+    assert {method.config(Budget(), seed=0, reviewed=r).moves for r in (False, True)} == {"lora"}
+    assert BY_NAME["LEAML, 200 reviewed, all weights"].config(Budget(), seed=0).method == "full_finetune"
     assert BY_NAME["LEAML, agreement above .7"].pairs == Pairs(0.7, 0)
 
 
