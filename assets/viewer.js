@@ -27,7 +27,7 @@ window.leamlViewer = (() => {
   function show(panel) {
     const box = boxOf(panel), image = box?.querySelector('img');
     if (!image) return;
-    const src = image.getAttribute('src');
+    const src = image.dataset.drawn ??= image.getAttribute('src');  // a frame may have taken its place since
     if (panel.view?.src !== src) panel.view = { ...START, src };
     else if (panel.view.frame) image.src = panel.view.frame;
     if (box.classList.contains('clip')) showClip(panel);

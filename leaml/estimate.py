@@ -188,11 +188,13 @@ def facts_here(name: str) -> ModelFacts:
     from transformers import AutoConfig, AutoModelForImageTextToText
 
     from leaml.backbone import model_path
+    from leaml.loading import runs_own_code
 
     try:
-        config = AutoConfig.from_pretrained(model_path(name))
+        allowed = runs_own_code(name)
+        config = AutoConfig.from_pretrained(model_path(name), trust_remote_code=allowed)
         with torch.device("meta"):
-            model = AutoModelForImageTextToText.from_config(config)
+            model = AutoModelForImageTextToText.from_config(config, trust_remote_code=allowed)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"Cannot use the model {name!r}. {_reason(name, error)}") from None
     text = config.get_text_config()

@@ -35,7 +35,7 @@ def load_parts(name: str, path: str, dtype: torch.dtype, *, device: str, bits: B
     Raises:
         ModelError: If it cannot be loaded, reads no images, or lacks weights.
     """
-    allowed = name in os.environ.get(REMOTE_CODE, "").split(",")
+    allowed = runs_own_code(name)
     config = _config(name, path, allowed)
     try:
         model, report = AutoModelForImageTextToText.from_pretrained(
@@ -70,6 +70,11 @@ def _quantised(bits: Bits, dtype: torch.dtype, device: str) -> dict[str, Any]:
         load_in_8bit=bits == 8, load_in_4bit=bits == 4, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
     )
     return {"quantization_config": how, "device_map": {"": device}}
+
+
+def runs_own_code(name: str) -> bool:
+    """Return whether a person allowed the Python files that come with a model to run."""
+    return name in os.environ.get(REMOTE_CODE, "").split(",")
 
 
 def _config(name: str, path: str, allowed: bool) -> Any:

@@ -58,11 +58,11 @@ def import_folder(
         group = inside[0] if len(inside) > 1 else picture.id
         shown = str(path.relative_to(folder))
         rows[picture.id] = copy_item(picture, store.workspace, name=shown, group=group, split=split_of(group))
-    store.import_project(_with_types(store.project() or Project(name, ""), question_types), list(rows.values()))
+    store.import_project(with_types(store.project() or Project(name, ""), question_types), list(rows.values()))
     return faults
 
 
-def _with_types(project: Project, question_types: Sequence[QuestionType]) -> Project:
+def with_types(project: Project, question_types: Sequence[QuestionType]) -> Project:
     """Return the project with the question types that it lacks."""
     known = {kind.id for kind in project.question_types}
     new = tuple(kind for kind in question_types if kind.id not in known)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from leaml.data.folder import split_of
+from leaml.data.folder import split_of, with_types
 from leaml.data.items import copy_item, read_item
 from leaml.data.video import is_video
 from leaml.errors import ImportDataError
@@ -54,10 +54,7 @@ def import_sportu(store: Store, clips: Path, questions: Sequence[Path], *, name:
         rows[clip] = copy_item(item, store.workspace, name=files[clip].name, group=group, split=split_of(group))
     types = _types(asked)
     answers = {(row["id"], row["question"]): _answered(row, rows, types) for row in asked if row["id"] in rows}
-    project = store.project() or Project(name, "")
-    known = {kind.id for kind in project.question_types}
-    new = tuple(kind for kind in types.values() if kind.id not in known)
-    project = Project(project.name, project.description, (*project.question_types, *new))
+    project = with_types(store.project() or Project(name, ""), list(types.values()))
     store.import_project(project, list(rows.values()), references=list(answers.values()))
     return len(wanted) - len(rows)
 
