@@ -11,6 +11,7 @@ from transformers import AutoImageProcessor
 
 from leaml.backbone import load, load_adapted, merge
 from leaml.errors import ModelError
+from leaml.estimate import facts_here
 from leaml.loading import REMOTE_CODE
 from leaml.processors import load_processor
 
@@ -97,13 +98,15 @@ def test_a_chat_template_without_images(copy):
 
 def test_code_that_comes_with_a_model_runs_only_if_the_user_names_it(tmp_path, monkeypatch):
     (tmp_path / "config.json").write_text(json.dumps(OWN_CODE))
-    (tmp_path / "code.py").write_text("raise OSError('its code ran')")
+    (tmp_path / "code.py").write_text("raise ValueError('its code ran')")
     for named in ("", "somebody/else"):
         monkeypatch.setenv(REMOTE_CODE, named)
         refused(tmp_path, rf"does not run unless you say so\. If you trust its authors, .*{REMOTE_CODE}={tmp_path}")
     monkeypatch.setenv(REMOTE_CODE, f"somebody/else,{tmp_path}")
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     refused(tmp_path, "its code ran")
+    with pytest.raises(ModelError, match="its code ran"):
+        facts_here(str(tmp_path))
 
 
 def test_a_processor_without_a_version_for_pillow_names_its_package(copy):
