@@ -11,7 +11,7 @@ from app.errors import InputError
 from app.screen import require_text
 from app.view import button, field, note, select
 from leaml.choices import Choices
-from leaml.config import BUNDLED_MODEL
+from leaml.config import BUNDLED_MODEL, Precision
 from leaml.teacher.notice import where_images_go
 from leaml.teacher_config import TeacherConfig
 
@@ -69,7 +69,8 @@ def typed_choices(data: Mapping[str, Any]) -> Choices:
         teacher = TeacherConfig(source="local", model=require_text(typed("local"), choice_text.NO_LOCAL), **more)
     else:
         teacher = TeacherConfig()
-    return Choices(model, teacher, saves_memory=typed("memory") == "yes")
+    precision: Precision = "bfloat16" if typed("precision") == "bfloat16" else "float32"
+    return Choices(model, teacher, precision, saves_memory=typed("memory") == "yes")
 
 
 def choices_card(
@@ -109,7 +110,8 @@ def _outlook_line(outlook: Outlook) -> str:
     if found.fits:
         return f'<p class="soft small">{escape(sentence)}</p>'
     saving = float(found.saving_bytes) if found.fits_when_saving else None
-    return note(f"{sentence} {choice_text.too_large(saving, found.largest)}", kind="warn")
+    least = float(found.least_bytes) if found.fits_at_last else None
+    return note(f"{sentence} {choice_text.too_large(saving, least, found.largest)}", kind="warn")
 
 
 def _fields(shown: Choices, told: Told | None, *, estimated: bool) -> str:
@@ -153,12 +155,13 @@ def _more_fields(shown: Choices) -> str:
     teacher = shown.teacher
     numbers = "".join(field(label, f"choice_{name}", f"{getattr(teacher, name):g}") for name, label in NUMBERS.items())
     http = _pick(choice_text.HTTP, "http", choice_text.HTTP_CHOICES, "yes" if teacher.allow_http else "no")
+    precision = _pick(choice_text.PRECISION, "precision", choice_text.PRECISION_CHOICES, shown.precision)
     memory = _pick(choice_text.MEMORY, "memory", choice_text.MEMORY_CHOICES, "yes" if shown.saves_memory else "no")
     prompt = field(choice_text.PROMPT, "choice_prompt", teacher.prompt, lines=3)
     return (
         f'<details class="fold more" data-fold="choices-more"><summary>{choice_text.MORE}</summary>'
-        f'<div class="fields">{memory}</div><div class="fields if-asked"><div class="wide">{prompt}</div>{numbers}'
-        f"{http}</div></details>"
+        f'<div class="fields">{precision}{memory}</div>'
+        f'<div class="fields if-asked"><div class="wide">{prompt}</div>{numbers}{http}</div></details>'
     )
 
 

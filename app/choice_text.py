@@ -38,6 +38,8 @@ SIDE = "Longest side of a sent image, pixels"
 TOKENS = "Longest description, tokens"
 HTTP = "Another computer without encryption (http)"
 HTTP_CHOICES = (("no", "refuse"), ("yes", "send all the same"))
+PRECISION = "Weights of the model"
+PRECISION_CHOICES = (("float32", "32 bits"), ("bfloat16", "16 bits: half the memory, for a GPU"))
 MEMORY = "Memory in training"
 MEMORY_CHOICES = (("no", "as usual"), ("yes", "save it: the same result, more slowly"))
 TEST, SAVE, ESTIMATE = "Test with one image", "Save", "Estimate memory and time"
@@ -112,10 +114,15 @@ def estimated(parameters: int, device: str, needs: float, has: float, seconds: f
     )
 
 
-def too_large(saving: float | None, largest: int) -> str:
-    """Say what would fit instead."""
+def too_large(saving: float | None, least: float | None, largest: int) -> str:
+    """Say what would fit instead: the model when memory is saved, or with weights of 16 bits too, or a smaller one."""
     if saving is not None:
         return f"That does not fit. It would when memory is saved ({memory(saving)}): see “{MORE}”."
+    if least is not None:
+        return (
+            f"That does not fit. It would when memory is saved and its weights have 16 bits ({memory(least)}): see "
+            f"“{MORE}”."
+        )
     if largest < 1_000_000:
         return "That does not fit, and no smaller model would: this computer has too little memory."
     would = f"A model of up to about {weights(largest)} weights would"

@@ -73,7 +73,8 @@ class Choosing:
         facts = self._facts.get(choices.model)
         if facts is None:
             return None
-        found = estimate(facts, GeneratorConfig(), images=len(self.unlabelled()), saves_memory=choices.saves_memory)
+        config = generator_of(choices)
+        found = estimate(facts, config, images=len(self.unlabelled()), saves_memory=choices.saves_memory)
         took = self._last_took(choices.model)
         return Outlook(facts, found if took is None else replace(found, seconds=took), took is not None)
 

@@ -9,6 +9,7 @@ from typing import Any
 from app import text
 from app.view import bar, button, eyebrow, go_button, note
 from leaml.config import GENERATOR_STAGES
+from leaml.decided import OBJECTIONS
 from leaml.records import Interval, Method
 
 
@@ -188,7 +189,8 @@ def _at_rest(run: RunView | None, why_not: str | None, report: Mapping[str, Any]
     again = button(text.TRAIN_AGAIN, data_act="generator", disabled=bool(why_not))
     if run is not None and run.name == "done":
         if report:
-            summary = text.generated(int(report["kept"]), int(report["generated"]), int(report["images"]))
+            decided = sum(report["turned_down"].get(objection, 0) for objection in OBJECTIONS)
+            summary = text.generated(int(report["kept"]), int(report["generated"]), int(report["images"]), decided)
             parts.append(f'<p class="small">{escape(summary)}</p>')
         parts.append(f'<div class="acts half">{go_button(text.GO_REVIEW, "review")}{again}</div>')
     elif run is not None:

@@ -17,7 +17,7 @@ from app.queue_learning import QueueLearning
 from app.settings import LOCAL_HOSTS, Settings
 from leaml import stats
 from leaml.answering import Answer, Answerer, Asked
-from leaml.choices import trained
+from leaml.choices import model_of
 from leaml.config import RunConfig, TrainConfig, generator_run, model_run
 from leaml.data.folder import import_folder
 from leaml.data.labels import import_labels
@@ -211,7 +211,7 @@ class Services:
             choices = self.choosing.choices()
             for method in ready:
                 config = model_recipe(method, model=choices.model)
-                config = replace(config, train=trained(config.train, choices))
+                config = model_of(choices, config)
                 if (steps := self.settings.finetune_steps) is not None:
                     config = replace(config, train=with_steps(config.train, steps))
                 self._submit(model_run(config))
@@ -338,7 +338,11 @@ class Services:
         Raises:
             ModelError: If a model cannot answer.
         """
-        models = [Asked(self.model_path(name), adapter=place not in off) for place, name in enumerate(names)]
+        precision = self.choosing.choices().precision
+        models = [
+            Asked(self.model_path(name), adapter=place not in off, precision=precision)
+            for place, name in enumerate(names)
+        ]
         path = self.image_path(image)
         return self.answerer.ask(models, image_id=image.id, image=path, question=question, options=options)
 

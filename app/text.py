@@ -165,7 +165,7 @@ SAVE_EDIT = "Save the change"
 EDIT = "Edit"
 REJECT = "Reject"
 WHY_REJECT = "Why? Choose a reason:"
-PROBABILITIES = "Figures: how sure a second model, trained on the labels alone, is of each."
+PROBABILITIES = "Figures: how sure a second model, trained on your answers alone, is of each."
 NO_PROBABILITIES = "An open question: there are no answers to choose from."
 WAS_MODEL = "the model's answer"
 EDIT_QUESTION = "Question"
@@ -210,7 +210,7 @@ REASONS: dict[RejectReason, str] = {
 
 
 def disagrees(option: str) -> str:
-    """Warn that the labels-only model answers otherwise."""
+    """Warn that the second model answers otherwise."""
     return f"The second model would answer “{option}”: look twice."
 
 
@@ -243,8 +243,8 @@ STATES = {
 SERIES = {"question_loss": "questions", "caption_loss": "captions", "answer_loss": "answers"}
 GENERATOR_TITLE = "The question generator"
 GENERATOR_LEAD = (
-    "Learns from your answers and the teacher's captions, changing only the neurons that matter most, "
-    "and then writes questions about the images that you did not label."
+    "Learns from your answers, the pairs that you accepted or changed, and the teacher's captions, changing only the "
+    "neurons that matter most. Then it writes questions about the images that you did not label, none that is decided."
 )
 TRAIN_GENERATOR = "Train the generator"
 TRAIN_AGAIN = "Train again"
@@ -309,9 +309,10 @@ def waiting(count: int) -> str:
     return "" if count == 0 else f"{count} run{'' if count == 1 else 's'} waiting"
 
 
-def generated(kept: int, generated: int, images: int) -> str:
-    """Sum up what the generator wrote."""
-    return f"{kept} usable pairs out of {generated} written, about {images} images."
+def generated(kept: int, generated: int, images: int, decided: int) -> str:
+    """Sum up what the generator wrote, and how much of it people had decided before."""
+    repeated = f" {decided} others repeated what was decided before, and were left out." if decided else ""
+    return f"{kept} usable pairs out of {generated} written, about {images} images.{repeated}"
 
 
 def duration(seconds: float | None) -> str:

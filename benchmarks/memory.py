@@ -3,11 +3,11 @@
 Computed, not measured, in bytes, from published sizes. W weights in all, of which the decoder has D and its linear
 layers L; l layers of width h, keys and values of width k; rows of S tokens, B at once; a share r of L is trained:
 
-    weights     4 W                                 float32, as every stage here loads them
+    weights     4 W, or 2 W                         float32, or bfloat16 (`--precision bfloat16`)
     sample      weights + 4 l k S B                 keys and values in 2 bytes
     score       weights + 4 L + activations         a float32 score for each linear weight
     selective   weights + 18 r L + activations      master copy, two moments, gradient (4 each) and place (2)
-    full        weights + 12 D + activations        gradient and two moments
+    full        weights + 12 D + activations        gradient and two moments; in bfloat16 16 D, with a master copy
     activations = (2 l + 34) B S h                  recomputed (`checkpoint_activations`), and 34 for one block:
                                                     Korthikanti et al. 2022, without the attention's own square
 """
@@ -78,15 +78,15 @@ MODELS = (
 )
 
 
-def stage_bytes(model: Model, stage: str) -> float:
-    """Return the memory that a stage of STAGES needs."""
-    weights = 4 * model.weights
+def stage_bytes(model: Model, stage: str, weight_bytes: int = 4) -> float:
+    """Return the memory that a stage of STAGES needs with weights of so many bytes."""
+    weights = weight_bytes * model.weights
     activations = (2 * model.layers + 34) * ROWS * TOKENS * model.width
     beside = {
         "sample": 4 * model.layers * model.key_width * TOKENS * SAMPLED_ROWS,
         "score": 4 * model.linear + activations,
         "selective": 18 * SHARE * model.linear + activations,
-        "full": 12 * model.decoder + activations,
+        "full": (12 if weight_bytes == 4 else 16) * model.decoder + activations,
     }
     return weights + beside[stage]
 
@@ -98,11 +98,16 @@ def table() -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for model in MODELS:
-        figures = [stage_bytes(model, stage) / 1e9 for stage in STAGES]
-        cells = " | ".join(f"{value:.1f}" if value >= 1 else f"{value:.2f}" for value in figures)
+        cells = " | ".join(f"{gigabytes(model, stage, 4)} ({gigabytes(model, stage, 2)})" for stage in STAGES)
         tested = "these weights" if "bundled" in model.name else "tiny random weights"
         lines.append(f"| {model.family} | {model.name} | {model.licence} | {cells} | {tested} |")
     return "\n".join(lines)
+
+
+def gigabytes(model: Model, stage: str, weight_bytes: int) -> str:
+    """Return a stage's memory as it stands in the table."""
+    value = stage_bytes(model, stage, weight_bytes) / 1e9
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 if __name__ == "__main__":

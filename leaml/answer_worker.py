@@ -8,12 +8,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from leaml.backbone import Backbone, base_of, load
+import torch
+
+from leaml.backbone import Backbone, base_dtype, base_of, load
+from leaml.config import Precision
 from leaml.decoding import greedy, option_log_probabilities, prefill
 from leaml.errors import LeamlError, ModelError
 from leaml.evaluate import ANSWER_TOKENS
 from leaml.features import ImageFeatures
 from leaml.generate import softmax
+from leaml.precision import dtype_of
 from leaml.prompts import question_prompt, takes_several
 from leaml.records import ImageId
 from leaml.selective import Delta
@@ -22,8 +26,8 @@ DELTA_SUFFIX = ".safetensors"
 
 
 @lru_cache(maxsize=1)
-def _base(name: str) -> Backbone:
-    return load(name)
+def _base(name: str, dtype: torch.dtype) -> Backbone:
+    return load(name, dtype=dtype)
 
 
 @lru_cache(maxsize=8)
@@ -31,7 +35,7 @@ def _delta(path: str) -> Delta:
     return Delta.load(Path(path))
 
 
-def _model(name: str, adapter: bool) -> tuple[Backbone, float]:
+def _model(name: str, adapter: bool, precision: Precision) -> tuple[Backbone, float]:
     """Return the one resident model with the values that were asked for, and the seconds that the swap took.
 
     Raises:
@@ -42,7 +46,7 @@ def _model(name: str, adapter: bool) -> tuple[Backbone, float]:
         raise ModelError(
             "This model was saved whole by an earlier version, so its adapter cannot be off. Train it again."
         )
-    backbone = _base(name if delta is None else base_of(delta))
+    backbone = _base(name, dtype_of(precision)) if delta is None else _base(base_of(delta), base_dtype(delta))
     resident, wanted = backbone.resident, delta if adapter else None
     if wanted is resident.active:
         return backbone, 0.0
@@ -60,7 +64,7 @@ def answer(request: dict[str, Any], cache: Path) -> dict[str, Any]:
     Raises:
         LeamlError: If the model or the picture cannot be read.
     """
-    backbone, swap_seconds = _model(request["model"], request["adapter"])
+    backbone, swap_seconds = _model(request["model"], request["adapter"], request["precision"])
     began = time.perf_counter()
     features = ImageFeatures(backbone, cache)
     image_id = ImageId(request["image_id"])

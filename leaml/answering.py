@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from leaml.config import Precision
 from leaml.errors import ModelError
 from leaml.jobs.environment import worker_environment
 
@@ -28,10 +29,12 @@ class Asked:
     Attributes:
         model: Name or directory of a pretrained model, or the file of a delta.
         adapter: False asks the delta's pretrained model with its own values; the weights are swapped in place.
+        precision: Of a pretrained model's weights; a delta knows that of its own.
     """
 
     model: str
     adapter: bool = True
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)

@@ -230,8 +230,8 @@ def load(
         name: Of the model.
         device: Where it shall run; None takes the best there is.
         dtype: Of its weights.
-        bits: 4 or 8 quantise the linear weights, for a model that is only to answer; it takes a quarter or half of what
-            16 bits take.
+        bits: For a model that is only to answer: 16 loads its weights in bfloat16 whatever `dtype` says, 4 or 8
+            quantise the linear ones, which then take a quarter or half of that.
 
     Raises:
         ModelError: If it cannot be loaded, reads no images, or lacks weights, or bitsandbytes is wanted and not there.
@@ -257,6 +257,12 @@ def base_of(delta: Delta) -> str:
     return str(delta.about["model"])
 
 
+def base_dtype(delta: Delta) -> torch.dtype:
+    """Return the type of weights that a delta's pretrained model was loaded with."""
+    dtype: torch.dtype = getattr(torch, delta.base_dtype, torch.float32)
+    return dtype
+
+
 def load_adapted(path: Path, *, device: str | None = None) -> Backbone:
     """Load the pretrained model that a delta names, in its dtype, and give it the delta's values.
 
@@ -280,4 +286,4 @@ def merge(path: Path, directory: Path) -> None:
 
 
 def _base(delta: Delta, device: str | None) -> Backbone:
-    return load(base_of(delta), device=device, dtype=getattr(torch, delta.base_dtype, torch.float32))
+    return load(base_of(delta), device=device, dtype=base_dtype(delta))

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from leaml.config import BUNDLED_MODEL, GeneratorConfig, TrainConfig
+from leaml.config import BUNDLED_MODEL, PRECISIONS, FinetuneConfig, GeneratorConfig, Precision, TrainConfig
 from leaml.errors import ConfigError
 from leaml.json_config import JsonConfig, require
 from leaml.recipes import generator_recipe
@@ -21,16 +21,19 @@ class Choices(JsonConfig):
     Attributes:
         model: Name or folder of the pretrained model that every run starts from.
         teacher: Where captions come from.
+        precision: Of its weights.
         saves_memory: Train with one sample at a time and compute activations twice: the same updates, slower.
     """
 
     model: str = BUNDLED_MODEL
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    precision: Precision = "float32"
     saves_memory: bool = False
 
     def __post_init__(self) -> None:
         """Check each value."""
         require(self.model.strip() != "", "model", self.model, "the name or the folder of a model")
+        require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
 
 
 def read_choices(workspace: Path) -> Choices:
@@ -74,7 +77,12 @@ def trained(config: TrainConfig, choices: Choices) -> TrainConfig:
 
 
 def generator_of(choices: Choices, recipe: GeneratorConfig | None = None) -> GeneratorConfig:
-    """Return a generator's settings with the project's backbone and teacher; a recipe of another backbone keeps it."""
+    """Return a generator's settings as the project wants them; a recipe of another backbone keeps that."""
     config = recipe or generator_recipe(model=choices.model)
     train, judge = trained(config.train, choices), trained(config.judge, choices)
-    return replace(config, teacher=choices.teacher, train=train, judge=judge)
+    return replace(config, precision=choices.precision, teacher=choices.teacher, train=train, judge=judge)
+
+
+def model_of(choices: Choices, recipe: FinetuneConfig) -> FinetuneConfig:
+    """Return a model's settings as the project wants them."""
+    return replace(recipe, precision=choices.precision, train=trained(recipe.train, choices))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from leaml.choices import generator_of, read_choices, trained
+from leaml.choices import generator_of, model_of, read_choices
 from leaml.cli_labels import add_label_commands
 from leaml.cli_people import add_people_commands
 from leaml.cli_sampling import add_sampling_options, sampling_run
@@ -22,6 +22,7 @@ from leaml.cli_teacher import add_check_command, add_teacher_options, announce, 
 from leaml.config import (
     GENERATOR_STAGES,
     MODEL_STAGES,
+    PRECISIONS,
     UPDATES,
     RunConfig,
     SelectionConfig,
@@ -103,6 +104,7 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     command.add_argument("stage", choices=(*GENERATOR_STAGES, *MODEL_STAGES))
     command.add_argument("--method", choices=METHODS, default="leaml_reviewed", help="for finetune and evaluate")
     command.add_argument("--model", help="name or path of the pretrained model [the project's]")
+    command.add_argument("--precision", choices=PRECISIONS, help="of its weights [the project's]")
     command.add_argument("--steps", type=int, help="training steps of the generator or of the model")
     command.add_argument("--row-budget", type=_row_budget, help="K entries a row, a share such as 0.1, or `all`")
     command.add_argument("--update", choices=UPDATES, help="what fine-tuning moves [by the method]")
@@ -188,9 +190,10 @@ def _run(arguments: argparse.Namespace) -> None:
 def _run_config(arguments: argparse.Namespace, store: Store) -> RunConfig:
     """Return the settings that the arguments of `run` ask for; those of the project where they ask for none."""
     choices = read_choices(arguments.workspace)
+    precision = {} if arguments.precision is None else {"precision": arguments.precision}
     if arguments.stage in MODEL_STAGES:
         model = model_recipe(arguments.method, model=arguments.model or choices.model, update=arguments.update)
-        model = replace(model, train=trained(model.train, choices))
+        model = replace(model_of(choices, model), **precision)
         if arguments.steps is not None:
             model = replace(model, train=replace(model.train, steps=arguments.steps))
         if arguments.row_budget not in (None, "all"):
@@ -199,7 +202,7 @@ def _run_config(arguments: argparse.Namespace, store: Store) -> RunConfig:
     given = {} if arguments.row_budget is None else {"selection": _selection(arguments.row_budget)}
     recipe = generator_recipe(model=arguments.model or choices.model, **given)
     generator = replace(generator_of(choices, recipe), round=store.results.round())
-    generator = replace(generator, teacher=teacher_of(arguments, choices.teacher))
+    generator = replace(generator, teacher=teacher_of(arguments, choices.teacher), **precision)
     if arguments.steps is not None:
         generator = replace(generator, train=replace(generator.train, steps=arguments.steps))
     return generator_run(generator, until=arguments.stage)

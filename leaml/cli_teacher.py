@@ -32,7 +32,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--teacher-image-format": {"choices": ("jpeg", "png"), "help": "how images are sent [jpeg]"},
     "--teacher-max-tokens": {"type": int, "metavar": "N", "help": "of a caption, at most [256]"},
     "--teacher-batch-size": {"type": int, "metavar": "N", "help": "images at once, for a model that runs here [16]"},
-    "--teacher-bits": {"type": int, "choices": (4, 8), "help": "quantise the weights of a model that runs here"},
+    "--teacher-bits": {"type": int, "choices": (4, 8, 16), "help": "of each weight of a model that runs here [32]"},
     "--teacher-failure-share": {"type": float, "metavar": "X", "help": "stop when a larger share fails [0.1]"},
     "--teacher-allow-http": {"action": "store_true", "default": None, "help": "send images elsewhere unencrypted"},
 }

@@ -18,6 +18,10 @@ GENERATOR_STAGES = ("captions", "importance", "generator", "judge", "sample")
 MODEL_STAGES = ("finetune", "evaluate")
 STAGES = GENERATOR_STAGES + MODEL_STAGES
 
+Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
+"""Of a model's weights. In bfloat16 they take half the memory; whatever is trained keeps a float32 copy beside them."""
+
 
 @dataclass(frozen=True)
 class TrainConfig(JsonConfig):
@@ -131,9 +135,11 @@ class GeneratorConfig(JsonConfig):
 
     Attributes:
         model: Name or path of the pretrained model.
+        precision: Of its weights.
         teacher: Where captions come from.
         train: The generator's training; half of each batch are labels, half captions.
-        judge: Training of the labels-only VQA model that scores agreement.
+        judge: Training of the VQA model on people's answers alone that scores agreement.
+        judge_update: Which weights of that model move: all, or those of a LoRA adapter, which takes less memory.
         generator_reads: The generator is shown the teacher's caption beside the image, in training and in sampling, and
             every tenth training image is blank: AdaMLLM's synthesizer. Labelled images need captions for it.
         answered_by: Whose answer a pair gets: the generator's own, or that which the judge believes in most.
@@ -144,9 +150,11 @@ class GeneratorConfig(JsonConfig):
     """
 
     model: str = BUNDLED_MODEL
+    precision: Precision = "float32"
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=90, learning_rate=1e-2))
     judge: TrainConfig = field(default_factory=lambda: TrainConfig(steps=40, learning_rate=5e-4))
+    judge_update: Literal["full", "lora"] = "full"
     generator_reads: bool = False
     answered_by: Literal["generator", "judge"] = "generator"
     selection: SelectionConfig | None = field(default_factory=SelectionConfig)
@@ -156,6 +164,8 @@ class GeneratorConfig(JsonConfig):
 
     def __post_init__(self) -> None:
         """Check each value."""
+        require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
+        require(self.judge_update in ("full", "lora"), "judge_update", self.judge_update, "full or lora")
         require(self.caption_weight >= 0, "caption_weight", self.caption_weight, "0 or more")
         here = self.sampling.server is None
         require(
@@ -200,7 +210,7 @@ class MixtureConfig(JsonConfig):
 
     Attributes:
         pseudo_share: Of each batch; None reads all pairs in turn, however many there are of each, as the paper does.
-        least_agreement: Pairs that the labels-only model believes in less are left out.
+        least_agreement: Pairs that the judge believes in less are left out.
         weighting: `agreement` lets a pair's loss count as much as that model believes in it; `acceptance` as much as
             people's decisions so far make its acceptance probable, and where they are too few, as `agreement` does.
         captions: The teacher's captions of unlabelled images are read among the pseudo pairs, to be written: the
@@ -228,6 +238,8 @@ class FinetuneConfig(JsonConfig):
     Attributes:
         method: `zero_shot` trains nothing; `full_finetune` and `lora` see the labels only; `leaml` adds every
             valid pseudo pair that nobody rejected; `leaml_reviewed` adds only pairs that a person accepted or edited.
+        model: Name or path of the pretrained model.
+        precision: Of its weights.
         mixture: How unreviewed pairs are read beside the others; of no effect where there are none.
         update: Which weights move; None is what the method is named for.
         selection: Used by the update `selective`.
@@ -237,6 +249,7 @@ class FinetuneConfig(JsonConfig):
 
     method: Literal["zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"]
     model: str = BUNDLED_MODEL
+    precision: Precision = "float32"
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=60, learning_rate=5e-4))
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
     update: Literal["full", "selective", "lora", "shira"] | None = None
@@ -246,6 +259,7 @@ class FinetuneConfig(JsonConfig):
 
     def __post_init__(self) -> None:
         """Check each value."""
+        require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
         require(self.method in METHODS, "method", self.method, "one of " + ", ".join(METHODS))
         require(self.update in (None, *UPDATES), "update", self.update, "one of " + ", ".join(UPDATES))
         fixed = {"full_finetune": "full", "lora": "lora"}.get(self.method, self.update)

@@ -7,12 +7,12 @@ first run: not the peak to the megabyte, and no promise of a time.
 
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaml.apart import Values, answer_apart, call_apart
-from leaml.config import BUNDLED_MODEL, GeneratorConfig, TrainConfig
+from leaml.config import BUNDLED_MODEL, GeneratorConfig, Precision, TrainConfig
 from leaml.errors import ModelError
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ FLOAT_BYTES = 4
 LIBRARIES_BYTES = 1100 * 2**20
 """What Python, torch and the buffers that they keep take beside a model; from a round of the bundled model on a CPU,
 whose peak was 1.55 GiB."""
-UPDATE_BYTES = 4 * FLOAT_BYTES
-"""A weight that moves: its gradient, Adam's two moments, and the trained value that is written at the end."""
+WEIGHT_BYTES: dict[Precision, int] = {"float32": 4, "bfloat16": 2}
+PLACE_BYTES = 2
+"""Of a selected entry: its column."""
 HIDDEN_KEPT = 24
 """Numbers that a decoder layer keeps for its backward pass, for each token and hidden unit."""
 TEXT_TOKENS = 64
@@ -74,13 +75,15 @@ class Estimate:
     Attributes:
         memory_bytes: Largest at any time.
         saving_bytes: The same where training saves memory.
+        least_bytes: The same where the weights have 16 bits, too.
         available_bytes: What a run may count on.
         seconds: Training and sampling, captions not included.
-        largest: Weights of the largest model of this shape that would fit when memory is saved.
+        largest: Weights of the largest model of this shape that would fit with all that.
     """
 
     memory_bytes: int
     saving_bytes: int
+    least_bytes: int
     available_bytes: int
     seconds: float
     largest: int
@@ -95,6 +98,11 @@ class Estimate:
         """Whether it is where training saves memory."""
         return self.saving_bytes <= self.available_bytes
 
+    @property
+    def fits_at_last(self) -> bool:
+        """Whether it is where the weights have 16 bits, too."""
+        return self.least_bytes <= self.available_bytes
+
 
 def model_facts(model: str) -> ModelFacts:
     """Return the facts of a model, found in a process of its own.
@@ -108,19 +116,19 @@ def model_facts(model: str) -> ModelFacts:
 def estimate(facts: ModelFacts, config: GeneratorConfig, *, images: int, saves_memory: bool) -> Estimate:
     """Return what a round of the generator takes.
 
-    The second opinion decides: it is trained as full fine-tuning is, with every weight of the decoder.
-
     Args:
         facts: Of the model.
         config: How it is trained and sampled.
         images: Those without a label.
         saves_memory: Whether samples are read one at a time and activations computed twice.
     """
-    fixed = FLOAT_BYTES * facts.parameters + UPDATE_BYTES * facts.decoder
-    plain = LIBRARIES_BYTES + fixed + _activations(facts, config.train.batch_size, facts.layers)
-    saving = LIBRARIES_BYTES + fixed + _activations(facts, 1, 1)
+    fixed = LIBRARIES_BYTES + _weights_bytes(facts, config)
+    plain = fixed + _activations(facts, config.train.batch_size, facts.layers)
+    one_by_one = _activations(facts, 1, 1)
+    saving = fixed + one_by_one
+    least = LIBRARIES_BYTES + _weights_bytes(facts, replace(config, precision="bfloat16")) + one_by_one
     available = int(USABLE * facts.memory_bytes)
-    room = max(0, available - LIBRARIES_BYTES) / max(1, saving - LIBRARIES_BYTES)
+    room = max(0, available - LIBRARIES_BYTES) / max(1, least - LIBRARIES_BYTES)
     seconds = sum(_training_s(facts, train) for train in (config.train, config.judge)) * (4 / 3 if saves_memory else 1)
     texts = images * config.sampling.pairs_per_image
     read = images * _tokens(facts) + texts * config.sampling.max_new_tokens
@@ -128,6 +136,7 @@ def estimate(facts: ModelFacts, config: GeneratorConfig, *, images: int, saves_m
     return Estimate(
         memory_bytes=saving if saves_memory else plain,
         saving_bytes=saving,
+        least_bytes=least,
         available_bytes=available,
         seconds=seconds,
         largest=int(facts.parameters * room),
@@ -159,8 +168,31 @@ def check_room(model: str, *, bits: int | None = None) -> None:
 
 
 def reading_bytes(facts: ModelFacts, *, bits: int | None = None) -> int:
-    """Return the memory that a model takes to answer: its weights of 32 bits, or of so many."""
+    """Return the memory that a model takes to answer: its weights of 32 bits, or of so many each."""
     return LIBRARIES_BYTES + facts.parameters * (8 * FLOAT_BYTES if bits is None else bits) // 8
+
+
+def _weights_bytes(facts: ModelFacts, config: GeneratorConfig) -> int:
+    """Return what the weights take, and what is kept beside those that move."""
+    return WEIGHT_BYTES[config.precision] * facts.parameters + int(_moving_bytes(facts, config) * facts.decoder)
+
+
+def _moving_bytes(facts: ModelFacts, config: GeneratorConfig) -> float:
+    """Return what a decoder weight takes beside itself, on average, in the stage where that is most.
+
+    A weight that moves has a gradient and Adam's two moments, a float32 copy unless it is one itself, and at the end
+    its trained value that is written.
+    """
+    written = WEIGHT_BYTES[config.precision]
+    whole = 3 * FLOAT_BYTES + written + (0 if config.precision == "float32" else FLOAT_BYTES)
+    judge = whole if config.judge_update == "full" else written
+    if config.selection is None:
+        return max(whole, judge)
+    budget = config.selection.row_budget
+    share = budget if isinstance(budget, float) else min(1.0, budget / facts.hidden)
+    bound = config.selection.score_memory_mb
+    scores = FLOAT_BYTES if bound is None else min(FLOAT_BYTES, bound * 2**20 / facts.decoder)
+    return max(scores, share * (4 * FLOAT_BYTES + PLACE_BYTES + written), judge)
 
 
 def _tokens(facts: ModelFacts) -> int:

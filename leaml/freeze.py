@@ -27,6 +27,7 @@ def freeze(store: Store, directory: Path) -> None:
         labels=[label.pair for label in store.labels("pool")],
         captions=[caption for caption in store.captions.all() if caption.image_id in pool],
         reviewed=store.reviewed_pairs(),
+        rejected=store.rejections(),
         pseudo=pseudo,
         question_types=project.question_types,
         evaluation=store.references("test"),

@@ -1,4 +1,4 @@
-"""Pseudo question-answer pairs of unlabelled images, from a trained generator, scored by the labels-only model."""
+"""Pseudo question-answer pairs of unlabelled images, from a trained generator, scored by the judge."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

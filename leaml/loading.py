@@ -12,7 +12,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from leaml.errors import ModelError
 from leaml.processors import load_processor
 
-Bits = Literal[4, 8]
+Bits = Literal[4, 8, 16]
 
 REMOTE_CODE = "LEAML_REMOTE_CODE"
 """Environment variable that lists models, separated by commas, whose own Python files may run."""
@@ -30,13 +30,15 @@ def load_parts(name: str, path: str, dtype: torch.dtype, *, device: str, bits: B
         path: Its folder or hub name.
         dtype: Of the weights.
         device: Where the model shall run.
-        bits: Of a quantised linear weight; None leaves them as they are.
+        bits: Of a weight; below 16 those of linear layers are quantised. None goes by `dtype`.
 
     Raises:
         ModelError: If it cannot be loaded, reads no images, or lacks weights.
     """
     allowed = runs_own_code(name)
     config = _config(name, path, allowed)
+    if bits == 16:
+        dtype, bits = torch.bfloat16, None
     try:
         model, report = AutoModelForImageTextToText.from_pretrained(
             path,

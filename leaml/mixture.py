@@ -2,7 +2,7 @@
 
 In the paper all pairs are alike. With few labels and a small model that made things worse (docs/decisions.md): several
 hundred noisy pairs drown a few dozen right ones. So a batch can be given a set share of pseudo pairs, and a pseudo
-pair can count as much as the labels-only model believes in it, or as people's decisions make its acceptance probable.
+pair can count as much as the judge believes in it, or as people's decisions make its acceptance probable.
 """
 
 from collections.abc import Mapping, Sequence

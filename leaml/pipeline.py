@@ -17,7 +17,7 @@ import torch
 
 from leaml import stats
 from leaml.backbone import Backbone, load, load_adapted
-from leaml.config import MixtureConfig, TrainConfig
+from leaml.config import FinetuneConfig, GeneratorConfig, LoraConfig, MixtureConfig, TrainConfig
 from leaml.errors import RunError, TrainingError
 from leaml.evaluate import predict
 from leaml.features import ImageFeatures
@@ -42,6 +42,7 @@ from leaml.objectives import (
     sequence_losses,
     split,
 )
+from leaml.precision import dtype_of
 from leaml.quality import PairChecker, SampledText, choose_pairs
 from leaml.reading import BLANK, blank_picture, some_blank
 from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, Prediction, RunId
@@ -82,19 +83,19 @@ def collect_captions(context: StageContext) -> None:
 
 
 def choose_neurons(context: StageContext) -> None:
-    """Score the decoder's weights on the labels and keep the top of each row: `selection.safetensors` (Eqs. 5, 6)."""
+    """Score the decoder's weights on people's answers; keep the top of each row: `selection.safetensors` (Eq. 5, 6)."""
     if context.generator.selection is None:
         return
-    labels = _labels(context)
-    backbone, features = _open(context, context.generator.model, {label.image_id for label in labels})
+    answered = _answered(context)
+    backbone, features = _open(context, context.generator, {pair.image_id for pair in answered})
     targets = linear_weights(backbone.model, within=backbone.decoder)
     selection = choose_entries(
         backbone,
         features,
-        [generation_sample(label) for label in labels],
+        [generation_sample(pair) for pair in answered],
         context.generator.selection,
         weights=targets.weights,
-        data_hash=data_hash(labels),
+        data_hash=data_hash(answered),
         tell=context.progress("importance"),
     )
     selection.save(context.output / "selection.safetensors")
@@ -106,9 +107,9 @@ def choose_neurons(context: StageContext) -> None:
 def train_generator(context: StageContext) -> None:
     """Train the chosen neurons to ask questions, by L_G = L_QA + lambda L_C (Eq. 4): `generator.safetensors`."""
     config, read = context.generator, _captions(context) if context.generator.generator_reads else NO_CAPTIONS
-    questions = [generation_sample(label, read.get(label.image_id, "")) for label in _labels(context)]
+    questions = [generation_sample(pair, read.get(pair.image_id, "")) for pair in _answered(context)]
     captions = [caption_sample(row) for row in _unlabelled_captions(context)] if config.caption_weight else []
-    backbone, features = _open(context, config.model, {s.image_id for s in questions + captions})
+    backbone, features = _open(context, config, {s.image_id for s in questions + captions})
     if read:
         features.add({BLANK: blank_picture(context.output)})
     half = config.train.batch_size // 2 if captions else config.train.batch_size
@@ -141,12 +142,12 @@ def train_generator(context: StageContext) -> None:
 
 
 def train_judge(context: StageContext) -> None:
-    """Train a VQA model on the labels alone; it scores the agreement of pseudo pairs: `judge.safetensors`."""
+    """Train a VQA model on what people answered; it scores the agreement of pseudo pairs: `judge.safetensors`."""
     config = context.generator
-    labels = _labels(context)
-    backbone, features = _open(context, config.model, {label.image_id for label in labels})
-    update = full_update(backbone, weight_decay=config.judge.weight_decay)
-    losses = partial(_answer_losses, backbone, features, mix(labels, (), MixtureConfig()), config.judge)
+    answered = _answered(context)
+    backbone, features = _open(context, config, {pair.image_id for pair in answered})
+    update = _judge_update(config, backbone)
+    losses = partial(_answer_losses, backbone, features, mix(answered, (), MixtureConfig()), config.judge)
     _train(context, "judge", update, losses, config.judge, backbone)
     update.save(backbone, context.output / "judge.safetensors", model=config.model)
 
@@ -160,13 +161,14 @@ def sample_pairs(context: StageContext) -> None:
     features = _features(context, generator, images)
     config, tell = context.generator, context.progress("sample")
     texts = _sampled(context, generator, features, images)
-    checker = PairChecker(context.snapshot.question_types, context.snapshot.labels)
+    checker = PairChecker(context.snapshot.question_types, _answered(context), context.snapshot.rejected)
     pairs, refused = choose_pairs(checker, texts)
     generator.resident.apply(Delta.load(context.output / "judge.safetensors"))
     questions = [as_question(pair) for pair in pairs]
     probabilities = option_probabilities(generator, features, questions, tell)
     run_id = RunId(context.output.parent.name)
     rows = candidates(pairs, probabilities, run_id=run_id, round_number=config.round, answered_by=config.answered_by)
+    rows = [row for row in rows if checker.accepts(row)]  # the judge may have answered what was rejected
     write_rows(context.output / "candidates.parquet", rows, Candidate)
     report = {"images": len(images), "generated": len(texts), "kept": len(rows), "turned_down": refused}
     _write_json(context.output / "sample_report.json", report)
@@ -181,7 +183,7 @@ def finetune(context: StageContext) -> None:
     captions = recorded_captions(context.snapshot.captions, images=context.unlabelled)
     mixture = mix(*_training_pairs(context), config.mixture, captions, context.snapshot.acceptance)
     samples = mixture.samples
-    backbone, features = _open(context, config.model, {sample.image_id for sample in samples})
+    backbone, features = _open(context, config, {sample.image_id for sample in samples})
     update = _finetune_update(context, backbone, features)
     losses = partial(_answer_losses, backbone, features, mixture, config.train)
     figures = _train(context, "finetune", update, losses, config.train, backbone)
@@ -195,7 +197,8 @@ def evaluate(context: StageContext) -> None:
     if not questions:
         raise RunError("There are no test questions with reference answers. Add reference answers to test images.")
     trained = context.output / MODEL_FILE
-    backbone = load_adapted(trained) if trained.exists() else load(context.finetune.model)
+    config = context.finetune
+    backbone = load_adapted(trained) if trained.exists() else load(config.model, dtype=dtype_of(config.precision))
     features = ImageFeatures(backbone, context.cache)
     wanted = {question.image_id for question in questions}
     features.add({image_id: path for image_id, path in context.snapshot.test_images.items() if image_id in wanted})
@@ -225,6 +228,16 @@ def _labels(context: StageContext) -> tuple[AnsweredQuestion, ...]:
     return context.snapshot.labels
 
 
+def _answered(context: StageContext) -> list[AnsweredQuestion]:
+    """Return D_l as a generator reads it: the labels, and pairs of earlier rounds that people accepted or edited.
+
+    Where an image's question has both, the label counts.
+    """
+    labels = _labels(context)
+    known = {(label.image_id, label.question) for label in labels}
+    return [*labels, *(pair for pair in context.snapshot.reviewed if (pair.image_id, pair.question) not in known)]
+
+
 def _captions(context: StageContext) -> Captions:
     """Return the captions of the run's images that there are."""
     return {row.image_id: row.text for row in read_rows(context.output / "captions.parquet", Caption)}
@@ -237,21 +250,21 @@ def _unlabelled_captions(context: StageContext) -> list[Caption]:
 
 
 def _training_pairs(context: StageContext) -> tuple[list[AnsweredQuestion], list[Candidate]]:
-    """Return D_l with the reviewed pairs that the method adds to it, and its unreviewed pairs.
+    """Return the labels with the reviewed pairs that the method adds to them, and its unreviewed pairs.
 
     Raises:
         TrainingError: If the method needs pairs that are not there.
     """
-    labels, snapshot, method = _labels(context), context.snapshot, context.finetune.method
+    snapshot, method = context.snapshot, context.finetune.method
     if method == "leaml":
         if not snapshot.pseudo:
             raise TrainingError("There are no pseudo pairs yet. Train the generator first.")
-        return [*labels, *snapshot.reviewed], list(snapshot.pseudo)
+        return _answered(context), list(snapshot.pseudo)
     if method == "leaml_reviewed":
         if not snapshot.reviewed:
             raise TrainingError("No pseudo pair has been accepted yet. Review some first.")
-        return [*labels, *snapshot.reviewed], []
-    return list(labels), []
+        return _answered(context), []
+    return list(_labels(context)), []
 
 
 def _sampled(
@@ -267,9 +280,11 @@ def _sampled(
     return score_texts(generator, features, texts, sampling.batch_size)
 
 
-def _open(context: StageContext, model: str, image_ids: Iterable[ImageId]) -> tuple[Backbone, ImageFeatures]:
+def _open(
+    context: StageContext, config: GeneratorConfig | FinetuneConfig, image_ids: Iterable[ImageId]
+) -> tuple[Backbone, ImageFeatures]:
     """Return a pretrained model, known by its weights before any training, and the features of these pool images."""
-    backbone = load(model)
+    backbone = load(config.model, dtype=dtype_of(config.precision))
     backbone.resident  # noqa: B018
     return backbone, _features(context, backbone, image_ids)
 
@@ -278,6 +293,16 @@ def _features(context: StageContext, backbone: Backbone, image_ids: Iterable[Ima
     features = ImageFeatures(backbone, context.cache)
     features.add({image_id: context.snapshot.images[image_id] for image_id in sorted(image_ids)})
     return features
+
+
+def _judge_update(config: GeneratorConfig, backbone: Backbone) -> Update:
+    """Return what moves in the model that scores agreement."""
+    decay = config.judge.weight_decay
+    if config.judge_update == "lora":
+        from leaml.adapters import lora_update  # PEFT is loaded only where it is needed
+
+        return lora_update(backbone, LoraConfig(), weight_decay=decay, seed=config.judge.seed)
+    return full_update(backbone, weight_decay=decay)
 
 
 def _finetune_update(context: StageContext, backbone: Backbone, features: ImageFeatures) -> Update:

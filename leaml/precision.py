@@ -1,14 +1,21 @@
-"""In which precision products are computed: bfloat16 where the processor multiplies it, float32 elsewhere."""
+"""In which precision weights are kept, and products are computed: bfloat16 where the processor multiplies it."""
 
 from contextlib import AbstractContextManager
 from functools import cache
 
 import torch
 
+from leaml.config import Precision
+
 
 def autocast(device: torch.device) -> AbstractContextManager[None]:
-    """Return the context of a forward pass: float32 weights, and bfloat16 products where they are the faster ones."""
+    """Return the context of a forward pass: bfloat16 products, where they are the faster ones, of whatever weights."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=multiplies_bfloat16(device.type))
+
+
+def dtype_of(precision: Precision) -> torch.dtype:
+    """Return torch's type of weights in this precision."""
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
 
 
 @cache

@@ -1,14 +1,12 @@
-"""From sampled texts to candidate pairs: what counts as valid, and which of several answers is kept.
-
-Not covered yet: soft weights, quotas, and a learned acceptance score.
-"""
+"""From sampled texts to candidate pairs: what counts as valid, and which of several answers is kept."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from leaml.decided import Decided
 from leaml.prompts import ParsedPair, match_answer, normalise_answer, parse_pair, takes_several
-from leaml.records import AnsweredQuestion, ImageId, QuestionType
+from leaml.records import AnsweredQuestion, Candidate, ImageId, QuestionType, Rejection
 
 
 @dataclass(frozen=True)
@@ -35,13 +33,25 @@ class PairChecker:
     """Decides whether a sampled text is a usable pair.
 
     A question that the experts ask must have their options. Where the experts only ask questions from the project's
-    list, a question outside that list is none of this domain and is turned down.
+    list, a question outside that list is none of this domain and is turned down. So is what people decided before.
     """
 
-    def __init__(self, question_types: Sequence[QuestionType], labels: Sequence[AnsweredQuestion]) -> None:
-        """Learn from the project's question types and the labels which questions are asked."""
+    def __init__(
+        self,
+        question_types: Sequence[QuestionType],
+        answered: Sequence[AnsweredQuestion],
+        rejected: Sequence[Rejection] = (),
+    ) -> None:
+        """Learn which questions are asked, and what is decided about them.
+
+        Args:
+            question_types: The project's.
+            answered: Labels, and pairs that were accepted or edited.
+            rejected: Pairs that were rejected.
+        """
         self._types = {normalise_answer(kind.question): kind for kind in question_types}
-        self._free_questions = any(label.type_id is None for label in labels)
+        self._free_questions = any(pair.type_id is None for pair in answered)
+        self._decided = Decided(answered, rejected)
 
     def check(self, sample: SampledText) -> ValidPair | str:
         """Return the pair, or the reason for turning it down."""
@@ -60,7 +70,13 @@ class PairChecker:
             if option is None:
                 return "answer outside its options"
             pair = replace(pair, answer=option)
+        if (objection := self._decided.objection(sample.image_id, pair.question, pair.answer)) is not None:
+            return objection
         return ValidPair(sample.image_id, pair, kind.id if kind else None, sample.log_probability)
+
+    def accepts(self, row: Candidate) -> bool:
+        """Tell whether nothing that people decided speaks against a pair, whoever has answered it."""
+        return self._decided.objection(row.image_id, row.question, row.answer) is None
 
 
 def choose_pairs(checker: PairChecker, samples: Iterable[SampledText]) -> tuple[list[ValidPair], dict[str, int]]:

@@ -2,10 +2,12 @@
 
 For the bundled model they are what was best inside the pool of the sample (benchmarks/label_efficiency/tuning.csv):
 reviewed pairs are learnt better by LoRA than by all weights. Other models were not measured here; they start from the
-paper's learning rate, and LoRA from ten times that.
+paper's learning rate, and LoRA from ten times that. Their second opinion learns by LoRA: trained as a whole it would
+take more memory than anything else in a round.
 """
 
 from dataclasses import replace
+from typing import Literal
 
 from leaml.config import BUNDLED_MODEL, FinetuneConfig, GeneratorConfig, SelectionConfig
 from leaml.records import Method
@@ -40,7 +42,8 @@ def generator_recipe(*, model: str = BUNDLED_MODEL, selection: SelectionConfig |
     """Return the settings of a generator's training; without a selection all weights move."""
     moves = "full" if selection is None else "selective"
     rates = GENERATOR_RATES if model == BUNDLED_MODEL else OTHER_RATES
+    judge_update: Literal["full", "lora"] = "full" if model == BUNDLED_MODEL else "lora"
     judge_rates = BUNDLED_RATES if model == BUNDLED_MODEL else OTHER_RATES
-    chosen = GeneratorConfig(model=model, selection=selection)
+    chosen = GeneratorConfig(model=model, selection=selection, judge_update=judge_update)
     train = replace(chosen.train, learning_rate=rates[moves])
-    return replace(chosen, train=train, judge=replace(chosen.judge, learning_rate=judge_rates["full"]))
+    return replace(chosen, train=train, judge=replace(chosen.judge, learning_rate=judge_rates[judge_update]))

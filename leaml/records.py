@@ -159,7 +159,7 @@ class Candidate:
     Attributes:
         id: Unique and reproducible: run id, image id and a number.
         log_probability: Of the answer given image and question under the generator, nats a token (<= 0).
-        agreement: Probability in [0, 1] that the model trained on labels alone gives to the answer among
+        agreement: Probability in [0, 1] that the model trained on people's answers alone gives to the answer among
             the options; None where the question has no options.
         option_probabilities: That model's probability of each option, in the options' order; may be empty.
         round: Number of the loop's round that wrote it, from 1.
@@ -229,6 +229,16 @@ class Review:
     seconds: float
     drawn: Drawn | None = None
     within: Slice = EVERYTHING
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A pair that a person rejected: the answer as it was shown, and why."""
+
+    image_id: ImageId
+    question: str
+    answer: str
+    reason: RejectReason | None
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaml.errors import SnapshotError
-from leaml.records import Acceptance, AnsweredQuestion, Candidate, Caption, ImageId, ImageRow, QuestionType
-from leaml.tables import read_rows, write_rows
+from leaml.records import Acceptance, AnsweredQuestion, Candidate, Caption, ImageId, ImageRow, QuestionType, Rejection
+from leaml.tables import Row, read_rows, write_rows
 
 MANIFEST = "manifest.json"
 
@@ -28,6 +28,7 @@ class Snapshot:
         labels: D_l, of pool images.
         captions: Recorded captions of pool images.
         reviewed: Pairs that a person accepted or edited.
+        rejected: Pairs that a person rejected, and why.
         pseudo: Pairs that nobody has decided about.
         question_types: The project's.
         test_images: The test's image files, absolute.
@@ -42,6 +43,7 @@ class Snapshot:
     labels: tuple[AnsweredQuestion, ...]
     captions: tuple[Caption, ...]
     reviewed: tuple[AnsweredQuestion, ...]
+    rejected: tuple[Rejection, ...]
     pseudo: tuple[Candidate, ...]
     question_types: tuple[QuestionType, ...]
     test_images: dict[ImageId, Path]
@@ -64,6 +66,7 @@ class SnapshotTables:
     evaluation: Sequence[AnsweredQuestion]
     acceptance: Sequence[Acceptance] = ()
     round: int = 0
+    rejected: Sequence[Rejection] = ()
 
 
 def write_snapshot(tables: SnapshotTables, directory: Path, *, workspace: Path) -> None:
@@ -115,12 +118,15 @@ def read_snapshot(directory: Path) -> Snapshot:
         labels=tuple(read_rows(directory / "labels.parquet", AnsweredQuestion)),
         captions=tuple(read_rows(directory / "captions.parquet", Caption)),
         reviewed=tuple(read_rows(directory / "reviewed.parquet", AnsweredQuestion)),
+        rejected=tuple(_read_if_there(directory / "rejected.parquet", Rejection)),
         pseudo=tuple(read_rows(directory / "pseudo.parquet", Candidate)),
         question_types=tuple(read_rows(directory / "question_types.parquet", QuestionType)),
         test_images={image.id: workspace / image.path for image in images if image.split == "test"},
         test_groups={image.id: image.group for image in images if image.split == "test"},
         evaluation=tuple(read_rows(directory / "evaluation.parquet", AnsweredQuestion)),
-        acceptance=_read_acceptance(directory),
+        acceptance={
+            row.candidate_id: row.probability for row in _read_if_there(directory / "acceptance.parquet", Acceptance)
+        },
         round=manifest.get("round"),
     )
 
@@ -131,6 +137,7 @@ def _contents(tables: SnapshotTables) -> list[tuple[str, Sequence[object], type]
         ("labels", tables.labels, AnsweredQuestion),
         ("captions", tables.captions, Caption),
         ("reviewed", tables.reviewed, AnsweredQuestion),
+        ("rejected", tables.rejected, Rejection),
         ("pseudo", tables.pseudo, Candidate),
         ("question_types", tables.question_types, QuestionType),
         ("evaluation", tables.evaluation, AnsweredQuestion),
@@ -138,11 +145,9 @@ def _contents(tables: SnapshotTables) -> list[tuple[str, Sequence[object], type]
     ]
 
 
-def _read_acceptance(directory: Path) -> dict[str, float]:
-    file = directory / "acceptance.parquet"
-    if not file.exists():  # the run of an older version
-        return {}
-    return {row.candidate_id: row.probability for row in read_rows(file, Acceptance)}
+def _read_if_there(file: Path, row_class: type[Row]) -> list[Row]:
+    """Return a table's rows; none where the run is of an older version, which did not write it."""
+    return read_rows(file, row_class) if file.exists() else []
 
 
 def _check_wall(tables: SnapshotTables) -> None:

@@ -32,6 +32,7 @@ from leaml.records import (
     Label,
     Project,
     QuestionType,
+    Rejection,
     Review,
     RunId,
     Split,
@@ -340,6 +341,14 @@ class Store:
             "QUALIFY row_number() OVER (PARTITION BY image_id, question ORDER BY event_id DESC) = 1 ORDER BY event_id"
         )
         return [record(AnsweredQuestion, row) for row in rows]
+
+    def rejections(self) -> list[Rejection]:
+        """Return the rejections as they stand; a pair on which two readers differ waits for a third."""
+        rows = self._database.rows(
+            "SELECT image_id, question, answer, reason FROM current_reviews WHERE action = 'reject' "
+            "AND candidate_id NOT IN (SELECT candidate_id FROM conflicts) ORDER BY event_id"
+        )
+        return [record(Rejection, row) for row in rows]
 
     def pseudo_pairs(self) -> list[Candidate]:
         """Return the latest round's pairs that nobody has decided about."""

@@ -33,7 +33,7 @@ class TeacherConfig(JsonConfig):
         image_format: How images are sent; `png` loses nothing and is larger.
         max_tokens: Of one caption, at most.
         batch_size: Images that a local model describes at once.
-        bits: 4 or 8 quantise a local model's linear weights, which needs bitsandbytes.
+        bits: Of a local model's weights: 16, or 4 or 8 of its linear ones, which needs bitsandbytes. None is 32.
         failure_share: The run stops when more than this share of the images fails.
     """
 
@@ -51,7 +51,7 @@ class TeacherConfig(JsonConfig):
     image_format: Literal["jpeg", "png"] = "jpeg"
     max_tokens: int = 256
     batch_size: int = 16
-    bits: Literal[4, 8] | None = None
+    bits: Literal[4, 8, 16] | None = None
     failure_share: float = 0.1
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class TeacherConfig(JsonConfig):
         require(self.image_format in ("jpeg", "png"), "image_format", self.image_format, "jpeg or png")
         require(self.max_tokens >= 1, "max_tokens", self.max_tokens, "at least 1")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
-        require(self.bits in (None, 4, 8), "bits", self.bits, "4 or 8, or nothing")
+        require(self.bits in (None, 4, 8, 16), "bits", self.bits, "4, 8 or 16, or nothing")
         require(self.bits is None or self.source == "local", "bits", self.bits, "given for a local model only")
         require(0 <= self.failure_share <= 1, "failure_share", self.failure_share, "0 to 1")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from leaml.backbone import Backbone
@@ -44,7 +45,11 @@ class Update:
 def full_update(backbone: Backbone, *, weight_decay: float) -> Update:
     """Return an update of every weight of the decoder, its embeddings and norms included."""
     weights = backbone.decoder_weights()
-    return Update(DenseAdamW(weights, weight_decay=weight_decay), lambda: whole(weights))
+    everything = whole(weights)
+    if all(weight.dtype == torch.float32 for weight in weights.values()):
+        return Update(DenseAdamW(weights, weight_decay=weight_decay), lambda: everything)
+    # In 16 bits small steps would round away: a float32 copy of each weight is what moves.
+    return Update(SelectedAdamW(weights, everything, weight_decay=weight_decay), lambda: everything)
 
 
 def selective_update(backbone: Backbone, selection: Selection, *, weight_decay: float) -> Update:

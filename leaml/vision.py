@@ -118,11 +118,15 @@ class Vision:
         wanted = inspect.signature(self.model.model.get_image_features).parameters
         return {name: value for name, value in made.items() if name in wanted}, places
 
+    def _in_its_type(self, value: Tensor) -> Tensor:
+        """Return pixels in the type of the weights; what counts or masks stays as it is."""
+        return value.to(self.model.dtype) if value.is_floating_point() else value
+
     @torch.no_grad()
     def _tower(self, inputs: dict[str, Tensor]) -> Any:
         device = self.model.device
         with autocast(device):
-            given = {name: value.to(device) for name, value in inputs.items()}
+            given = {name: self._in_its_type(value.to(device)) for name, value in inputs.items()}
             return self.model.get_image_features(**given, return_dict=True)
 
 

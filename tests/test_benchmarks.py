@@ -101,6 +101,7 @@ def test_the_log_grows_and_keeps_its_header(tmp_path):
         "label_efficiency.tune",
         "sight",
         "unfrozen",
+        "waiting_threads",
         "label_efficiency.sources",
         "sample_types",
         "review.__main__",

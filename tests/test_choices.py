@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from app import choice_text
 from app.choice_form import Told, choices_card, typed_choices
 from app.errors import InputError
 from app.person import RIGHTS, Person
@@ -17,7 +18,7 @@ from leaml.apart import call_apart
 from leaml.backbone import BUNDLED_PATH
 from leaml.choices import CHOICES_FILE, Choices, generator_of, read_choices, trained, write_choices
 from leaml.cli import main
-from leaml.config import BUNDLED_MODEL, GeneratorConfig, TrainConfig, generator_run
+from leaml.config import BUNDLED_MODEL, GeneratorConfig, SelectionConfig, TrainConfig, generator_run
 from leaml.errors import ConfigError, ModelError, TeacherError, UserError
 from leaml.estimate import ModelFacts, estimate, facts_here, model_facts
 from leaml.store import Store
@@ -59,15 +60,17 @@ def test_nothing_needs_to_be_chosen(person):
 def test_a_choice_is_kept_and_used_by_the_next_runs(person, tmp_path, monkeypatch):
     monkeypatch.setenv("TEACHER_KEY", KEY)
     data = types("https://host/v1", key_env="TEACHER_KEY", concurrency="3", memory="yes", act="save_choices")
+    data["choice_precision"] = "bfloat16"
     data |= {"choice_model_kind": "own", "choice_model": str(BUNDLED_PATH)}
     shown, told = decide_choice(person, data)
     saved = read_choices(tmp_path / "work")
     teacher = TeacherConfig("server", "m", "https://host/v1", key_env="TEACHER_KEY", concurrency=3)
-    assert saved == shown == Choices(str(BUNDLED_PATH), teacher, saves_memory=True)
+    assert saved == shown == Choices(str(BUNDLED_PATH), teacher, "bfloat16", saves_memory=True)
     assert "Models trained from the one before stay" in told.sentence
     assert KEY not in (tmp_path / "work" / CHOICES_FILE).read_text()
     used = person.services.choosing.generator()
     assert (used.teacher, used.model, used.train.accumulation) == (teacher, str(BUNDLED_PATH), used.train.batch_size)
+    assert used.precision == "bfloat16" and used.judge_update == "lora"
     assert used.judge.checkpoint_activations and person.services.model_path("base") == str(BUNDLED_PATH)
     monkeypatch.delenv("TEACHER_KEY")
     with pytest.raises(ConfigError, match="TEACHER_KEY holds no key for host"):
@@ -91,7 +94,7 @@ def test_broken_settings_are_said(content, tmp_path):
 
 
 def test_settings_survive_the_disk(tmp_path):
-    choices = Choices("m", TeacherConfig("local", "n", prompt="What?"), saves_memory=True)
+    choices = Choices("m", TeacherConfig("local", "n", prompt="What?"), "bfloat16", saves_memory=True)
     write_choices(tmp_path, choices)
     assert read_choices(tmp_path) == choices and [path.name for path in tmp_path.iterdir()] == [CHOICES_FILE]
     with pytest.raises(ConfigError, match="What was chosen before still holds"):
@@ -304,7 +307,26 @@ def test_a_large_model_fits_when_memory_is_saved_or_says_what_would():
     assert not fitting.fits and fitting.fits_when_saving
     small = estimate(replace(LARGE, memory_bytes=16 * 2**30), config, images=100, saves_memory=False)
     assert not small.fits_when_saving and 0 < small.largest < LARGE.parameters / 2
+    assert "model of up to about" in choice_text.too_large(None, None, small.largest)
     assert estimate(LARGE, config, images=200, saves_memory=False).seconds > plain.seconds
+
+
+def test_weights_of_16_bits_and_a_second_opinion_by_lora_take_less():
+    config = GeneratorConfig(judge_update="lora")
+
+    def least(config):
+        return estimate(LARGE, config, images=100, saves_memory=True).memory_bytes
+
+    scored = 4 * LARGE.decoder  # the largest stage then: a float32 score for each weight
+    assert least(GeneratorConfig()) - least(config) == 16 * LARGE.decoder - scored
+    assert least(config) - least(replace(config, precision="bfloat16")) == 2 * LARGE.parameters
+    bounded = replace(config, precision="bfloat16", selection=SelectionConfig(0.05, score_memory_mb=100))
+    assert least(replace(config, precision="bfloat16")) - least(bounded) == scored - 2 * LARGE.decoder
+    by_all = replace(config, selection=None)
+    assert least(by_all) - least(config) == 16 * LARGE.decoder - scored
+    fitting = estimate(replace(LARGE, memory_bytes=13 * 2**30), config, images=100, saves_memory=True)
+    assert not fitting.fits_when_saving and fitting.fits_at_last
+    assert "its weights have 16 bits (" in choice_text.too_large(None, fitting.least_bytes, fitting.largest)
 
 
 def test_the_estimate_of_the_bundled_model_is_near_what_a_round_takes():

@@ -23,6 +23,8 @@ def test_the_formulas_by_hand():
     assert stage_bytes(model, "score") == 4000 + 4 * 620 + activations
     assert stage_bytes(model, "selective") == pytest.approx(4000 + 18 * SHARE * 620 + activations)
     assert stage_bytes(model, "full") == 4000 + 12 * 700 + activations
+    assert stage_bytes(model, "score", 2) == 2000 + 4 * 620 + activations
+    assert stage_bytes(model, "full", 2) == 2000 + 16 * 700 + activations
 
 
 def test_every_family_of_the_table_is_tested():

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import torch
 
 from leaml.backbone import load, load_adapted
 from leaml.cli import main
@@ -20,15 +21,21 @@ from leaml.config import (
     generator_run,
     model_run,
 )
-from leaml.experts import label_from_references, review_with_policy
+from leaml.experts import as_pair, label_from_references, review_with_policy
 from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs
 from leaml.loop import run_round
-from leaml.records import Candidate
+from leaml.objectives import data_hash
+from leaml.pipeline import run_stage
+from leaml.prompts import pair_target
+from leaml.quality import SampledText
+from leaml.records import Candidate, Review
 from leaml.selective import Delta, Selection
+from leaml.stage_context import StageContext
 from leaml.store import Store
-from leaml.tables import write_rows
+from leaml.tables import read_rows, write_rows
+from tests.backbones.test_chain import Silent
 from tests.conftest import draw, place_question
 
 TRAIN = TrainConfig(steps=8, batch_size=4, learning_rate=1e-3, warmup_steps=1, checkpoint_every=2)
@@ -128,6 +135,22 @@ def test_the_generator_leaves_a_small_delta_of_the_selected_entries(store, jobs)
     assert all("embedding" in reason for reason in summary["skipped"].values())
 
 
+def test_weights_of_16_bits_are_trained_sampled_and_evaluated(store, jobs):
+    label_from_references(store, count=3, seed=0)
+    short = replace(TRAIN, steps=2)
+    config = replace(GENERATOR, train=short, precision="bfloat16", judge_update="lora")
+    output = finish(store, jobs, generator_run(config)).path / "output"
+    judge, generator = (Delta.load(output / f"{name}.safetensors") for name in ("judge", "generator"))
+    assert judge.base_dtype == generator.base_dtype == "bfloat16"
+    assert judge.count > 9 * generator.count  # an adapter may change every entry of the linear weights
+    assert json.loads((output / "sample_report.json").read_text())["generated"] == 6
+    for method in ("zero_shot", "full_finetune"):
+        run = finish(store, jobs, model_run(FinetuneConfig(method, precision="bfloat16", train=short)))
+        assert json.loads((run.path / "output/evaluation.json").read_text())["questions"] == 3
+    trained = load_adapted(run.path / "output/model.safetensors")
+    assert {weight.dtype for weight in trained.decoder_weights().values()} == {torch.bfloat16}
+
+
 def test_more_parts_than_a_half_batch_train_the_same(store, jobs):
     label_from_references(store, count=3, seed=0)
     train = replace(TRAIN, steps=2, warmup_steps=1)
@@ -178,6 +201,42 @@ def test_a_whole_round_by_hand(store, jobs):
     assert [model.method for model in store.results.models()] == ["zero_shot", "lora", "leaml_reviewed"]
     assert store.results.models()[2].pairs == len(store.reviewed_pairs()) > 0
     assert ingest_finished(store, jobs) == 0
+
+
+def test_the_next_generator_learns_from_decisions_and_repeats_none(store, tmp_path, monkeypatch):
+    label_from_references(store, count=2, seed=0)
+    rows = [_candidate(store, "r0000", number) for number in range(4)]
+    store.results.add_generator_run("r0000", rows)
+    first, second, third, fourth = (as_pair(row) for row in rows)
+    wrong = next(option for option in third.options if option != third.answer)
+    store.add_review(Review(rows[0].id, "accept", first, None, "ann", 1.0))
+    store.add_review(Review(rows[1].id, "edit", replace(second, answer=wrong), None, "ann", 1.0))
+    store.add_review(Review(rows[2].id, "reject", third, "wrong answer", "ann", 1.0))
+    freeze(store, tmp_path / "data")
+    config = replace(GENERATOR, train=replace(TRAIN, steps=1), judge=replace(TRAIN, steps=1), round=2)
+    folders = {name: tmp_path / name for name in ("output", "checkpoints", "cache")}
+    for folder in folders.values():
+        folder.mkdir()
+    context = StageContext(generator_run(config), tmp_path / "data", **folders, report=Silent())
+    for stage in ("captions", "importance", "generator", "judge"):
+        run_stage(stage, context)
+    learnt = [label.pair for label in store.labels()] + [first, replace(second, answer=wrong)]
+    assert Selection.load(folders["output"] / "selection.safetensors").data_hash == data_hash(learnt)
+
+    def written(context, generator, features, images):
+        assert set(images) == {row.image_id for row in rows}
+        pairs = [first, second, third, replace(third, answer=wrong), fourth]
+        return [SampledText(p.image_id, pair_target(p.question, p.options, p.answer), -1.0) for p in pairs]
+
+    monkeypatch.setattr("leaml.pipeline._sampled", written)
+    run_stage("sample", context)
+    kept = read_rows(folders["output"] / "candidates.parquet", Candidate)
+    assert [(row.image_id, row.answer, row.round) for row in kept] == [
+        (third.image_id, wrong, 2),
+        (fourth.image_id, fourth.answer, 2),
+    ]
+    report = json.loads((folders["output"] / "sample_report.json").read_text())
+    assert report["turned_down"] == {"answered already": 2, "rejected before": 1}
 
 
 def _candidate(store, run_id, number):

@@ -72,7 +72,7 @@ def few() -> Collection:
 
 def test_labelled_images_need_captions_too(few, tmp_path):
     study = Study(few, 0.05, 0, 0, Budget(generator=5, judge=5, finetune=5, samples=1), tmp_path)
-    study._candidates(SYNTHESIZER)
+    study._candidates(SYNTHESIZER, [])
     told = read_rows(study.folder / "generators" / SYNTHESIZER.name / "output" / "captions.parquet", Caption)
     assert {row.image_id for row in told} == {caption.image_id for caption in few.captions}
     assert {label.image_id for label in study.labels} & {row.image_id for row in told}

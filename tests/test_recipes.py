@@ -33,7 +33,8 @@ def test_models_that_were_not_measured_take_small_steps():
         other, own = model_recipe(method, model="some/model"), model_recipe(method)
         assert other.model == "some/model" and other.train.learning_rate < own.train.learning_rate / 20
     other = generator_recipe(model="some/model")
-    assert other.train.learning_rate == other.judge.learning_rate == 1e-5
+    assert other.train.learning_rate == 1e-5
+    assert (other.judge_update, other.judge.learning_rate) == ("lora", 1e-4)
 
 
 def test_a_generator_that_moves_all_weights_takes_smaller_steps():

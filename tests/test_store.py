@@ -24,6 +24,7 @@ from leaml.records import (
     Prediction,
     Project,
     QuestionType,
+    Rejection,
     Review,
     RunId,
 )
@@ -105,8 +106,10 @@ def test_decisions_and_their_undo(store):
     assert counts.median_seconds == 2.0
     assert store.reviewed_pairs() == [pair(0, "left"), pair(1, "right")]
     assert [row.id for row in store.pseudo_pairs()] == ["r1-3-place", "r1-4-place"]
+    shown = pair(2)
+    assert store.rejections() == [Rejection(shown.image_id, shown.question, shown.answer, "wrong answer")]
     assert [store.undo_review("ann").id for _ in range(2)] == ["r1-3-place", "r1-2-place"]
-    assert store.queue.counts().rejected == 0
+    assert store.queue.counts().rejected == 0 and store.rejections() == []
     assert store.undo_review("bob") is None
     with pytest.raises(StoreError, match="no pseudo pair 'nothing'"):
         store.add_review(Review("nothing", "accept", pair(0), None, "ann", 1.0))

@@ -99,11 +99,13 @@ class Pairs:
         least_agreement: Unreviewed pairs need so much; None leaves all unreviewed pairs out.
         reviewed: So many are decided by the expert, from the front of the queue.
         error_rate: Share of the expert's decisions that are wrong.
+        rounds: The decisions are spread over so many generators, each trained on what was decided before.
     """
 
     least_agreement: float | None = 0.0
     reviewed: int = 0
     error_rate: float = 0.0
+    rounds: int = 1
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,7 @@ METHODS: tuple[Method, ...] = (
     Method("LEAML, half labels, weighted", SELECTED, mixture=TRUSTING),
     replace(LEAML, name="LEAML, LoRA", moves="lora", learning_rate=LORA.learning_rate),
     *(replace(REVIEWED, name=f"LEAML, {n} reviewed", pairs=Pairs(None, n)) for n in REVIEWS),
+    replace(REVIEWED, name="LEAML, 200 reviewed in two rounds", pairs=Pairs(None, 200, rounds=2)),
     Method("LEAML, 200 reviewed, all weights", SELECTED, Pairs(None, 200)),
     Method("LEAML, 200 reviewed, half labels, weighted", SELECTED, Pairs(0.0, 200), TRUSTING),
     Method("LEAML, 200 reviewed, half labels, by acceptance", SELECTED, Pairs(0.0, 200), BY_ACCEPTANCE),

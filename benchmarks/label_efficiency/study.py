@@ -28,7 +28,7 @@ from leaml.features import ImageFeatures
 from leaml.objectives import data_hash
 from leaml.pipeline import MODEL_FILE, run_stage
 from leaml.prompts import normalise_answer
-from leaml.records import Acceptance, AnsweredQuestion, Candidate, Prediction
+from leaml.records import Acceptance, AnsweredQuestion, Candidate, Prediction, Rejection
 from leaml.selective import linear_weights, select
 from leaml.snapshot import SnapshotTables, write_snapshot
 from leaml.stage_context import StageContext
@@ -115,17 +115,20 @@ class Study:
         pseudo: list[Candidate] = []
         decided: list[Decided] = []
         if method.recipe is not None:
-            candidates, spent = self._candidates(method.recipe)
-            decided = self._review(review_order(candidates)[: method.pairs.reviewed], method.pairs.error_rate)
+            for _ in range(method.pairs.rounds):
+                candidates, seconds = self._candidates(method.recipe, decided)
+                spent += seconds
+                shown = review_order(candidates)[: method.pairs.reviewed // method.pairs.rounds]
+                decided += self._review(shown, method.pairs.error_rate)
             least, known = method.pairs.least_agreement, {row.id for row, _ in decided}
             if least is not None:
                 pseudo = [row for row in candidates if row.id not in known and (row.agreement or 0.0) >= least]
-        labels, reviewed = self._labels(method), [pair for _, pair in decided if pair is not None]
+        labels, reviewed = self._labels(method), kept_of(decided)
         folder = self.folder / "models" / method.name.replace(" ", "_")
         settings = method.config(self.budget, seed=self.seed, pseudo=bool(pseudo), reviewed=bool(reviewed))
         config = model_run(settings)
         acceptance = expected_acceptance([as_decision(row, pair) for row, pair in decided], pseudo)
-        context = self._context(folder, config, labels, reviewed=reviewed, pseudo=pseudo, acceptance=acceptance)
+        context = self._context(folder, config, labels, decided=decided, pseudo=pseudo, acceptance=acceptance)
         for stage in config.stages:
             run_stage(stage, context)
         predictions = read_rows(context.output / "predictions.parquet", Prediction)
@@ -160,25 +163,32 @@ class Study:
         shutil.rmtree(folder)
         return trained
 
-    def _candidates(self, recipe: Recipe) -> tuple[list[Candidate], float]:
-        """Return the generator's pseudo pairs, and the seconds that all its stages took."""
-        folder = self.folder / "generators" / recipe.name
+    def _candidates(self, recipe: Recipe, decided: Sequence[Decided]) -> tuple[list[Candidate], float]:
+        """Return the pseudo pairs of a generator that knows these decisions, and the seconds that its stages took."""
+        folder = self.folder / "generators" / (recipe.name + (f"_after_{len(decided)}" if decided else ""))
         clock, config = folder / "seconds", generator_run(recipe.config(self.budget, seed=self.seed))
         if not clock.exists():
             began = time.monotonic()
-            context = self._context(folder, config, self.labels)
+            context = self._context(folder, config, self.labels, decided=decided)
             for stage in config.stages:
                 if stage == "importance" and recipe.mask != "score" and recipe.row_budget is not None:
                     self._control(recipe, context)
-                elif stage == "judge" and (kept := self.folder / JUDGE_FILE).exists():
-                    shutil.copy(kept, context.output / JUDGE_FILE)
+                elif stage == "judge" and not decided:
+                    self._first_judge(context)
                 else:
                     run_stage(stage, context)
-                    if stage == "judge":
-                        shutil.copy(context.output / JUDGE_FILE, kept)
             clock.write_text(f"{time.monotonic() - began}")
         rows = read_rows(folder / "output" / "candidates.parquet", Candidate)
         return rows, float(clock.read_text())
+
+    def _first_judge(self, context: StageContext) -> None:
+        """Train the judge of the first round, which is the same for every generator, once."""
+        kept, own = self.folder / JUDGE_FILE, context.output / JUDGE_FILE
+        if kept.exists():
+            shutil.copy(kept, own)
+        else:
+            run_stage("judge", context)
+            shutil.copy(own, kept)
 
     def _control(self, recipe: Recipe, context: StageContext) -> None:
         """Choose neurons by chance or by the weights' size, in place of the score."""
@@ -229,7 +239,7 @@ class Study:
         config: RunConfig,
         labels: Sequence[AnsweredQuestion],
         *,
-        reviewed: Sequence[AnsweredQuestion] = (),
+        decided: Sequence[Decided] = (),
         pseudo: Sequence[Candidate] = (),
         acceptance: Sequence[Acceptance] = (),
     ) -> StageContext:
@@ -238,10 +248,20 @@ class Study:
         output, checkpoints = folder / "output", folder / "checkpoints"
         for path in (output, checkpoints):
             path.mkdir(parents=True)
-        home = self.collection
-        tables = SnapshotTables(home.images, labels, home.captions, reviewed, pseudo, home.types, home.test, acceptance)
+        home, reviewed = self.collection, kept_of(decided)
+        rejected = [
+            Rejection(row.image_id, row.question, row.answer, "not useful") for row, pair in decided if pair is None
+        ]
+        tables = SnapshotTables(
+            home.images, labels, home.captions, reviewed, pseudo, home.types, home.test, acceptance, rejected=rejected
+        )
         write_snapshot(tables, folder / "snapshot", workspace=home.folder)
         return StageContext(config, folder / "snapshot", output, checkpoints, self.work / "features", Silent())
+
+
+def kept_of(decided: Sequence[Decided]) -> list[AnsweredQuestion]:
+    """Return what the expert kept, as it was accepted or edited."""
+    return [pair for _, pair in decided if pair is not None]
 
 
 def as_decision(row: Candidate, kept: AnsweredQuestion | None) -> Decision:

@@ -27,14 +27,15 @@ class Silent:
         return False
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("family", ALL)
-def test_a_family_goes_through_the_whole_chain(family, checkpoints, shapes, tmp_path):
+def test_a_family_goes_through_the_whole_chain(family, dtype, checkpoints, shapes, tmp_path):
     path = str(checkpoints[family])
     files = {}
     for number, picture in enumerate(shapes):
         files[f"p{number}"] = tmp_path / f"p{number}.png"
         picture.save(files[f"p{number}"])
-    backbone = load(path, device="cpu")
+    backbone = load(path, device="cpu", dtype=dtype)
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
     features = ImageFeatures(backbone, tmp_path / "cache")
     features.add(files)
@@ -68,14 +69,16 @@ def test_a_family_goes_through_the_whole_chain(family, checkpoints, shapes, tmp_
     assert all(not torch.equal(before[name], backbone.model.state_dict()[name]) for name in selection.entries)
 
     merge(tmp_path / "delta.safetensors", tmp_path / "merged")
-    reloaded = AutoModelForImageTextToText.from_pretrained(tmp_path / "merged").eval()
+    reloaded = AutoModelForImageTextToText.from_pretrained(tmp_path / "merged", dtype=dtype).eval()
     own = load_adapted(tmp_path / "delta.safetensors", device="cpu")
     inputs = own_inputs(own.processor, [shapes[1]], samples[1].prompt)
+    inputs = {name: value.to(dtype) if value.is_floating_point() else value for name, value in inputs.items()}
     with torch.no_grad():
         expected = own.model(**inputs).logits
         assert torch.equal(reloaded(**inputs).logits, expected)
-        assert not torch.equal(AutoModelForImageTextToText.from_pretrained(path).eval()(**inputs).logits, expected)
-    again = load(str(tmp_path / "merged"), device="cpu")
+        pretrained = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype).eval()
+        assert not torch.equal(pretrained(**inputs).logits, expected)
+    again = load(str(tmp_path / "merged"), device="cpu", dtype=dtype)
     merged_features = ImageFeatures(again, tmp_path / "cache")
     merged_features.add(files)
     prompts = [sample.prompt for sample in samples]
