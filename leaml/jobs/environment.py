@@ -7,8 +7,8 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": s
 a step of the bundled model, and 7% of the whole loop. With these settings a worker keeps what it will need again."""
 YIELD_CORES = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
 """OpenMP's threads wait for each other by turning in circles. As soon as anything else needs a core too, the one that
-works waits for the one that turns: beside one busy process a step took 2.3 s instead of 1.2. Turning so few times
-before they sleep costs a tenth there, and saves a sixth of a step where nothing else runs."""
+works waits for the one that turns. Turning so few times before they sleep costs little there, and waking takes time
+where nothing else runs: `python -m benchmarks.waiting_threads`."""
 
 
 def worker_environment() -> dict[str, str]:
