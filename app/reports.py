@@ -92,6 +92,7 @@ def generator_card(
     waiting: int,
     report: Mapping[str, Any],
     message: str,
+    answered: tuple[int, int] = (0, 0),
     sending: str = "",
 ) -> str:
     """Return the card of the question generator: its steps, and what can be done now.
@@ -103,6 +104,7 @@ def generator_card(
         waiting: How many runs wait for their turn.
         report: Of the run's sampling.
         message: About trouble.
+        answered: How many labels and reviewed pairs the next run would learn from.
         sending: Which computer images would be sent to; empty where they stay here.
     """
     clock = text.started(_clock(run.started_at)) if run and run.started_at else ""
@@ -111,7 +113,7 @@ def generator_card(
     if run and run.active:
         foot = _running(run, waiting)
     else:
-        foot = _at_rest(run, why_not, report)
+        foot = _at_rest(run, why_not, report, round_number, answered)
     told = note(message, kind="bad") if message else ""
     failed = note(run.failures, kind="warn") if run and run.failures else ""
     away = note(sending, kind="warn") if sending and not (run and run.active) else ""
@@ -183,15 +185,19 @@ def _running(run: RunView, waiting: int) -> str:
     )
 
 
-def _at_rest(run: RunView | None, why_not: str | None, report: Mapping[str, Any]) -> str:
+def _at_rest(
+    run: RunView | None, why_not: str | None, report: Mapping[str, Any], next_round: int, answered: tuple[int, int]
+) -> str:
     """Return what can be done while the generator does not run."""
     parts = []
-    again = button(text.TRAIN_AGAIN, data_act="generator", disabled=bool(why_not))
+    anew = text.begin_round(next_round) if run is not None and run.name == "done" else text.TRAIN_AGAIN
+    again = button(anew, data_act="generator", disabled=bool(why_not))
     if run is not None and run.name == "done":
         if report:
             decided = sum(report["turned_down"].get(objection, 0) for objection in OBJECTIONS)
             summary = text.generated(int(report["kept"]), int(report["generated"]), int(report["images"]), decided)
             parts.append(f'<p class="small">{escape(summary)}</p>')
+        parts.append(f'<p class="small soft">{escape(text.next_round(next_round, *answered))}</p>')
         parts.append(f'<div class="acts half">{go_button(text.GO_REVIEW, "review")}{again}</div>')
     elif run is not None:
         parts.append(note(f"{text.STATES.get(run.name, run.name).capitalize()}. {run.detail}".strip(), kind="warn"))

@@ -244,7 +244,8 @@ SERIES = {"question_loss": "questions", "caption_loss": "captions", "answer_loss
 GENERATOR_TITLE = "The question generator"
 GENERATOR_LEAD = (
     "Learns from your answers, the pairs that you accepted or changed, and the teacher's captions, changing only the "
-    "neurons that matter most. Then it writes questions about the images that you did not label, none that is decided."
+    "neurons that matter most. Then it writes questions about the images that you did not label. What is decided does "
+    "not come again."
 )
 TRAIN_GENERATOR = "Train the generator"
 TRAIN_AGAIN = "Train again"
@@ -313,6 +314,18 @@ def generated(kept: int, generated: int, images: int, decided: int) -> str:
     """Sum up what the generator wrote, and how much of it people had decided before."""
     repeated = f" {decided} others repeated what was decided before, and were left out." if decided else ""
     return f"{kept} usable pairs out of {generated} written, about {images} images.{repeated}"
+
+
+def begin_round(number: int) -> str:
+    """Name the button that trains the next round's generator."""
+    return f"Begin round {number}"
+
+
+def next_round(number: int, labels: int, reviewed: int) -> str:
+    """Say what the next round's generator would learn from."""
+    answers = f"{labels} answer{'' if labels == 1 else 's'}"
+    pairs = f"{reviewed} reviewed pair{'' if reviewed == 1 else 's'}"
+    return f"Round {number} would learn from {answers} and {pairs}."
 
 
 def duration(seconds: float | None) -> str:

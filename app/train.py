@@ -151,6 +151,7 @@ def _generator_html(
         waiting=sum(other.name == "queued" for other in runs),
         report=report,
         message=trouble,
+        answered=(services.label_count(), len(services.store.reviewed_pairs())),
         sending=_sending(services),
     )
 

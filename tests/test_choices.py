@@ -21,6 +21,7 @@ from leaml.cli import main
 from leaml.config import BUNDLED_MODEL, GeneratorConfig, SelectionConfig, TrainConfig, generator_run
 from leaml.errors import ConfigError, ModelError, TeacherError, UserError
 from leaml.estimate import ModelFacts, estimate, facts_here, model_facts
+from leaml.jobs import Jobs
 from leaml.store import Store
 from leaml.teacher.book import FAILURES_FILE, append_line
 from leaml.teacher.probe import probe
@@ -116,7 +117,9 @@ def test_the_command_line_uses_the_projects_choice_unless_told_otherwise(person,
     both = ("run", "captions", "--recorded-captions", "--teacher-model", "n")
     assert main(("--workspace", str(workspace), *both)) == 1
     assert "given without options of another teacher" in capsys.readouterr().err
-    assert main(("--workspace", str(workspace), "run", "captions", "--recorded-captions", "--detach")) == 0
+    own = ("run", "captions", "--recorded-captions", "--precision", "bfloat16", "--detach")
+    assert main(("--workspace", str(workspace), *own)) == 0
+    assert Jobs(workspace / "runs").runs()[0].config()["generator"]["precision"] == "bfloat16"
     person.services.store = Store.open(workspace)  # the fixture closes it
 
 

@@ -237,6 +237,16 @@ def test_the_generator_card_offers_what_fits_its_state(view: RunView | None, sai
     assert f'id="{button_id}"' in html
 
 
+def test_a_finished_generator_offers_the_next_round_and_says_what_was_left_out() -> None:
+    refused = {"answered already": 30, "rejected before": 2, "no complete pair": 9}
+    report = {"kept": 700, "generated": 980, "images": 245, "turned_down": refused}
+    html = generator_card(
+        run("done"), round_number=2, why_not=None, waiting=0, report=report, message="", answered=(40, 1)
+    )
+    assert "700 usable pairs out of 980 written" in html and "32 others repeated what was decided before" in html
+    assert "Round 2 would learn from 40 answers and 1 reviewed pair." in html and "Begin round 2" in html
+
+
 def test_progress_counts_finished_stages() -> None:
     assert run("running").share == pytest.approx((2 + 96 / 150) / 5)
     assert run("done").share == 1.0
