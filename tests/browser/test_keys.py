@@ -116,6 +116,7 @@ def test_review_by_keys(review_app: App, page: Page) -> None:
     expect(page.locator("#review-panel .foot")).to_contain_text("Edited 1")
     expect(page.locator("#review-panel .foot")).to_contain_text("Rejected 1")
     press(page, "review", "u")  # the skip
+    open_tab(page, review_app, "review")  # a page that is loaded anew still knows what there is to undo
     press(page, "review", "u")  # the rejection
     expect(page.locator("#review-panel .foot")).to_contain_text("Rejected 0")
     stop_app(review_app)

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from leaml.database import now
 from leaml.records import ROLES
 from leaml.store import Store
 from tests.app.conftest import PASSWORD
@@ -109,3 +110,23 @@ def test_two_browsers_never_show_one_card(shared_app: App, page: Page, browser: 
             press(tab, "review", "a")
     assert len(set(seen)) == 3
     other.context.close()
+
+
+def test_the_card_of_a_session_that_died_comes_back(
+    shared_app: App, page: Page, browser: Browser, serve: Serve
+) -> None:
+    def open_review(tab: Page, app: App, name: str) -> str | None:
+        sign_in(tab, app, name)
+        expect(tab.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+        tab.locator("#tab-review-button").click()
+        expect(tab.locator("#review-panel .ask")).to_be_visible()
+        return tab.locator("#review-panel .ask").get_attribute("data-candidate")
+
+    died = browser.new_context().new_page()
+    card = open_review(died, shared_app, "reviewer")
+    died.context.close()
+    assert open_review(page, shared_app, "admin") != card
+    stop_app(shared_app)
+    with Store.open(shared_app.workspace) as store:
+        store._database.rows('UPDATE leases SET "until" = ?', now())  # as if ten minutes had passed
+    assert open_review(page, serve(shared_app.workspace, "--no-sample", "--host", "0.0.0.0"), "admin") == card
