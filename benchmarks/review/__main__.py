@@ -148,7 +148,8 @@ def sit(folder: Path, size: Size) -> tuple[list[Target], list[Figure]]:
         Target(subject, "growth of the page's process", "MB", 60.0, (after.page_bytes - before.page_bytes) / 1e6),
         Target(subject, "growth of the app", "MB", 30.0, (after.app_bytes - before.app_bytes) / 1e6),
     ]
-    print(f"{60 * len(found.waits_s) / sum(found.waits_s):.0f} decisions a minute by a script that waits for nothing else")
+    pace = 60 * len(found.waits_s) / sum(found.waits_s)
+    print(f"{pace:.0f} decisions a minute by a script that waits for nothing else")
     return targets, [figure(subject, "key press to next card painted", found.waits_s)]
 
 
