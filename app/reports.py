@@ -6,7 +6,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from app import text
+from app import rounds_text, text
 from app.view import bar, button, eyebrow, go_button, note
 from leaml.config import GENERATOR_STAGES
 from leaml.decided import OBJECTIONS
@@ -190,14 +190,14 @@ def _at_rest(
 ) -> str:
     """Return what can be done while the generator does not run."""
     parts = []
-    anew = text.begin_round(next_round) if run is not None and run.name == "done" else text.TRAIN_AGAIN
+    anew = rounds_text.begin_round(next_round) if run is not None and run.name == "done" else text.TRAIN_AGAIN
     again = button(anew, data_act="generator", disabled=bool(why_not))
     if run is not None and run.name == "done":
         if report:
             decided = sum(report["turned_down"].get(objection, 0) for objection in OBJECTIONS)
             summary = text.generated(int(report["kept"]), int(report["generated"]), int(report["images"]), decided)
             parts.append(f'<p class="small">{escape(summary)}</p>')
-        parts.append(f'<p class="small soft">{escape(text.next_round(next_round, *answered))}</p>')
+        parts.append(f'<p class="small soft">{escape(rounds_text.next_round(next_round, *answered))}</p>')
         parts.append(f'<div class="acts half">{go_button(text.GO_REVIEW, "review")}{again}</div>')
     elif run is not None:
         parts.append(note(f"{text.STATES.get(run.name, run.name).capitalize()}. {run.detail}".strip(), kind="warn"))

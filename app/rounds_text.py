@@ -19,3 +19,15 @@ def really(number: int, decided: int) -> str:
         f"The pairs of round {number} go out of use and the {decisions} no longer count; models that learnt from them "
         "are left out of the comparison. Nothing is deleted."
     )
+
+
+def begin_round(number: int) -> str:
+    """Name the button that trains the next round's generator."""
+    return f"Begin round {number}"
+
+
+def next_round(number: int, labels: int, reviewed: int) -> str:
+    """Say what the next round's generator would learn from."""
+    answers = f"{labels} answer{'' if labels == 1 else 's'}"
+    pairs = f"{reviewed} reviewed pair{'' if reviewed == 1 else 's'}"
+    return f"Round {number} would learn from {answers} and {pairs}."

@@ -316,18 +316,6 @@ def generated(kept: int, generated: int, images: int, decided: int) -> str:
     return f"{kept} usable pairs out of {generated} written, about {images} images.{repeated}"
 
 
-def begin_round(number: int) -> str:
-    """Name the button that trains the next round's generator."""
-    return f"Begin round {number}"
-
-
-def next_round(number: int, labels: int, reviewed: int) -> str:
-    """Say what the next round's generator would learn from."""
-    answers = f"{labels} answer{'' if labels == 1 else 's'}"
-    pairs = f"{reviewed} reviewed pair{'' if reviewed == 1 else 's'}"
-    return f"Round {number} would learn from {answers} and {pairs}."
-
-
 def duration(seconds: float | None) -> str:
     """Write a duration for people."""
     if seconds is None:

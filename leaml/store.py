@@ -343,10 +343,15 @@ class Store:
         return [record(AnsweredQuestion, row) for row in rows]
 
     def rejections(self) -> list[Rejection]:
-        """Return the rejections as they stand; a pair on which two readers differ waits for a third."""
+        """Return the rejections as they stand; a pair on which two readers differ waits for a third.
+
+        Whoever wrote another question in a pair's place has rejected the one that stood there, without a reason.
+        """
         rows = self._database.rows(
-            "SELECT image_id, question, answer, reason FROM current_reviews WHERE action = 'reject' "
-            "AND candidate_id NOT IN (SELECT candidate_id FROM conflicts) ORDER BY event_id"
+            "SELECT c.image_id, c.question, c.answer, r.reason "
+            "FROM current_reviews r JOIN candidates c ON c.id = r.candidate_id "
+            "WHERE (r.action = 'reject' OR r.action = 'edit' AND r.question <> c.question) "
+            "AND r.candidate_id NOT IN (SELECT candidate_id FROM conflicts) ORDER BY r.event_id"
         )
         return [record(Rejection, row) for row in rows]
 
