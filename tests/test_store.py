@@ -112,9 +112,7 @@ def test_decisions_and_their_undo(store):
     assert store.queue.counts().rejected == 0 and store.rejections() == []
     assert store.undo_review("bob") is None
     asked = AnsweredQuestion(ImageId("i3"), "Another question?", (), "yes", None)
-    store.add_review(
-        Review(rows[3].id, "edit", asked, None, "ann", 1.0)
-    )  # what stood there is settled
+    store.add_review(Review(rows[3].id, "edit", asked, None, "ann", 1.0))  # what stood there is settled
     assert store.rejections() == [Rejection(ImageId("i3"), rows[3].question, rows[3].answer, None)]
     with pytest.raises(StoreError, match="no pseudo pair 'nothing'"):
         store.add_review(Review("nothing", "accept", pair(0), None, "ann", 1.0))
