@@ -101,7 +101,8 @@ def time_swaps(setting: Setting, rounds: int) -> tuple[dict[str, list[float]], b
         for number in range(rounds + 2):
             wanted = deltas[number % 2]
             taken = seconds(partial(resident.apply, wanted), setting.device)
-            exact &= all(resident.capture(wanted.entries).values[name].equal(v) for name, v in wanted.values.items())
+            present = resident.capture(wanted.entries).values
+            exact &= all(present[name].equal(values) for name, values in wanted.values.items())
             if number > 1:  # the first two warm up
                 swaps.append(taken)
         resident.restore()
