@@ -7,6 +7,7 @@ on from its checkpoint; a finished stage is not run again (the worker sees to th
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -18,6 +19,7 @@ import torch
 from leaml import stats
 from leaml.backbone import Backbone, load, load_adapted
 from leaml.config import FinetuneConfig, GeneratorConfig, LoraConfig, MixtureConfig, TrainConfig
+from leaml.decided import REJECTED
 from leaml.errors import RunError, TrainingError
 from leaml.evaluate import predict
 from leaml.features import ImageFeatures
@@ -167,8 +169,9 @@ def sample_pairs(context: StageContext) -> None:
     questions = [as_question(pair) for pair in pairs]
     probabilities = option_probabilities(generator, features, questions, tell)
     run_id = RunId(context.output.parent.name)
-    rows = candidates(pairs, probabilities, run_id=run_id, round_number=config.round, answered_by=config.answered_by)
-    rows = [row for row in rows if checker.accepts(row)]  # the judge may have answered what was rejected
+    scored = candidates(pairs, probabilities, run_id=run_id, round_number=config.round, answered_by=config.answered_by)
+    rows = [row for row in scored if checker.accepts(row)]  # the judge may have answered what was rejected
+    refused += Counter({REJECTED: len(scored) - len(rows)})
     write_rows(context.output / "candidates.parquet", rows, Candidate)
     report = {"images": len(images), "generated": len(texts), "kept": len(rows), "turned_down": refused}
     _write_json(context.output / "sample_report.json", report)

@@ -79,7 +79,7 @@ class PairChecker:
         return self._decided.objection(row.image_id, row.question, row.answer) is None
 
 
-def choose_pairs(checker: PairChecker, samples: Iterable[SampledText]) -> tuple[list[ValidPair], dict[str, int]]:
+def choose_pairs(checker: PairChecker, samples: Iterable[SampledText]) -> tuple[list[ValidPair], Counter[str]]:
     """Return one answer for each image and question, and how many samples were turned down by reason.
 
     Where the samples of an image answer one question differently, the answer written most often is kept, and the
@@ -93,7 +93,7 @@ def choose_pairs(checker: PairChecker, samples: Iterable[SampledText]) -> tuple[
             refused[result] += 1
         else:
             answers[result.image_id, normalise_answer(result.pair.question)].append(result)
-    return [_elect(found) for found in answers.values()], dict(refused)
+    return [_elect(found) for found in answers.values()], refused
 
 
 def _elect(found: list[ValidPair]) -> ValidPair:

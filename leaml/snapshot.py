@@ -88,7 +88,9 @@ def write_snapshot(tables: SnapshotTables, directory: Path, *, workspace: Path) 
         for name, rows, row_class in _contents(tables):
             write_rows(aside / f"{name}.parquet", rows, row_class)
         hashes = {path.name: _hash(path) for path in sorted(aside.iterdir())}
-        manifest = {"workspace": str(workspace.resolve()), "files": hashes, "round": tables.round}
+        # Relative, so that a workspace may be moved as a whole between a run and its resumption.
+        base = os.path.relpath(workspace.resolve(), directory.resolve())
+        manifest = {"workspace": base, "files": hashes, "round": tables.round}
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=1))
         if directory.exists():
             directory.rmdir()
@@ -111,7 +113,7 @@ def read_snapshot(directory: Path) -> Snapshot:
                 raise SnapshotError(f"The run's data were altered: {name} is not what was written. Start a new run.")
     except (OSError, ValueError, KeyError) as error:
         raise SnapshotError(f"Cannot read the run's data: {error}. Start a new run.") from error
-    workspace = Path(manifest["workspace"])
+    workspace = (directory / manifest["workspace"]).resolve()  # absolute in runs of an older version
     images = read_rows(directory / "images.parquet", ImageRow)
     return Snapshot(
         images={image.id: workspace / image.path for image in images if image.split == "pool"},

@@ -28,7 +28,7 @@ from leaml.teacher.probe import probe
 from leaml.teacher_config import TeacherConfig
 from tests.conftest import draw
 from tests.drawn import fill
-from tests.test_teacher import KEY, RealServer, completion, failing, small_server
+from tests.teacher.servers import KEY, RealServer, completion, failing, small_server
 from tests.test_worker import make_run
 
 TYPED = {"choice_model_kind": "bundled", "choice_source": "server", "choice_served": "m"}

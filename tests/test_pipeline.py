@@ -238,6 +238,17 @@ def test_the_next_generator_learns_from_decisions_and_repeats_none(store, tmp_pa
     report = json.loads((folders["output"] / "sample_report.json").read_text())
     assert report["turned_down"] == {"answered already": 2, "rejected before": 1}
 
+    def judged(backbone, features, questions, tell):
+        own = {third.image_id: third.answer, fourth.image_id: fourth.answer}
+        return [tuple(float(option == own[q.image_id]) for option in q.options) for q in questions]
+
+    monkeypatch.setattr("leaml.pipeline.option_probabilities", judged)
+    run_stage("sample", replace(context, config=generator_run(replace(config, answered_by="judge"))))
+    (left,) = read_rows(folders["output"] / "candidates.parquet", Candidate)
+    assert left.image_id == fourth.image_id
+    report = json.loads((folders["output"] / "sample_report.json").read_text())
+    assert report["turned_down"] == {"answered already": 2, "rejected before": 2} and report["kept"] == 1
+
 
 def _candidate(store, run_id, number):
     pair = [pair for pair in store.references("pool") if pair not in [label.pair for label in store.labels()]][number]

@@ -22,7 +22,7 @@ from leaml.snapshot import read_snapshot
 from leaml.store import Store
 from leaml.teacher_config import TeacherConfig
 from tests.drawn import fill
-from tests.test_teacher import RealServer, completion, failing, small_server
+from tests.teacher.servers import RealServer, completion, failing, small_server
 
 SAMPLING = SamplingConfig(pairs_per_image=15, max_new_tokens=32, one_by_one=True)
 TRAIN = TrainConfig(steps=24, batch_size=8, learning_rate=1e-2, warmup_steps=1)

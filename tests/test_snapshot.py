@@ -42,6 +42,24 @@ def test_the_acceptance_of_pairs_is_read_back_and_an_older_run_has_none(tmp_path
     assert read_snapshot(tmp_path / "data").acceptance == {}
 
 
+def test_a_workspace_may_be_moved(store, tmp_path):  # noqa: F811
+    runs = store.workspace / "runs" / "r0001"
+    runs.mkdir(parents=True)
+    freeze(store, runs / "data")
+    store.close()
+    moved = store.workspace.rename(tmp_path / "elsewhere")
+    snapshot = read_snapshot(moved / "runs" / "r0001" / "data")
+    assert snapshot.images["i0"] == moved / "images/i0.jpg"
+    assert read_older(moved / "runs" / "r0001" / "data", workspace=tmp_path) == tmp_path / "images/i0.jpg"
+
+
+def read_older(directory, *, workspace):
+    """Return where an image lies by a manifest as older versions wrote it, with the workspace's whole path."""
+    manifest = json.loads((directory / "manifest.json").read_text())
+    (directory / "manifest.json").write_text(json.dumps({**manifest, "workspace": str(workspace)}))
+    return read_snapshot(directory).images["i0"]
+
+
 @pytest.mark.parametrize("name", ["labels", "reviewed", "pseudo"])
 def test_a_test_image_in_a_training_table_is_refused(name, tmp_path):
     row = candidate(8) if name == "pseudo" else pair(8)

@@ -14,7 +14,7 @@ from leaml.teacher.book import read_lines
 from leaml.teacher_config import TeacherConfig
 from tests.browser.conftest import App
 from tests.drawn import fill
-from tests.test_teacher import RealServer
+from tests.teacher.servers import RealServer
 
 Serve = Callable[..., App]
 PATIENCE_MS = 300_000
