@@ -20,7 +20,7 @@ Layout = Literal["dense", "bitmask", "columns"]
 
 BITMASK_FROM = 1 / 16
 """Density above which a bit a weight is smaller than 16 bits an entry."""
-CHUNK_CPU, CHUNK_ACCELERATOR = 2**18, 2**26
+CHUNK_CPU, CHUNK_ACCELERATOR = 2**20, 2**26
 """Weights whose entries are read or written at once. Their 64-bit places are made for the moment only; on a CPU they
 and the weights should stay in the cache."""
 
