@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 from app import choice_text
 from app.choosing import Outlook
@@ -22,6 +22,7 @@ NUMBERS = {
     "max_tokens": choice_text.TOKENS,
 }
 """Fields of `TeacherConfig` that are typed as whole numbers, with their labels."""
+BITS: Mapping[str, Literal[4, 8, 16]] = {"4": 4, "8": 8, "16": 16}
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,10 @@ def typed_choices(data: Mapping[str, Any]) -> Choices:
             **more,
         )
     elif source == "local":
-        teacher = TeacherConfig(source="local", model=require_text(typed("local"), choice_text.NO_LOCAL), **more)
+        bits = BITS.get(typed("bits"))
+        teacher = TeacherConfig(
+            source="local", model=require_text(typed("local"), choice_text.NO_LOCAL), bits=bits, **more
+        )
     else:
         teacher = TeacherConfig()
     precision: Precision = "bfloat16" if typed("precision") == "bfloat16" else "float32"
@@ -123,6 +127,7 @@ def _fields(shown: Choices, told: Told | None, *, estimated: bool) -> str:
         choice_text.LOCAL, "choice_local", teacher.model if teacher.source == "local" else "",
         hint=choice_text.SERVED_EXAMPLE,
     )  # fmt: skip
+    weights = _pick(choice_text.LOCAL_BITS, "bits", choice_text.LOCAL_BITS_CHOICES, str(teacher.bits or ""))
     test = button(choice_text.TEST, data_act="test_teacher", data_by="slow", id="test-teacher")
     offer = "" if estimated else button(choice_text.ESTIMATE, data_act="estimate", data_by="slow", id="estimate")
     save = button(choice_text.SAVE, kind="go", data_act="save_choices", data_by="slow", id="save-choices")
@@ -131,7 +136,7 @@ def _fields(shown: Choices, told: Told | None, *, estimated: bool) -> str:
         f'<div class="fields">{_pick(choice_text.MODEL, "model_kind", choice_text.MODEL_KINDS, kind)}'
         f'<div class="if-own">{model}</div>'
         f"{_pick(choice_text.TEACHER, 'source', choice_text.TEACHERS, teacher.source)}"
-        f'<div class="if-local">{local}</div></div>'
+        f'<div class="if-local">{local}</div><div class="if-local">{weights}</div></div>'
         f'<p class="soft small">{choice_text.TEACHER_LEAD}</p>{_server_fields(teacher)}{_more_fields(shown)}'
         f'{_told(told)}<p class="only-busy small" role="status">{choice_text.WORKING}</p>'
         f'<div class="row"><span class="if-asked">{test}</span>{save}{offer}</div></details>'

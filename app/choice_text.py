@@ -20,6 +20,13 @@ TEACHER_LEAD = (
 URL, URL_EXAMPLE = "Address of the server (OpenAI-compatible)", "http://localhost:8000/v1"
 SERVED, SERVED_EXAMPLE = "Name of its model", "Qwen/Qwen2.5-VL-72B-Instruct"
 LOCAL = "Its folder on this computer, or its name at Hugging Face"
+LOCAL_BITS = "Its weights"
+LOCAL_BITS_CHOICES = (
+    ("", "32 bits"),
+    ("16", "16 bits: half the memory, for a GPU"),
+    ("8", "8 bits: a quarter"),
+    ("4", "4 bits: an eighth, and a little less exact"),
+)
 SERVER_NOTICE = (
     "Images are sent to this server. If it is another computer, they leave this one: only use it if your images may. "
     "Nothing is sent before you test or train."

@@ -160,7 +160,8 @@ def check_room(model: str, *, bits: int | None = None) -> None:
     small = reading_bytes(facts, bits=4)
     advice = "Run it on a larger computer, or serve it there and name the server's address."
     if small <= available:
-        advice = f"With weights of 4 bits (--teacher-bits 4) it needs about {small / 2**30:.1f} GB."
+        way = "--teacher-bits 4, or on the Project screen"
+        advice = f"With weights of 4 bits ({way}) it needs about {small / 2**30:.1f} GB."
     raise ModelError(
         f"The model {model!r} needs about {needed / 2**30:.1f} GB of memory to answer, and a run may use "
         f"{available / 2**30:.1f} GB here. {advice}"

@@ -153,6 +153,13 @@ def test_http_to_another_computer_is_a_choice_of_its_own():
     assert typed_choices(types("http://10.0.0.7:8000/v1", http="yes")).teacher.allow_http
 
 
+@pytest.mark.parametrize(("typed", "bits"), [("", None), ("16", 16), ("8", 8), ("4", 4)])
+def test_a_teacher_on_this_computer_may_have_smaller_weights(typed, bits):
+    choices = typed_choices(types("", source="local", local="n", bits=typed))
+    assert choices.teacher.bits == bits and f'<option value="{typed}" selected>' in card(choices)
+    assert typed_choices(types("https://host/v1", bits=typed)).teacher.bits is None  # a server's are its own business
+
+
 # The test of a teacher
 
 
