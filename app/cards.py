@@ -103,7 +103,9 @@ def label_screen(card: LabelCard) -> str:
     current = card.current
     title = current.question if current else text.OWN_QUESTION
     several = takes_several(title)
-    options = option_list(current.options if current else (), chosen=card.chosen, figures=card.figures, several=several)
+    options = option_list(
+        current.options if current else (), about=title, chosen=card.chosen, figures=card.figures, several=several
+    )
     is_open = current is not None and not current.options
     if is_open:
         options = answer_field(card.chosen or "")
@@ -140,6 +142,7 @@ def review_screen(card: ReviewCard) -> str:
     total = decided + counts.open
     options = option_list(
         candidate.options,
+        about=candidate.question,
         chosen=candidate.answer,
         figures=candidate.option_probabilities,
         several=takes_several(candidate.question),
@@ -148,7 +151,9 @@ def review_screen(card: ReviewCard) -> str:
         options = f'<div class="opt on">{escape(candidate.answer)}</div>'
     caption = escape(card.caption) if card.caption else f"<em>{text.NO_CAPTION}</em>"
     data = {"card": True, "serial": card.serial, "candidate": candidate.id, "given": candidate.answer}
-    written = f"{text.PSEUDO} · {text.round_number(candidate.round)}"
+    written = (
+        f"{text.PSEUDO} · {text.round_number(candidate.round)} · {review_text.confidence(candidate.log_probability)}"
+    )
     return (
         f'<div class="screen" data-serial="{card.serial}" data-preload="{escape(" ".join(card.preload))}">'
         f'<div class="split" style="--ratio:{card.ratio:.3f}">{image_box(card.picture)}'
@@ -161,15 +166,15 @@ def review_screen(card: ReviewCard) -> str:
         f'<div class="cap plain"><b>{text.CAPTION}</b>{caption}</div></div>'
         f'<div class="stage">{_review_actions()}{_reject_panel()}</div>'
         f"{bar(decided / max(1, total), label=text.TABS['review'])}"
-        f'<div class="foot">{_counts(counts)}<span class="end saved" role="status">{escape(card.message)}</span></div>'
+        f'<div class="foot">{_counts(counts)}<span class="end saved">{escape(card.message)}</span></div>'
         f"</section></div>{card.filters}{key_help('review', clip=bool(card.picture.frames))}</div>"
     )
 
 
 def option_list(
-    options: Sequence[str], *, chosen: str | None, figures: Sequence[float] = (), several: bool = False
+    options: Sequence[str], *, about: str, chosen: str | None, figures: Sequence[float] = (), several: bool = False
 ) -> str:
-    """Return the answers to choose from, with their number keys and what a model thinks of each."""
+    """Return the answers to choose from about a question, with their number keys and what a model thinks of each."""
     rows = []
     named = (chosen or "").split(SEPARATOR) if several else [chosen]
     for index, option in enumerate(options):
@@ -186,7 +191,7 @@ def option_list(
         key = kbd(str(index + 1)) if index < 9 else ""
         rows.append(f"<button{attributes(values)}>{key}<span>{escape(option)}</span>{figure}</button>")
     role = "group" if several else "radiogroup"
-    return f'<div class="opts" role="{role}">{"".join(rows)}</div>' if rows else ""
+    return f'<div class="opts"{attributes({"role": role, "aria_label": about})}>{"".join(rows)}</div>' if rows else ""
 
 
 def _data(values: dict[str, object]) -> str:
@@ -222,7 +227,7 @@ def _label_foot(card: LabelCard) -> str:
     if card.can_suggest and card.own is None:
         undo = button(label_text.SUGGEST, kind="link", key="g", data_act="suggest", data_by="slow") + undo
     return (
-        f'<div class="foot"><span class="saved" role="status">{escape(card.message)}</span>'
+        f'<div class="foot"><span class="saved">{escape(card.message)}</span>'
         f"<span>{text.own_questions(own)}</span>"
         f'<span class="end">{undo}</span></div>'
     )

@@ -13,7 +13,7 @@ from app.label_parts import GivenLabel
 from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, require_option, require_text, typed_options
 from app.services import Services, count_by_type
-from app.view import Picture, empty_state, go_button
+from app.view import Picture, button, empty_state, go_button
 from leaml.data.items import cover, picture_files
 from leaml.data.video import is_video
 from leaml.label_order import Asked, Reason
@@ -92,9 +92,10 @@ def arrive(person: Person, now: Place) -> Place:
         nonlocal asked, why, ahead
         labels = store.labels("pool")
         answered = {(label.pair.image_id, label.pair.type_id) for label in labels}
+        settled = {(pair.image_id, pair.type_id) for pair in store.reviewed_pairs() if pair.type_id}
         gone = asked is not None and asked[1] not in {kind.id for kind in types}
         if asked is None or gone or card_of(asked) in others or (asked in answered and now.chosen is None):
-            left_out = now.skipped | {asked_of(card) for card in others}
+            left_out = now.skipped | settled | {asked_of(card) for card in others}
             found = person.services.label_queue.next(types, labels, skipped=left_out, limit=1 + AHEAD)
             asked, why = (found[0].asked, found[0].reason) if found else (None, None)
             ahead = tuple(choice.asked[0] for choice in found[1:])
@@ -128,7 +129,8 @@ def draw(person: Person, now: Place) -> str:
     if project is None or not store.image_count("pool"):
         return empty_state(text.LABEL_EMPTY_TITLE, text.LABEL_EMPTY, go_button(text.GO_PROJECT, "project"))
     if now.asked is None:
-        return empty_state(text.LABEL_ALL_TITLE, text.LABEL_ALL, go_button(text.GO_TRAIN, "train"))
+        undo = button(text.UNDO, key="u", data_act="undo")
+        return empty_state(text.LABEL_ALL_TITLE, text.LABEL_ALL, go_button(text.GO_TRAIN, "train") + undo)
     return label_screen(
         LabelCard(
             serial=f"{now.serial}",
@@ -171,16 +173,34 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     if act == "skip":
         return replace(now, asked=None, chosen=None, skipped=now.skipped | {now.asked}, message="")
     if act == "switch":
-        asked = (now.asked[0], str(data["to"]))
-        return replace(now, asked=asked, chosen=None, own=None, why=None, message="", serial=now.serial + 1)
+        return _switched(person, now, (now.asked[0], str(data["to"])))
     if card_of(now.asked) in person.services.store.leases.held_by_others("label", person.name):
         return replace(now, asked=None, chosen=None, message=text.CARD_GONE)
+    given = _given_to(person, now.asked)
+    if act != "own" and given is not None and given.author != person.name:  # while this card lay open
+        return replace(now, asked=None, chosen=None, message=label_text.ANSWERED_MEANWHILE)
     pair = _own_pair(now, now.asked[0], data) if act == "own" else _answered(person.services, now.asked, data)
     suggestion = None if act == "own" else now.suggestion
     person.add_label(pair, seconds=float(data.get("seconds", 0.0)), suggestion=suggestion)
     # A question of one's own leaves the card's question unanswered: it stays.
     stay = replace(now, message=text.SAVED, serial=now.serial + 1)
     return stay if act == "own" and now.own is None else replace(stay, asked=None, chosen=None, own=None)
+
+
+def _given_to(person: Person, asked: Asked) -> Label | None:
+    """Return the label that a question about an image has now."""
+    labels = person.services.store.labels("pool")
+    return next((label for label in labels if (label.pair.image_id, label.pair.type_id) == asked), None)
+
+
+def _switched(person: Person, now: Place, asked: Asked) -> Place:
+    """Return the place with another question about the image: to be changed, where this person has answered it."""
+    given = _given_to(person, asked)
+    if given is not None and given.author != person.name:
+        return replace(now, message=label_text.ANSWERED_BY_ANOTHER)
+    chosen = given.pair.answer if given else None
+    message = label_text.SHOWN_AGAIN if given else ""
+    return replace(now, asked=asked, chosen=chosen, own=None, why=None, message=message, serial=now.serial + 1)
 
 
 def suggest(person: Person, now: Place, data: dict[str, Any]) -> Place:

@@ -37,6 +37,8 @@ HISTORY = "Your last answers"
 HISTORY_LEAD = "Click one to see it again and change it."
 LABEL_GONE = "That answer has been changed or taken back since. Here is the list as it stands."
 
+ANSWERED_BY_ANOTHER = "Somebody else has answered that question about this image."
+ANSWERED_MEANWHILE = "Somebody else has answered that question by now. Nothing was saved; here is the next."
 SHOWN_AGAIN = "Your earlier answer; save another to change it."
 WHY: dict[Reason, str] = {
     "random": "Chosen at random: the images are still being compared.",

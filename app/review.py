@@ -4,6 +4,7 @@ Every decision carries the id of the pair that was on the screen; one about a pa
 aside, so that a double press cannot hit the next card. The next pair is shown after the decision is committed.
 """
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,13 +19,14 @@ from app.review_desk import Desk, act_on_desk, draw_desk
 from app.review_filters import empty_filter, filter_row, read_filter
 from app.screen import Screen, header_of, in_turn, on_act, panel, require_option, require_text, typed_options
 from app.services import Services
-from app.view import empty_state, go_button
+from app.view import button, empty_state, go_button
 from leaml.prompts import takes_several
 from leaml.records import (
     EVERYTHING,
     REJECT_REASONS,
     AnsweredQuestion,
     Candidate,
+    Caption,
     Offer,
     Review,
     ReviewAction,
@@ -124,7 +126,7 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     if data.get("act") == "undo":
         undone = person.undo_review()
         message = text.taken_back(undone.answer) if undone else text.NOTHING_TO_UNDO
-        return replace(now, message=message, shown="", serial=now.serial + 1)
+        return replace(now, message=message, shown=undone.id if undone else "", serial=now.serial + 1)
     if data.get("act") in ("filter", "show_all"):
         project = person.services.store.project()
         types = [kind.id for kind in (project.question_types if project else ())]
@@ -136,8 +138,16 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     if offer is None:
         return replace(now, message=text.CARD_GONE, shown="")
     review = read_decision(offer.candidate, data, author=person.name)
-    person.add_review(replace(review, drawn=offer.drawn, within=now.within))
+    seen = what_was_shown(offer.candidate, person.services.store.captions.newest(offer.candidate.image_id))
+    person.add_review(replace(review, drawn=offer.drawn, within=now.within, shown=seen))
     return replace(now, message=text.SAVED, shown="")
+
+
+def what_was_shown(candidate: Candidate, caption: Caption | None) -> str:
+    """Return what a card showed of a pair, as JSON: a decision is kept with what it was about."""
+    shown = {name: getattr(candidate, name) for name in ("question", "options", "answer", "agreement", "round")}
+    figures = [round(figure, 4) for figure in candidate.option_probabilities]
+    return json.dumps({**shown, "figures": figures, "caption": caption.text if caption else None}, sort_keys=True)
 
 
 def read_decision(candidate: Candidate, data: dict[str, Any], *, author: str) -> Review:
@@ -198,9 +208,10 @@ def _nothing(counts: ReviewCounts, within: Slice, types: list[str]) -> str:
     """Return what the screen shows when there is no pair for this person."""
     if counts.open and within != EVERYTHING:
         return empty_filter(within, types)
+    undo = button(text.UNDO, key="u", data_act="undo")
     if counts.open:
         go = go_button(text.GO_LABEL, "label")
-        return empty_state(text.REVIEW_WITH_OTHERS_TITLE, text.REVIEW_WITH_OTHERS, go)
+        return empty_state(text.REVIEW_WITH_OTHERS_TITLE, text.REVIEW_WITH_OTHERS, go + undo)
     if counts.accepted + counts.edited + counts.rejected:
-        return empty_state(text.REVIEW_DONE_TITLE, text.REVIEW_DONE, go_button(text.GO_TRAIN, "train"))
+        return empty_state(text.REVIEW_DONE_TITLE, text.REVIEW_DONE, go_button(text.GO_TRAIN, "train") + undo)
     return empty_state(text.REVIEW_EMPTY_TITLE, text.REVIEW_EMPTY, go_button(text.GO_TRAIN, "train"))

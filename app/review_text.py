@@ -1,5 +1,7 @@
 """Sentences of the Review screen's filters, and of what stands below the card. No logic beyond putting in numbers."""
 
+from math import exp
+
 # Filters
 
 FILTER_TYPE, FILTER_AGREEMENT, FILTER_CAPTION = "Question type", "Agreement", "Caption"
@@ -18,6 +20,12 @@ SHOW_ALL = "Show all"
 # Second reads
 
 DISPUTED = "Two readers differ here: what you decide stands"
+
+
+def confidence(log_probability: float) -> str:
+    """Say how sure the writer of a pair was of its answer: the probability of a token, from nats."""
+    return f"confidence {exp(log_probability):.2f}".replace(" 0.", " .", 1)
+
 
 # Below the card
 

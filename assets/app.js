@@ -20,8 +20,8 @@ window.leaml = (() => {
       const button = e.target.closest('[data-act],[data-local]');
       if (!button || button.disabled || (panel.dataset.busy && !harmless.has(button.dataset.local))) return;
       if (button.dataset.local) { local[button.dataset.local]?.(button, panel); return; }
-      // A new drawing takes the focus away; a switch that was pressed by keyboard gets it back on release.
-      panel.focused = button.matches(':focus') && e.detail === 0 ? button.id : '';
+      // A new drawing takes the focus away; a button that was pressed by keyboard gets it back on release.
+      panel.focused = button.matches(':focus') && e.detail === 0 ? place(button) : '';
       send(panel, trigger, events, button);
     });
     panel.addEventListener('change', (e) => {
@@ -37,23 +37,30 @@ window.leaml = (() => {
       if (file) panel.querySelector(`[name=${e.target.dataset.read}]`).value = await file.text();
     });
     viewer.attach(panel);
+    new IntersectionObserver((seen) => look(panel, seen.at(-1).isIntersecting)).observe(panel);
     // A drawing anew must not close what a person has unfolded; `toggle` does not bubble.
     panel.addEventListener('toggle', (e) => { if (e.target.dataset.fold) folds[e.target.dataset.fold] = e.target.open; }, true);
     const fresh = () => {
       for (const fold of panel.querySelectorAll('[data-fold]')) fold.open = !!folds[fold.dataset.fold];
       renew(panel);
       viewer.show(panel);
+      announce(panel);
     };
     watch('value', fresh);
     fresh();
+  }
+
+  /* Where a button is to be found again in the next drawing. */
+  function place(button) {
+    return button.id ? `#${button.id}` : `button[data-act="${button.dataset.act}"][data-key="${button.dataset.key ?? ''}"]`;
   }
 
   function send(panel, trigger, events, source) {
     const card = source.closest('[data-card]');
     const data = { ...(card ? card.dataset : {}), ...source.dataset, act: source.dataset.act || source.dataset.change };
     for (const field of (card || panel).querySelectorAll('input[name],textarea[name],select[name]')) data[field.name] = field.value;
-    if (chosen(card)) data.answer = chosen(card);
-    data.seconds = Math.min(3600, (now() - (panel.shownAt ?? now())) / 1000);
+    if (card?.querySelector('[data-local=choose]')) data.answer = chosen(card);
+    data.seconds = Math.min(3600, spent(panel) / 1000);
     panel.dataset.busy = '1';
     panel.waiting = null;
     trigger(source.dataset.by || events[0], data);
@@ -65,7 +72,7 @@ window.leaml = (() => {
     if (!panel) return;
     setTimeout(() => {
       delete panel.dataset.busy;
-      if (panel.focused && document.activeElement === document.body) panel.querySelector(`#${panel.focused}`)?.focus();
+      if (panel.focused && document.activeElement === document.body) [...panel.querySelectorAll(panel.focused)].find(shown)?.focus();
       panel.waiting?.();
     }, 20);
   }
@@ -75,7 +82,8 @@ window.leaml = (() => {
     const card = panel.querySelector('[data-serial]');
     if (!card || panel.serial === card.dataset.serial) return;
     panel.serial = card.dataset.serial;
-    panel.shownAt = now();
+    Object.assign(panel, { spent: 0, since: null });
+    look(panel, shown(panel));
     for (const node of panel.querySelectorAll('[data-card]')) {
       node.removeAttribute('data-open');
       if (node.dataset.opens) node.dataset.open = node.dataset.opens;
@@ -87,13 +95,37 @@ window.leaml = (() => {
     for (const url of (card.dataset.preload || '').split(' ')) if (url) new Image().src = url;
   }
 
+  /* What happened and what is asked next, for those who listen: a region that is drawn anew is not read out. */
+  function announce(panel) {
+    if (!shown(panel)) return;
+    const said = [...panel.querySelectorAll('.saved,.card.ask h1')].map((part) => part.textContent.trim()).filter(Boolean).join(' ');
+    let region = document.getElementById('leaml-said');
+    if (!region) {
+      region = Object.assign(document.createElement('div'), { id: 'leaml-said' });
+      region.setAttribute('role', 'status');
+      document.body.append(region);
+    }
+    if (region.textContent !== said) region.textContent = said;
+  }
+
+  /* The time on a card counts while its tab and the page are looked at. */
+  function look(panel, visible) {
+    panel.spent = spent(panel);
+    panel.since = visible && !document.hidden ? now() : null;
+  }
+
+  function spent(panel) {
+    return (panel.spent || 0) + (panel.since == null ? 0 : now() - panel.since);
+  }
+
   /* The answer that is chosen; several of them with semicolons between, as they are kept. */
   function chosen(card) {
     return [...(card?.querySelectorAll('[aria-checked=true]') ?? [])].map((option) => option.dataset.value).join('; ');
   }
 
   function changed(card) {
-    card.toggleAttribute('data-changed', !!card.dataset.given && !!chosen(card) && chosen(card) !== card.dataset.given);
+    const choosing = !!card.querySelector('[data-local=choose]');
+    card.toggleAttribute('data-changed', choosing && !!card.dataset.given && chosen(card) !== card.dataset.given);
   }
 
   function open(card, name) {
@@ -157,7 +189,7 @@ window.leaml = (() => {
   }
   if (document.body) stayLight(); else document.addEventListener('DOMContentLoaded', stayLight);
   document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) for (const panel of Object.values(panels)) panel.shownAt = now();
+    for (const panel of Object.values(panels)) look(panel, shown(panel));
   });
   return { attach, release };
 })();

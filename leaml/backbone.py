@@ -22,7 +22,7 @@ from leaml.errors import ModelError
 from leaml.loading import Bits, load_parts
 from leaml.processors import ProcessorFiles
 from leaml.selective import Delta, ResidentModel
-from leaml.vision import EncodedImage, Vision
+from leaml.vision import OTHER, EncodedImage, Vision
 
 BUNDLED_PATH = Path(__file__).resolve().parent.parent / "assets" / "models" / BUNDLED_MODEL
 
@@ -68,10 +68,22 @@ class Backbone:
         self._softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
         self.model.eval().requires_grad_(False)
 
-    @property
+    @cached_property
     def decoder(self) -> nn.Module:
-        """The language decoder: the only part that any training here may change."""
-        decoder: nn.Module = self.model.get_decoder()
+        """The language decoder: the only part that any training here may change. It holds the embedding of tokens.
+
+        Raises:
+            ModelError: If that part also sees, or has nothing to train.
+        """
+        embedding = self.model.get_input_embeddings()
+        # Not by its name, which models choose freely, and of which transformers' get_decoder knows the usual ones.
+        decoder: nn.Module = next(m for m in self.model.modules() if any(c is embedding for c in m.children()))
+        kinds = [type(module) for module in decoder.modules()]
+        if any(issubclass(kind, nn.Conv2d | nn.Conv3d) for kind in kinds):
+            raise ModelError(f"In {type(self.model).__name__} one part both reads words and sees pictures. {OTHER}")
+        if not any(issubclass(kind, nn.Linear) for kind in kinds):
+            what = "the part that holds the token embedding has no linear layer"
+            raise ModelError(f"In {type(self.model).__name__} {what} that could be trained. {OTHER}")
         return decoder
 
     def decoder_weights(self) -> dict[str, nn.Parameter]:

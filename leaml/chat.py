@@ -1,7 +1,13 @@
-"""How one question and its answer are written for a model: its own chat template, images in place, and the end."""
+"""How one question and its answer are written for a model: its own chat template, images in place, and the end.
 
+What people and teachers write is plain words, whatever they write: the text of a special token is broken up in it.
+"""
+
+import re
 from functools import lru_cache
 from typing import Any
+
+from transformers import AddedToken
 
 from leaml.errors import ModelError
 
@@ -31,6 +37,7 @@ class Chat:
             ModelError: If there is no chat template.
         """
         self.tokenizer, self._processor, self._placeholder = processor.tokenizer, processor, placeholder
+        self._special = _special_tokens(processor, placeholder)
         self._plain = model.config.model_type in WITHOUT_TEMPLATE
         if not self._plain and not (processor.chat_template or self.tokenizer.chat_template):
             raise ModelError("The model has no chat template. Choose one that was tuned to follow instructions.")
@@ -45,17 +52,17 @@ class Chat:
         """Return the token ids of one user turn up to the start of the answer.
 
         Args:
-            prompt: What is asked.
+            prompt: What is asked, in words.
             places: The text in each image's place; the images come before the prompt.
 
         Raises:
             ModelError: If the template has not as many places as there are images.
         """
-        pieces = self._prompt_text(prompt, len(places)).split(self._placeholder)
+        pieces = self._prompt_text(self._words(prompt), len(places)).split(self._placeholder)
         if len(pieces) != len(places) + 1:
             raise ModelError(
-                f"The model's chat template has {len(pieces) - 1} image places for {len(places)} images. Choose a "
-                f"model with an image-and-text chat template, and leave {self._placeholder} out of questions."
+                f"The model's chat template has {len(pieces) - 1} image places for {len(places)} images. "
+                "Choose a model with an image-and-text chat template."
             )
         text = pieces[0] + "".join(place + piece for place, piece in zip(places, pieces[1:], strict=True))
         return self._tokens(text)
@@ -63,13 +70,18 @@ class Chat:
     @lru_cache(maxsize=65536)  # noqa: B019 - as above
     def target_ids(self, text: str) -> tuple[int, ...]:
         """Return the token ids of an answer, with the end token."""
-        return (*self.tokenizer(self._lead + text, add_special_tokens=False)["input_ids"], self.end_id)
+        words = self._lead + self._words(text)
+        return (*self.tokenizer(words, add_special_tokens=False)["input_ids"], self.end_id)
 
     def text(self, ids: list[int]) -> str:
         """Return the text of generated token ids, up to the end token."""
         end = next((place for place, token in enumerate(ids) if token in self.end_ids), len(ids))
         decoded: str = self.tokenizer.decode(ids[:end], skip_special_tokens=True)
         return decoded.strip()
+
+    def _words(self, text: str) -> str:
+        """Return a text that no tokenizer reads special tokens in: there is a blank in each that it spells."""
+        return self._special.sub(r"\g<0> ", text)
 
     def _prompt_text(self, prompt: str, images: int) -> str:
         if self._plain:
@@ -99,6 +111,17 @@ class Chat:
         bos = self.tokenizer.bos_token
         written = self._plain or (bos is not None and text.startswith(bos))
         return tuple(self.tokenizer(text, add_special_tokens=not written)["input_ids"])
+
+
+def _special_tokens(processor: Any, placeholder: str) -> re.Pattern[str]:
+    """Return what matches the first character of a special token's text, so that tokens that overlap are all found."""
+    known = processor.tokenizer.added_tokens_decoder.values()
+    # Some checkpoints do not say of their image tokens that they are special.
+    own = [str(v) for name, v in vars(processor).items() if name.endswith("_token") and isinstance(v, str | AddedToken)]
+    texts = {placeholder, *own, *(token.content for token in known if token.special)}
+    # A single character cannot be broken up, and in a tokenizer that calls one special it is a word as well.
+    spelt = "|".join(re.escape(text) for text in sorted(texts) if len(text) > 1)
+    return re.compile(f"(?=(?:{spelt})).", re.DOTALL)
 
 
 def _turn(role: str, text: str, images: int) -> dict[str, Any]:

@@ -31,8 +31,9 @@ _READINGS = """
 _DECISIONS = """
     SELECT c.image_id, c.type_id, c.log_probability, c.agreement, coalesce(
             list_reverse_sort(c.option_probabilities)[1] - list_reverse_sort(c.option_probabilities)[2], 0.0) AS margin,
-        r.action = 'accept' AS accepted, r.drawn = 'audit' AND r.filter_from IS NULL AND r.filter_to IS NULL
-            AND r.filter_captioned IS NULL AS audited
+        r.action = 'accept' AS accepted, r.candidate_id IN (
+            SELECT candidate_id FROM standing_reviews WHERE drawn = 'audit' AND filter_from IS NULL
+            AND filter_to IS NULL AND filter_captioned IS NULL) AS audited
     FROM current_reviews r JOIN candidates c ON c.id = r.candidate_id
     WHERE r.action IN ('accept', 'edit', 'reject') AND coalesce(r.drawn, '') <> 'batch' ORDER BY r.event_id
 """

@@ -6,6 +6,7 @@ first run: not the peak to the megabyte, and no promise of a time.
 """
 
 import os
+import re
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ FLOAT_BYTES = 4
 LIBRARIES_BYTES = 1100 * 2**20
 """What Python, torch and the buffers that they keep take beside a model; from a round of the bundled model on a CPU,
 whose peak was 1.55 GiB."""
+ANSWERING_BITS = (32, 16, 8, 4)
+"""Of the weights of a model that is only to answer."""
 WEIGHT_BYTES: dict[Precision, int] = {"float32": 4, "bfloat16": 2}
 PLACE_BYTES = 2
 """Of a selected entry: its column."""
@@ -157,15 +160,20 @@ def check_room(model: str, *, bits: int | None = None) -> None:
     available, needed = int(USABLE * facts.memory_bytes), reading_bytes(facts, bits=bits)
     if needed <= available:
         return
-    small = reading_bytes(facts, bits=4)
-    advice = "Run it on a larger computer, or serve it there and name the server's address."
-    if small <= available:
-        way = "--teacher-bits 4, or on the Project screen"
-        advice = f"With weights of 4 bits ({way}) it needs about {small / 2**30:.1f} GB."
     raise ModelError(
         f"The model {model!r} needs about {needed / 2**30:.1f} GB of memory to answer, and a run may use "
-        f"{available / 2**30:.1f} GB here. {advice}"
+        f"{available / 2**30:.1f} GB here. {_smaller(facts, bits or ANSWERING_BITS[0], available)}"
     )
+
+
+def _smaller(facts: ModelFacts, bits: int, available: int) -> str:
+    """Return what to do about a model whose weights of `bits` do not fit: take the largest smaller ones that do."""
+    for count in ANSWERING_BITS:
+        needed = reading_bytes(facts, bits=count)
+        if count < bits and needed <= available:
+            way = f"--teacher-bits {count}, or on the Project screen"
+            return f"With weights of {count} bits ({way}) it needs about {needed / 2**30:.1f} GB."
+    return "Run it on a larger computer, or serve it there and name the server's address."
 
 
 def reading_bytes(facts: ModelFacts, *, bits: int | None = None) -> int:
@@ -254,6 +262,12 @@ def _reason(name: str, error: Exception) -> str:
         return "That folder holds no config.json. Choose the folder that `leaml merge` or save_pretrained wrote."
     if "Unrecognized configuration class" in str(error):
         return "It does not answer questions about images. Choose an image-text-to-text model."
+    # Not by 401 alone: Hugging Face says that of a name that it does not know, too.
+    if re.search(r"gated repo|Access to model \S+ is restricted", str(error)):
+        return (
+            "It is gated: accept its licence on its page at Hugging Face first, then sign in on this computer with "
+            "`hf auth login`."
+        )
     if isinstance(error, OSError):
         return "There is no such folder, and no model of this name could be read. Check the name and the connection."
     return f"{' '.join(str(error).split())[:300].rstrip('.')}. Choose another model."

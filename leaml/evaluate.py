@@ -1,6 +1,6 @@
 """A model's answers to the test questions: greedy text, exact match, and the probability of each option."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from leaml.backbone import Backbone
 from leaml.buckets import by_length
@@ -23,12 +23,12 @@ def predict(
     """
     predictions: dict[int, Prediction] = {}
     prompts = [question_prompt(item.question, item.options) for item in questions]
-    for places in by_length(prompts, ANSWER_BATCH):
+    for places in _batches(questions, prompts):
         batch = [questions[place] for place in places]
         shown = features.batch(item.image_id for item in batch)
         prefix = prefill(backbone, [prompts[place] for place in places], shown)
         scores: list[tuple[float, ...]] = [()] * len(batch)
-        if all(item.options for item in batch):
+        if batch[0].options:
             found = option_log_probabilities(backbone, prefix, [item.options for item in batch])
             # Of several answers at once, the probability of each alone says nothing.
             scores = [() if takes_several(i.question) else softmax(row) for i, row in zip(batch, found, strict=True)]
@@ -49,6 +49,14 @@ def is_correct(answer: str, question: AnsweredQuestion) -> bool:
         right = match_answer(question.answer, question.options, several=several)
         return match_answer(answer, question.options, several=several) == right is not None
     return normalise_answer(answer) == normalise_answer(question.answer)
+
+
+def _batches(questions: Sequence[AnsweredQuestion], prompts: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the places of questions with options and of open ones apart: an open one has nothing to score."""
+    for closed in (True, False):
+        own = [place for place, item in enumerate(questions) if bool(item.options) == closed]
+        for batch in by_length([prompts[place] for place in own], ANSWER_BATCH):
+            yield [own[place] for place in batch]
 
 
 def _prediction(question: AnsweredQuestion, answer: str, scores: tuple[float, ...]) -> Prediction:

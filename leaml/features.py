@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from leaml.backbone import Backbone
 from leaml.data.items import open_pictures
-from leaml.errors import ModelError
+from leaml.errors import ImportDataError, ModelError
 from leaml.records import ImageId
 from leaml.vision import EncodedImage
 
+DAMAGED = (ValueError, EOFError, KeyError, RuntimeError)
+"""What reading a file raises that was cut or does not fit the other one: it is as good as not there."""
 LIMIT_BYTES = 50 * 10**9
 """Of all towers' features in one cache: 8,000 images of a 2B model (1,000 tokens each), 750,000 of the bundled one."""
 
@@ -46,7 +48,7 @@ class ImageFeatures:
         """Make the features of these images available, from disk where they are there.
 
         Raises:
-            ImportDataError: If a picture or a clip cannot be read.
+            ImportDataError: If a picture or a clip cannot be read, or the model does not take it.
             ModelError: If the disk does not take the features.
         """
         for image_id, path in images.items():
@@ -71,37 +73,33 @@ class ImageFeatures:
         """Return whether an image's features are on disk; if so, they were asked for now."""
         try:
             about = json.loads(self._file(image_id, ".json").read_text())
+            about["places"] = [sys.intern(place) for place in about["places"]]  # those of most images are alike
             os.utime(self._file(image_id, ".npy"))
-        except FileNotFoundError:
+        except (FileNotFoundError, *DAMAGED):
             return False
-        about["places"] = [sys.intern(place) for place in about["places"]]  # those of most images are alike
         self._about[image_id] = about
         return True
 
     def _read(self, image_id: ImageId) -> tuple[EncodedImage, ...] | None:
-        """Return an image's features from disk, or None where they are not there (any more)."""
+        """Return an image's features from disk, or None where they are not there (any more) or damaged."""
         about = self._about.get(image_id)
         if about is None:
             return None
         try:
             # Copy on write, because torch takes no memory that cannot be written; nothing is written, nothing copied.
-            rows = torch.from_numpy(np.load(self._file(image_id, ".npy"), mmap_mode="c"))
-        except FileNotFoundError:
+            return _images(about, torch.from_numpy(np.load(self._file(image_id, ".npy"), mmap_mode="c")))
+        except (FileNotFoundError, *DAMAGED):
             return None
-        layers = rows.view(len(rows), 1 + about["deep"], -1)
-        parts = layers.split(about["tokens"])
-        return tuple(
-            EncodedImage(
-                place,
-                part[:, 0],
-                part[:, 1:].transpose(0, 1) if about["deep"] else None,
-                None if grid is None else tuple(grid),
-            )
-            for place, part, grid in zip(about["places"], parts, about["grids"], strict=True)
-        )
 
     def _encode(self, image_id: ImageId, path: Path) -> tuple[EncodedImage, ...]:
-        images = tuple(_on_cpu(image) for image in self._backbone.encode(open_pictures(path)))
+        pictures = open_pictures(path)
+        try:
+            images = tuple(_on_cpu(image) for image in self._backbone.encode(pictures))
+        except ValueError as error:  # an image processor's, such as Qwen's of a picture that is a mere line
+            raise ImportDataError(
+                f"The model does not take the image {path.name}: {str(error).rstrip('.')}. Crop it, or leave it out "
+                "and import again."
+            ) from error
         self._keep(image_id, images)
         return images
 
@@ -166,6 +164,21 @@ class ImageFeatures:
                 stat = path.stat()
                 found.append((stat.st_mtime, stat.st_size, path))
         return sorted(found)
+
+
+def _images(about: Mapping[str, Any], rows: torch.Tensor) -> tuple[EncodedImage, ...]:
+    """Return an image's features of what its two files hold."""
+    layers = rows.view(len(rows), 1 + about["deep"], -1)
+    parts = layers.split(about["tokens"])
+    return tuple(
+        EncodedImage(
+            place,
+            part[:, 0],
+            part[:, 1:].transpose(0, 1) if about["deep"] else None,
+            None if grid is None else tuple(grid),
+        )
+        for place, part, grid in zip(about["places"], parts, about["grids"], strict=True)
+    )
 
 
 def _on_cpu(image: EncodedImage) -> EncodedImage:

@@ -131,4 +131,24 @@ MIGRATIONS: tuple[str | Callable[[Query], None], ...] = (
     ALTER TABLE question_types ADD COLUMN definition VARCHAR DEFAULT '';
     ALTER TABLE question_type_versions ADD COLUMN definition VARCHAR DEFAULT '';
     """,
+    # What was on the screen when a decision was taken, as JSON.
+    """
+    ALTER TABLE review_events ADD COLUMN shown VARCHAR;
+    CREATE OR REPLACE VIEW standing_reviews AS
+        SELECT *, CASE action WHEN 'reject' THEN action WHEN 'skip' THEN NULL
+            ELSE concat(question, chr(31), answer) END AS verdict
+        FROM review_events
+        WHERE undoes IS NULL AND event_id NOT IN (SELECT undoes FROM review_events WHERE undoes IS NOT NULL);
+    CREATE OR REPLACE VIEW current_reviews AS
+        SELECT * FROM standing_reviews
+        WHERE coalesce(drawn, '') <> 'second' AND NOT (coalesce(drawn, '') = 'adjudication' AND action = 'skip')
+        QUALIFY row_number() OVER (PARTITION BY candidate_id ORDER BY event_id DESC) = 1;
+    CREATE OR REPLACE VIEW second_reads AS
+        SELECT * FROM standing_reviews WHERE drawn = 'second'
+        QUALIFY row_number() OVER (PARTITION BY candidate_id ORDER BY event_id DESC) = 1;
+    CREATE OR REPLACE VIEW conflicts AS
+        SELECT r.candidate_id, r.author AS first_reader, s.author AS second_reader
+        FROM current_reviews r JOIN second_reads s ON s.candidate_id = r.candidate_id
+        WHERE r.author <> s.author AND r.verdict <> s.verdict AND coalesce(r.drawn, '') <> 'adjudication';
+    """,
 )

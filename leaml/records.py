@@ -219,6 +219,7 @@ class Review:
     Attributes:
         drawn: Why the reader was given it; None: for the half of the queue that it is in.
         within: What the reader had narrowed the queue to.
+        shown: The pair, its figures and the caption as they were on the screen, as JSON; None where nobody saw it.
     """
 
     candidate_id: str
@@ -229,6 +230,7 @@ class Review:
     seconds: float
     drawn: Drawn | None = None
     within: Slice = EVERYTHING
+    shown: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from leaml.config import SamplingConfig
 from leaml.errors import TeacherError
 from leaml.prompts import GENERATION_PROMPT
 from leaml.records import ImageId
+from leaml.teacher.retry import SilentRow, is_silence
 from leaml.teacher.server import Server, ask_about_each
 from leaml.teacher_config import TeacherConfig
 
@@ -21,11 +22,12 @@ SEEDS = 2**31 - 1
 
 @dataclass(frozen=True)
 class Written:
-    """What a server wrote about one image, or why it wrote nothing."""
+    """What a server wrote about one image, or why it wrote nothing; `silent` as in Described."""
 
     image_id: ImageId
     texts: tuple[str, ...] = ()
     error: str = ""
+    silent: bool = False
 
 
 def sample_by_server(
@@ -48,7 +50,7 @@ def sample_by_server(
         cancelled: Looked at while nothing arrives.
 
     Raises:
-        TeacherError: If more than the set share of the images failed, with the server's own words.
+        TeacherError: If more than the set share of the images failed, or the server is gone; with its own words.
         ConfigError: If the key is not where the settings say.
     """
     places = {image_id: place for place, image_id in enumerate(images)}
@@ -57,17 +59,19 @@ def sample_by_server(
         try:
             return Written(image_id, tuple(_texts(asked, path, config, places[image_id])))
         except Exception as failure:  # as with captions: one image must not end the others
-            return Written(image_id, error=asked.words_of(failure))
+            return Written(image_id, error=asked.words_of(failure), silent=is_silence(failure))
 
     found: dict[ImageId, tuple[str, ...]] = {}
     failed: list[Written] = []
+    silent = SilentRow(server.concurrency)
     for written in ask_about_each(server, images, ask, cancelled=cancelled):
         if written.error:
             failed.append(written)
         else:
             found[written.image_id] = written.texts
         tell(len(found) + len(failed), len(images))
-        if len(failed) > max(1, server.failure_share * len(images)):
+        gone = silent.add(written.silent)
+        if gone or len(failed) > max(1, server.failure_share * len(images)):
             raise TeacherError(_sentence(server, failed))
     if failed and not found:
         raise TeacherError(_sentence(server, failed))

@@ -48,6 +48,7 @@ STORE_FILE = "leaml.duckdb"
 
 _PAIR = "image_id, question, options, answer, type_id"
 _LATEST_ROUND = "(SELECT round FROM latest_round)"
+_REVIEW_COLUMNS = ("candidate_id", "action", "reason", "author", "seconds", "drawn", "shown")
 _DECIDED = "SELECT candidate_id FROM current_reviews WHERE action <> 'skip'"
 
 
@@ -312,11 +313,14 @@ class Store:
             return event_id
 
     def undo_review(self, author: str) -> Candidate | None:
-        """Take back the author's latest decision that stands; return its pair, or None."""
+        """Take back the author's latest decision that stands; return its pair, or None.
+
+        A batch is no decision about one pair: it is taken back as a whole.
+        """
         with self._database.transaction("undo the decision"):
             rows = self._database.rows(
                 "SELECT * FROM (FROM current_reviews UNION ALL FROM second_reads) WHERE author = ? "
-                "ORDER BY event_id DESC LIMIT 1",
+                "AND coalesce(drawn, '') <> 'batch' ORDER BY event_id DESC LIMIT 1",
                 author,
             )
             if not rows:
@@ -384,7 +388,7 @@ def _review_values(review: Review) -> dict[str, Any]:
     within = review.within
     return {
         **_pair_values(review.pair),
-        **{name: getattr(review, name) for name in ("candidate_id", "action", "reason", "author", "seconds", "drawn")},
+        **{name: getattr(review, name) for name in _REVIEW_COLUMNS},
         "filter_from": within.at_least if within.at_least > 0 else None,
         "filter_to": within.at_most if within.at_most < 1 else None,
         "filter_captioned": within.captioned,

@@ -96,7 +96,7 @@ class Vision:
         settings = [type(self.processor.image_processor).__name__, self.processor.image_processor.to_dict()]
         digest = hashlib.sha256(json.dumps([FORMAT, settings], sort_keys=True, default=str).encode())
         for name, value in frozen:
-            digest.update(name.encode())
+            digest.update(f"{name} {value.dtype}".encode())  # what a type rounds away is seen in the features
             digest.update(value.float().cpu().numpy().tobytes())
         return digest.hexdigest()
 

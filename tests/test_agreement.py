@@ -38,3 +38,15 @@ def test_the_readings_are_the_two_readers_own_whatever_a_third_decides(store):  
     assert store.checks.readings() == expected
     store.add_review(replace(review(candidate(1), "edit", "right", author="cy"), drawn="adjudication"))
     assert store.checks.readings() == expected
+
+
+def test_a_disputed_pair_of_the_audit_stays_in_it(store):  # noqa: F811
+    store.results.add_generator_run(RunId("r1"), [candidate(0)])
+    for drawn, author, action, answer in (
+        ("audit", "ann", "accept", None),
+        ("second", "bob", "edit", "right"),
+        ("adjudication", "cy", "edit", "right"),
+    ):
+        store.add_review(replace(review(candidate(0), action, answer, author=author), drawn=drawn))
+    (decision,) = store.checks.decisions()
+    assert decision.audited and not decision.accepted

@@ -63,6 +63,12 @@ def test_a_batch_waits_for_its_audit(audited):
     assert_derived(audited)
 
 
+def test_undo_leaves_a_batch_alone(audited):
+    batch = audited.batches.accept("place", at_least=0.5, by="eve")
+    assert audited.undo_review("eve") is None
+    assert next(found for found in audited.batches.all() if found.number == batch.number).standing == batch.accepted
+
+
 def test_a_batch_is_taken_back_as_one_and_audits_nothing(audited):
     before, reviewed = audited.checks.audit(Slice("place", at_least=0.5)), audited.reviewed_pairs()
     batch = audited.batches.accept("place", at_least=0.5, by="eve")

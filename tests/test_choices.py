@@ -20,7 +20,7 @@ from leaml.choices import CHOICES_FILE, Choices, generator_of, read_choices, tra
 from leaml.cli import main
 from leaml.config import BUNDLED_MODEL, GeneratorConfig, SelectionConfig, TrainConfig, generator_run
 from leaml.errors import ConfigError, ModelError, TeacherError, UserError
-from leaml.estimate import ModelFacts, estimate, facts_here, model_facts
+from leaml.estimate import ModelFacts, check_room, estimate, facts_here, model_facts, reading_bytes
 from leaml.jobs import Jobs
 from leaml.store import Store
 from leaml.teacher.book import FAILURES_FILE, append_line
@@ -205,6 +205,12 @@ def test_a_local_model_describes_one_image_in_a_process_of_its_own(tmp_path):
         (failing("overloaded", 503), r"answered 503: overloaded\. It is busy or broken"),
         (failing("no", 404), r"answered 404: no\. Is the address right\? It usually ends in /v1"),
         (failing("not multimodal", 400), r"answered 400: not multimodal\. Does the model take images\?"),
+        (
+            failing("At most 1 image(s) may be provided in one prompt.", 400),
+            r"in one prompt\. A clip is sent as 8 images\. `python -m leaml serve-command MODEL --images 8 "
+            r"--max-model-len 16384` prints the line",
+        ),
+        (failing("At most 0 image(s) may be provided in one prompt.", 400), r"Does the model take images\?"),
         ((200, {}, "hello"), r"no chat completion: hello\. Does the model take images\?"),
         (completion(" "), r"an empty caption\. Does the model take images\?"),
     ],
@@ -213,6 +219,13 @@ def test_what_a_server_says_instead_comes_with_what_to_do_next(answer, sentence,
     with small_server(lambda *_: answer) as (url, requests), pytest.raises(TeacherError, match=sentence):
         probe(TeacherConfig("server", "m", url), draw(tmp_path / "a.png", 0))
     assert len(requests) == 1, "a test asks once"
+
+
+def test_a_list_of_models_that_cannot_be_read_is_none(tmp_path):
+    broken = (200, {"Content-Encoding": "gzip"}, "no gzip")
+    with small_server(lambda *_: failing("no", 404), get=lambda _: broken) as (url, _):
+        with pytest.raises(TeacherError, match=r"answered 404: no\. Is the address right\?"):
+            probe(TeacherConfig("server", "m", url), draw(tmp_path / "a.png", 0))
 
 
 def test_a_server_that_is_not_there_is_said(tmp_path):
@@ -303,6 +316,43 @@ def test_what_is_no_vision_model_is_refused(config, sentence, tmp_path):
 def test_an_unknown_name_is_refused():
     with pytest.raises(ModelError, match="Check the name and the connection"):
         facts_here("nobody/nothing")
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (
+            "GatedRepo",
+            "It is gated: accept its licence on its page at Hugging Face first, then .* `hf auth login`",
+        ),
+        ("RepoNotFound", "Check the name and the connection"),
+    ],
+)
+def test_a_gated_model_is_told_from_an_unknown_one(code, sentence, monkeypatch):
+    said = "Access to model owner/model is restricted." if code == "GatedRepo" else "Invalid username or password."
+    refused = (401, {"X-Error-Code": code, "X-Error-Message": said}, "")
+    with small_server(None, get=lambda _: refused) as (url, _):
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+        monkeypatch.setenv("HF_ENDPOINT", url.removesuffix("/v1"))
+        with pytest.raises(ModelError, match=f"Cannot use the model 'owner/model'. .*{sentence}"):
+            model_facts("owner/model")
+
+
+@pytest.mark.parametrize(("asked", "proposed"), [(None, 16), (None, 8), (16, 8), (16, 4), (8, 4)])
+def test_a_teacher_that_does_not_fit_is_offered_the_largest_weights_that_do(asked, proposed, monkeypatch):
+    needed = reading_bytes(LARGE, bits=proposed)
+    small = replace(LARGE, memory_bytes=int(needed / 0.9) + 1000)
+    monkeypatch.setattr("leaml.estimate.facts_here", lambda _: small)
+    way = rf"With weights of {proposed} bits \(--teacher-bits {proposed}, or on the Project screen\) it needs about "
+    with pytest.raises(ModelError, match=way + rf"{needed / 2**30:.1f} GB\.$"):
+        check_room("m", bits=asked)
+    check_room("m", bits=proposed)
+
+
+def test_a_teacher_is_offered_no_weights_that_do_not_fit_either(monkeypatch):
+    monkeypatch.setattr("leaml.estimate.facts_here", lambda _: replace(LARGE, memory_bytes=2**30))
+    with pytest.raises(ModelError, match="Run it on a larger computer, or serve it there"):
+        check_room("m", bits=16)
 
 
 def test_a_large_model_fits_when_memory_is_saved_or_says_what_would():

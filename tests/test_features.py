@@ -12,7 +12,11 @@ from leaml.backbone import load
 from leaml.errors import ImportDataError, ModelError
 from leaml.features import ImageFeatures
 from leaml.looks import image_vectors
+from leaml.records import ImageId
+from leaml.teacher.local import describe
+from leaml.teacher_config import TeacherConfig
 from tests.backbones.tiny import make
+from tests.conftest import draw
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +122,67 @@ def test_features_that_another_process_dropped_are_computed_again(counted, pictu
     for one, other in zip(before, features.batch(pictures), strict=True):
         same(one, other)
     assert len(runs) == 2 * len(pictures) and len(list((tmp_path / "cache").glob("*/*.npy"))) == len(pictures)
+
+
+@pytest.mark.parametrize("ending", [".json", ".npy"])
+@pytest.mark.parametrize("share", [0, 0.1, 0.7])
+def test_features_whose_file_is_cut_off_are_computed_again(counted, pictures, tmp_path, ending, share):
+    backbone, runs = counted
+    (tmp_path / "cache").mkdir()
+    one = dict(list(pictures.items())[:1])
+    features = ImageFeatures(backbone, tmp_path / "cache")
+    features.add(one)
+    before = [image.features.clone() for image in features.batch(one)[0]]
+    (file,) = (tmp_path / "cache").glob(f"*/*{ending}")
+    content = file.read_bytes()
+    file.unlink()  # a file that is mapped must not lose its end
+    file.write_bytes(content[: int(share * len(content))])
+    for _ in range(2):  # computed, then found
+        again = ImageFeatures(backbone, tmp_path / "cache")
+        again.add(one)
+        assert all(map(torch.equal, [image.features for image in again.batch(one)[0]], before))
+    assert len(runs) == 2 and file.read_bytes() == content
+
+
+def test_features_that_do_not_fit_their_description_are_computed_again(counted, pictures, tmp_path):
+    backbone, runs = counted
+    features = ImageFeatures(backbone, tmp_path / "cache")
+    features.add(pictures)
+    before = features.batch(pictures)
+    for file in (tmp_path / "cache").glob("*/*.npy"):
+        rows = np.load(file)
+        file.unlink()
+        np.save(file, rows[:-1])
+    again = ImageFeatures(backbone, tmp_path / "cache")
+    again.add(pictures)
+    for one, other in zip(before, again.batch(pictures), strict=True):
+        same(one, other)
+    assert len(runs) == 2 * len(pictures)
+
+
+def test_weights_of_another_precision_have_another_cache(tmp_path):
+    path = str(make("qwen2_vl", tmp_path / "model"))
+    rounded = load(path, device="cpu", dtype=torch.bfloat16)
+    exact = load(path, device="cpu")
+    exact.model.to(torch.bfloat16).to(torch.float32)  # the same values, in the other type
+    frozen = [{name: value.float() for name, value in model.frozen_state().items()} for model in (rounded, exact)]
+    assert frozen[0].keys() == frozen[1].keys() and all(torch.equal(v, frozen[1][n]) for n, v in frozen[0].items())
+    assert rounded.vision_hash != exact.vision_hash
+
+
+def test_a_picture_that_the_image_processor_refuses_is_named(tmp_path):
+    backbone = load(str(make("qwen2_vl", tmp_path / "model")), device="cpu")
+    Image.new("RGB", (16, 4000), "teal").save(tmp_path / "strip.png")
+    sentence = r"does not take the image strip\.png: .*aspect ratio.*[^.]\. Crop it, or leave it out and import again\."
+    with pytest.raises(ImportDataError, match=sentence):
+        ImageFeatures(backbone, tmp_path / "cache").add({"strip": tmp_path / "strip.png"})
+    images = {ImageId("strip"): tmp_path / "strip.png", ImageId("disc"): draw(tmp_path / "disc.png", 1)}
+    config = TeacherConfig("local", "tiny", max_tokens=4)
+    rows = {
+        row.image_id: row for row in describe(backbone, config, images, keep=lambda _: None, cache=tmp_path / "cache")
+    }
+    assert "Crop it" in rows["strip"].error and set(rows) == set(images)
+    assert "Crop it" not in (rows["disc"].error or "")
 
 
 def test_a_picture_that_cannot_be_read_is_named_and_not_taken_in(deep, pictures, tmp_path):

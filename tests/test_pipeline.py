@@ -102,7 +102,7 @@ def test_a_killed_worker_resumes_to_the_same_losses_and_weights(store, jobs):
     os.kill(int((killed.path / "lock").read_text()), signal.SIGKILL)
     while killed.alive():
         time.sleep(0.02)
-    assert killed.state().name == "crashed"
+    assert killed.state().name == "crashed" and "a power cut, or no memory was left" in killed.state().detail
     before = len(losses(killed))
     jobs.resume(killed.id)
     assert jobs.wait(killed.id, timeout_s=300).name == "done"

@@ -162,6 +162,19 @@ def test_one_failure_is_left_out_and_many_stop_with_the_servers_words(tmp_path):
             sample_by_server(images, asked, SamplingConfig(), **settings)
 
 
+def test_a_server_that_dies_in_a_large_pool_stops_the_run_soon(tmp_path):
+    fill(tmp_path, pool=79, test=1)
+    images = {path.stem: path for path in (tmp_path / "images").iterdir()}
+    words = r"g at 127\.0\.0\.1 failed to write about 5 images.*answered 503: dead\. Put that right and resume"
+    with small_server(lambda n, _: completion("x") if n < 20 else failing("dead", 503)) as (url, requests):
+        asked = TeacherConfig("server", "g", url, retries=0, concurrency=1, failure_share=0.9)
+        with pytest.raises(TeacherError, match=words):
+            sample_by_server(
+                images, asked, SamplingConfig(pairs_per_image=1), tell=lambda *_: None, cancelled=lambda: False
+            )
+    assert 25 <= len(requests) < 60
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -116,10 +116,13 @@ def _spread(times: list[int], count: int) -> list[int]:
 
 
 def _frame_at(container: Any, stream: Any, time: int, path: Path) -> Image.Image:
-    """Return the frame of a time: from the key frame before it, so that of a long clip only parts are decoded."""
+    """Return the frame of a time, upright.
+
+    It is decoded from the key frame before it, so that of a long clip only parts are.
+    """
     container.seek(time, stream=stream, backward=True)
     for frame in container.decode(stream):
         if frame.pts is not None and frame.pts >= time:
             picture: Image.Image = frame.to_image()
-            return picture
+            return picture.rotate(frame.rotation, expand=True)  # phones film lying, and note how they were held
     raise ImportDataError(f"The video {path.name} breaks off: a frame that it announces is not there. {CONVERT}")

@@ -144,7 +144,10 @@ class RunDir:
             return "running", "Stops after this step." if self.cancel_requested() else ""
         if outcome is not None:
             return outcome["status"], outcome.get("error") or ""
-        return "crashed", "It ended without a word, perhaps by a power cut. Resume it to go on from its checkpoint."
+        return "crashed", (
+            "It ended without a word: a power cut, or no memory was left. Resume it to go on from its checkpoint; if "
+            "that happens again, see what training takes on the Project screen."
+        )
 
     def _seconds_left(self) -> float | None:
         """Return the pace of the current stage's reports, times what is left of it."""

@@ -11,6 +11,7 @@ from leaml.records import Caption, ImageId
 from leaml.teacher.book import FAILURES_FILE, CaptionBook, append_line
 from leaml.teacher.described import Described, Keep
 from leaml.teacher.local import describe_locally
+from leaml.teacher.retry import SilentRow
 from leaml.teacher.server import describe_by_server
 from leaml.teacher_config import TeacherConfig
 
@@ -47,7 +48,7 @@ class Teacher:
             cancelled: Looked at while nothing arrives.
 
         Raises:
-            TeacherError: If more than the set share failed; the message has the teacher's own words.
+            TeacherError: If more than the set share failed, or the server is gone; with the teacher's own words.
             LeamlError: If the teacher cannot be asked at all.
         """
         missing = {image_id: path for image_id, path in images.items() if image_id not in self._known}
@@ -91,26 +92,30 @@ class Teacher:
 
 
 class _Count:
-    """What was tried in this attempt, and the rule that stops it."""
+    """What was tried in this attempt, and the rules that stop it."""
 
     def __init__(self, config: TeacherConfig, *, known: int) -> None:
         self._config, self.known = config, known
         self.tried = self.failed = 0
         self._last_error = ""
+        self._silent = SilentRow(config.concurrency)
 
     def add(self, described: Described) -> None:
         """Count one image.
 
         Raises:
-            TeacherError: If too many have failed.
+            TeacherError: If too many have failed, or too many in a row got no answer.
         """
         self.tried += 1
+        gone = self._silent.add(described.silent)
         if described.error:
             self.failed += 1
             self._last_error = described.error
         if self.tried >= TRIED_FIRST and self.failed > 1:  # one broken image among the first says nothing yet
             # Where not one was answered the teacher is gone, however many captions there are from before.
             self._check(self.failed == self.tried)
+        if gone:
+            raise self._stop(f", of which the last {self._silent.length} got no answer")
 
     def check_all(self) -> None:
         """Look at the share once more at the end: a project may have fewer images than are tried first.
@@ -123,7 +128,10 @@ class _Count:
     def _check(self, gone: bool) -> None:
         everything = self.known + self.tried
         if gone or self.failed > self._config.failure_share * everything:
-            raise TeacherError(
-                f"{self._config.name} failed to describe {self.failed} of {self.tried} images. It said at last: "
-                f"{self._last_error.rstrip('.')}. Put that right and resume the run: the captions it has are kept."
-            )
+            raise self._stop()
+
+    def _stop(self, silence: str = "") -> TeacherError:
+        return TeacherError(
+            f"{self._config.name} failed to describe {self.failed} of {self.tried} images{silence}. It said at last: "
+            f"{self._last_error.rstrip('.')}. Put that right and resume the run: the captions it has are kept."
+        )

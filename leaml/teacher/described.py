@@ -14,11 +14,13 @@ class Described:
         image_id: The image.
         text: The caption; empty where there is none.
         error: The reason, in the server's own words where it gave any.
+        silent: Whether the server was out of reach, broken or busy to the last.
     """
 
     image_id: ImageId
     text: str = ""
     error: str = ""
+    silent: bool = False
 
 
 Keep = Callable[[Described], None]

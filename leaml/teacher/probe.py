@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from leaml.apart import Values, answer_apart, call_apart
+from leaml.data.video import FRAMES
 from leaml.errors import TeacherError
 from leaml.estimate import check_room
 from leaml.records import ImageId
@@ -76,6 +77,11 @@ def _advice(config: TeacherConfig, failure: NoCaption, server: Server) -> str:
         )
     if failure.again:
         return "It is busy or broken at the moment: wait a minute and test again, or look into its log."
+    if re.search(r"[Aa]t most [1-9]\d* image", str(failure)):  # vLLM's words; one image alone is never too many
+        return (
+            f"A clip is sent as {FRAMES} images. `python -m leaml serve-command MODEL --images {FRAMES} "
+            "--max-model-len 16384` prints the line for a server that takes so many."
+        )
     there = server.models()
     if there and config.model not in there:
         return f"It has no model {config.model!r}. It lists: {', '.join(there[:SHOWN_MODELS])}. Name one of these."

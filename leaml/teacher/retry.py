@@ -11,6 +11,8 @@ T = TypeVar("T")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 LONGEST_WISH_S = 600.0
 """A server that asks for a longer pause than this is not waited for."""
+SILENT_AT_LEAST = 5
+"""A server is not given up before so many questions in a row got no answer."""
 
 
 class NoCaption(Exception):
@@ -26,6 +28,25 @@ class NoCaption(Exception):
         """Take what the server said."""
         super().__init__(message)
         self.again, self.wish_s, self.status = again, wish_s, status
+
+
+class SilentRow:
+    """How many questions in a row a server did not answer, in spite of all retries."""
+
+    def __init__(self, concurrency: int) -> None:
+        """Count from zero; `concurrency` questions are under way at once."""
+        self._limit = max(SILENT_AT_LEAST, 2 * concurrency)  # twice: those under way at one short outage all fail
+        self.length = 0
+
+    def add(self, silent: bool) -> bool:
+        """Count one question, which ends the row unless it was `silent`; return whether the server is gone."""
+        self.length = self.length + 1 if silent else 0
+        return self.length >= self._limit
+
+
+def is_silence(failure: Exception) -> bool:
+    """Return whether a server out of reach, broken or busy is the reason, and neither the question nor the image."""
+    return isinstance(failure, NoCaption) and failure.again
 
 
 def with_retries(ask: Callable[[], T], *, retries: int, wait: Callable[[float], bool]) -> T:

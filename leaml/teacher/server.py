@@ -18,7 +18,7 @@ from leaml.records import ImageId
 from leaml.teacher.described import Described, Keep
 from leaml.teacher.key import read_key, without_key
 from leaml.teacher.pictures import data_urls
-from leaml.teacher.retry import NoCaption, wished_pause, with_retries
+from leaml.teacher.retry import NoCaption, is_silence, wished_pause, with_retries
 from leaml.teacher_config import TeacherConfig
 
 CONNECT_TIMEOUT_S = 10.0
@@ -47,7 +47,7 @@ def describe_by_server(
             keep(found)
             return found
         except Exception as failure:  # one image must not end the others; above the set share the run stops
-            return Described(image_id, error=server.words_of(failure))
+            return Described(image_id, error=server.words_of(failure), silent=is_silence(failure))
 
     return ask_about_each(config, images, ask, cancelled=cancelled)
 
@@ -181,7 +181,7 @@ class Server:
         """Return the JSON at an address; None where there is none, or no answer soon."""
         try:
             return self._client.get(url, timeout=min(CONNECT_TIMEOUT_S, self._config.timeout_s)).json()
-        except (httpx.TransportError, ValueError):
+        except (httpx.RequestError, ValueError):
             return None
 
     def _body(self, path: Path, prompt: str) -> dict[str, Any]:
@@ -201,6 +201,9 @@ class Server:
             ) from None
         except httpx.TransportError as error:
             message = f"{self._config.host} cannot be reached: {error or type(error).__name__}"
+            raise NoCaption(self.without_key(message), again=True) from None
+        except httpx.DecodingError as error:  # no TransportError: something arrived
+            message = f"{self._config.host} answered something that cannot be unpacked: {error}"
             raise NoCaption(self.without_key(message), again=True) from None
         if response.status_code != httpx.codes.OK:
             raise NoCaption(

@@ -11,7 +11,8 @@ from app.errors import InputError
 from app.person import who
 from app.services import Services
 from leaml.answering import Answer
-from leaml.records import QuestionType, RunId
+from leaml.leases import LEASE, now
+from leaml.records import AnsweredQuestion, QuestionType, Review, RunId
 from leaml.results import ModelRow
 from leaml.suggestions import may_be_shown
 from tests.drawn import PROJECT, SIDE
@@ -241,3 +242,50 @@ def test_without_a_model_nothing_is_suggested(make_services: Make) -> None:
     assert label_text.SUGGEST not in label.draw(who(services, None), place)
     with pytest.raises(InputError, match="no model yet"):
         ask_model(services, place)
+
+
+def test_an_answer_that_somebody_else_gave_meanwhile_stays(
+    make_services: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = make_services(users=["admin", "expert"])
+    ann, bob = who(services, "admin"), who(services, "expert")
+    place = label.arrive(ann, label.Place())
+    monkeypatch.setattr("leaml.leases.now", lambda: now() + LEASE)
+    same = label.arrive(bob, label.Place())
+    assert same.asked == place.asked and place.asked is not None
+    shown = {"image": place.asked[0], "type": place.asked[1], "seconds": 1.0, "act": "save"}
+    later = label.arrive(bob, label.decide(bob, same, {**shown, "answer": answer_to(services, same)}))
+    assert later.asked != same.asked, "nobody holds the first any more"
+    late = label.decide(ann, place, {**shown, "answer": "right"})
+    assert late.message == label_text.ANSWERED_MEANWHILE
+    (kept,) = services.store.labels("pool")
+    assert (kept.author, kept.pair.answer) == ("expert", answer_to(services, same))
+    told = label.decide(
+        ann,
+        replace(place, asked=(place.asked[0], "other")),
+        {**shown, "type": "other", "act": "switch", "to": place.asked[1]},
+    )
+    assert told.message == label_text.ANSWERED_BY_ANOTHER and told.asked == (place.asked[0], "other")
+
+
+def test_another_question_that_is_answered_already_is_shown_to_be_changed(make_services: Make) -> None:
+    services = make_services()
+    first = label.arrive(who(services, None), label.Place())
+    assert first.asked is not None
+    answer = answer_to(services, first)
+    second = press(services, first, "save", answer=answer)
+    back = press(services, replace(second, asked=(first.asked[0], "none"), chosen=None), "switch", to=first.asked[1])
+    assert (back.asked, back.chosen, back.message) == (first.asked, answer, label_text.SHOWN_AGAIN)
+
+
+def test_what_a_review_has_settled_is_not_asked(make_services: Make) -> None:
+    services = make_services(candidates=6)
+    services.label_queue.wait()
+    person = who(services, None)
+    place = label.arrive(person, label.Place())
+    (candidate,) = [c for c in services.store.candidates() if (c.image_id, c.type_id) == place.asked]
+    pair = AnsweredQuestion(
+        candidate.image_id, candidate.question, candidate.options, candidate.answer, candidate.type_id
+    )
+    services.store.add_review(Review(candidate.id, "accept", pair, None, "ann", 1.0))
+    assert label.arrive(person, label.Place()).asked != place.asked

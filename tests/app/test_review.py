@@ -1,5 +1,6 @@
 """What a decision on the Review screen becomes."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -144,3 +145,52 @@ def test_a_second_reader_sees_a_plain_card_and_a_third_that_two_differ(make_serv
     assert [pair.answer for pair in services.store.reviewed_pairs()] == ["right"]
     drawn = [event.content["drawn"] for event in services.store.events() if event.content]
     assert drawn[1:] == ["second", "adjudication"]
+
+
+def test_all_boxes_unticked_is_no_answer() -> None:
+    with pytest.raises(InputError, match=text.NEED_ANSWER):
+        decided(act="accept", answer="")
+
+
+def test_the_last_decision_can_be_undone_and_its_card_comes_back(make_services: Make) -> None:
+    services = make_services(candidates=2)
+    person, place = who(services, None), review.Place()
+    for _ in range(2):
+        place, _ = review.look(person, place)
+        last = place.shown
+        place = review.decide(person, place, {"act": "accept", "candidate": last})
+    place, html = review.look(person, place)
+    assert text.REVIEW_DONE_TITLE in html and 'data-act="undo"' in html
+    place, html = review.look(person, review.decide(person, place, {"act": "undo"}))
+    assert place.shown == last and f'data-candidate="{last}"' in html
+
+
+def test_what_was_undone_is_shown_whatever_the_queue_is_narrowed_to(make_services: Make) -> None:
+    services = make_services(candidates=6)
+    person = who(services, None)
+    place, _ = review.look(person, review.Place())
+    first = place.shown
+    place = review.decide(person, place, {"act": "accept", "candidate": first})
+    place, _ = review.look(person, replace(place, within=Slice(captioned=False)))
+    place, _ = review.look(person, review.decide(person, place, {"act": "undo"}))
+    assert place.shown == first
+
+
+def test_a_decision_is_kept_with_what_was_on_the_screen(make_services: Make) -> None:
+    services = make_services(candidates=2)
+    person = who(services, None)
+    place, html = review.look(person, review.Place())
+    (candidate,) = [row for row in services.store.candidates() if row.id == place.shown]
+    assert review_text.confidence(candidate.log_probability) in html
+    other = next(option for option in candidate.options if option != candidate.answer)
+    review.decide(person, place, {"act": "accept", "candidate": place.shown, "answer": other})
+    (event,) = [event for event in services.store.events() if event.content["table"] == "review_events"]
+    shown = json.loads(event.content["shown"])
+    assert (event.content["answer"], shown["answer"], shown["question"]) == (
+        other,
+        candidate.answer,
+        candidate.question,
+    )
+    caption = services.store.captions.newest(candidate.image_id)
+    assert shown["caption"] == (caption.text if caption else None) and shown["agreement"] == candidate.agreement
+    assert services.store.verify_events()[0] == 1

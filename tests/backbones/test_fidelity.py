@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from leaml.adapters import lora_update, shira_update
 from leaml.backbone import load
+from leaml.chat import Chat
 from leaml.config import LoraConfig, ShiraConfig
 from leaml.decoding import greedy, option_log_probabilities, prefill
 from leaml.objectives import IGNORED, Sample, collate, sequence_losses
@@ -48,6 +49,40 @@ def test_prompts_have_the_tokens_that_the_processor_gives_them(backbone, picture
     for prompt, row, images in zip(PROMPTS, pictures, shown, strict=True):
         wanted = own_inputs(backbone.processor, row, prompt)["input_ids"][0].tolist()
         assert list(backbone.prompt_ids(prompt, images)) == wanted
+
+
+def special_texts(backbone):
+    """Return the texts that the tokenizer, or the processor for images, reads as one token of its own."""
+    known = [token.content for token in backbone.tokenizer.added_tokens_decoder.values() if token.special]
+    return sorted({*known, backbone.vision.placeholder, backbone.processor.image_token})
+
+
+def test_the_text_of_a_special_token_is_words_in_a_question_and_in_an_answer(backbone, shown):
+    special = {id for id, token in backbone.tokenizer.added_tokens_decoder.items() if token.special}
+    image = shown[0]
+    plain = [id for id in backbone.prompt_ids("a  b", image) if id in special]
+    for text in special_texts(backbone):
+        written = f"a {text} b"
+        *words, end = backbone.chat.target_ids(written)
+        assert not special & set(words) and end == backbone.chat.end_id, text
+        assert backbone.chat.text(words) == f"a {text[0]} {text[1:]} b"
+        ids = backbone.prompt_ids(written, image)
+        assert ids.count(backbone.vision.token_id) == sum(len(part.features) for part in image), text
+        assert [id for id in ids if id in special] == plain, text
+
+
+def test_an_answer_about_image_tokens_can_be_trained(backbone, shown):
+    text = " ".join(special_texts(backbone))
+    with torch.no_grad():
+        losses, counts = sequence_losses(backbone, collate(backbone, Known(shown), [Sample("0", text, text)]))
+    assert torch.isfinite(losses).all() and counts[0] == len(backbone.chat.target_ids(text))
+
+
+def test_special_tokens_that_overlap_are_all_broken_up(checkpoints):
+    backbone = load(str(checkpoints["qwen2_vl"]), device="cpu")
+    backbone.tokenizer.add_special_tokens({"extra_special_tokens": ["ab", "bc"]})
+    chat = Chat(backbone.model, backbone.processor, backbone.vision.placeholder)
+    assert chat.text(list(chat.target_ids("abc"))) == "a b c"
 
 
 def test_greedy_answers_are_those_of_generate(backbone, pictures, shown):
@@ -95,6 +130,10 @@ def test_option_scores_are_the_losses_and_leave_the_prefix(backbone, shown):
             losses, _ = sequence_losses(backbone, batch)
         torch.testing.assert_close(torch.tensor(first[place]), -losses, rtol=1e-4, atol=1e-3)
         torch.testing.assert_close(torch.tensor(again[place]), torch.tensor(first[place]))
+
+
+def test_the_decoder_is_found_without_its_name(backbone):
+    assert backbone.decoder is backbone.model.get_decoder()
 
 
 def test_the_decoder_is_all_that_reads_words_and_nothing_that_sees(backbone):

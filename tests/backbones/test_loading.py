@@ -96,6 +96,32 @@ def test_a_chat_template_without_images(copy):
         backbone.chat.prompt_ids("What?", ("<image>",))
 
 
+class Mixed(torch.nn.Module):
+    """A model that holds its embedding beside a layer of another kind, without a decoder of its own."""
+
+    def __init__(self, beside):
+        super().__init__()
+        self.words, self.beside = torch.nn.Embedding(3, 2), beside
+
+    def get_input_embeddings(self):
+        return self.words
+
+
+@pytest.mark.parametrize(
+    ("beside", "sentence"),
+    [
+        (torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.Linear(2, 2)), "both reads words and sees pictures"),
+        (torch.nn.Sequential(torch.nn.Conv3d(3, 2, 1), torch.nn.Linear(2, 2)), "both reads words and sees pictures"),
+        (torch.nn.LayerNorm(2), "has no linear layer that could be trained"),
+    ],
+)
+def test_a_model_whose_decoder_is_not_a_part_of_its_own(beside, sentence, checkpoints):
+    backbone = load(str(checkpoints["llava"]), device="cpu")
+    backbone.model = Mixed(beside)
+    with pytest.raises(ModelError, match=rf"In Mixed .*{sentence}\. Choose another model"):
+        _ = backbone.decoder
+
+
 def test_code_that_comes_with_a_model_runs_only_if_the_user_names_it(tmp_path, monkeypatch):
     (tmp_path / "config.json").write_text(json.dumps(OWN_CODE))
     (tmp_path / "code.py").write_text("raise ValueError('its code ran')")

@@ -58,7 +58,7 @@ def test_a_teacher_that_does_not_fit_is_refused_before_its_weights_are_read(tmp_
         config = TeacherConfig("local", BUNDLED_MODEL, bits=bits)
         return list(describe_locally(config, {}, keep=lambda _: None, cache=tmp_path / "cache"))
 
-    with pytest.raises(ModelError, match=r"needs about 1\.1 GB .* may use 1\.1 GB here\. With weights of 4 bits"):
+    with pytest.raises(ModelError, match=r"needs about 1\.1 GB .* may use 1\.1 GB here\. With weights of 16 bits"):
         describe(None)
     memory["bytes"] = 2**30
     with pytest.raises(ModelError, match=r"may use 0\.9 GB here\. Run it on a larger computer, or serve it there"):

@@ -127,6 +127,32 @@ def test_review_by_keys(review_app: App, page: Page) -> None:
     assert sorted(pair.options.index(pair.answer) for pair in pairs) == [0, 1]
 
 
+def test_it_can_be_heard_and_the_focus_stays(review_app: App, page: Page) -> None:
+    card = page.locator("#review-panel .ask")
+    expect(page.get_by_role("radiogroup", name=card.locator("h1").inner_text())).to_be_visible()
+    expect(page.get_by_role("radio", checked=True)).to_have_count(1)
+    skip = card.locator("[data-act=skip]")
+    for _ in range(2):  # by Tab and Enter alone: each next card is decided from the same place
+        skip.focus()
+        press(page, "review", "Enter")
+        expect(skip).to_be_focused()
+    expect(page.locator("#leaml-said[role=status]")).to_contain_text(card.locator("h1").inner_text())
+
+
+def test_the_time_on_a_card_is_the_time_it_was_looked_at(review_app: App, page: Page) -> None:
+    page.locator("#tab-label-button").click()
+    expect(page.locator("#label-panel .ask")).to_be_visible()
+    page.wait_for_timeout(4000)
+    page.locator("#tab-review-button").click()
+    expect(page.locator("#review-panel .ask")).to_be_visible()
+    page.wait_for_timeout(1000)
+    press(page, "review", "a")
+    stop_app(review_app)
+    with Store.open(review_app.workspace) as store:
+        (event,) = [event.content for event in store.events() if event.content]
+    assert 0.9 < event["seconds"] < 3.9
+
+
 def test_review_by_buttons_and_typed_edit(review_app: App, page: Page) -> None:
     page.keyboard.press("e")
     question = page.locator("[name=edit_question]")

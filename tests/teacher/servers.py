@@ -75,8 +75,11 @@ class RealServer:
 
 
 @contextmanager
-def small_server(answer):
-    """Serve `answer(number of the question, request) -> (status, headers, content)`; yield the URL and the requests."""
+def small_server(answer, get=lambda path: (501, {}, "")):
+    """Serve `answer(number of the question, request) -> (status, headers, content)`; yield the URL and the requests.
+
+    What is not a question but a GET or a HEAD is answered with `get(path)`, and not noted.
+    """
     requests = []
     counting = threading.Lock()
 
@@ -86,13 +89,21 @@ def small_server(answer):
             with counting:
                 requests.append((self.path, dict(self.headers), body))
                 number = len(requests) - 1
-            status, headers, content = answer(number, body)
+            self._send(*answer(number, body))
+
+        def do_GET(self):
+            self._send(*get(self.path))
+
+        do_HEAD = do_GET
+
+        def _send(self, status, headers, content):
             data = (content if isinstance(content, str) else json.dumps(content)).encode()
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(data)
+            if self.command != "HEAD":
+                self.wfile.write(data)
 
         def log_message(self, *_):
             pass

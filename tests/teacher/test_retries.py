@@ -6,8 +6,11 @@ from email.utils import format_datetime
 
 import pytest
 
-from leaml.errors import TeacherError
+from leaml.errors import ImportDataError, TeacherError
+from leaml.records import ImageId
 from leaml.teacher import retry
+from leaml.teacher.retry import NoCaption
+from tests.conftest import draw
 from tests.teacher.servers import ask, completion, failing, server_config, small_server
 
 
@@ -40,6 +43,44 @@ def test_retries_end(pictures, tmp_path, no_pauses):
     ):
         ask(server_config(url, retries=2), pictures, tmp_path)
     assert 15 <= len(requests) <= 18
+
+
+@pytest.mark.parametrize(("concurrency", "row"), [(1, 5), (4, 8)])
+def test_a_server_that_dies_in_a_large_pool_stops_the_run_soon(concurrency, row, tmp_path, no_pauses):
+    pictures = {ImageId(f"i{n}"): draw(tmp_path / f"i{n}.png", n) for n in range(200)}
+    words = rf"of which the last {row} got no answer\. It said at last: 127\.0\.0\.1 answered 503: dead\. Put that "
+    with (
+        small_server(lambda n, _: completion("A disc.") if n < 100 else failing("dead", 503)) as (url, requests),
+        pytest.raises(TeacherError, match=words),
+    ):
+        ask(server_config(url, retries=1, concurrency=concurrency, failure_share=0.9), pictures, tmp_path)
+    assert 100 + 2 * row <= len(requests) < 200, "each is asked twice, and most of the others not at all"
+
+
+@pytest.mark.parametrize("between", [completion("A disc."), failing("no picture", 400)])
+def test_any_other_answer_ends_the_row_of_those_without_one(between, tmp_path):
+    pictures = {ImageId(f"i{n}"): draw(tmp_path / f"i{n}.png", n) for n in range(60)}
+
+    def answer(n, _):
+        if n % 5 == 4:
+            return between
+        return failing("overloaded", 503) if n >= 20 else completion("A disc.")
+
+    with small_server(answer) as (url, requests):
+        ask(server_config(url, failure_share=0.9), pictures, tmp_path)
+    assert len(requests) == 60
+
+
+@pytest.mark.parametrize(
+    ("failure", "silent"),
+    [
+        (NoCaption("answered 503", again=True, status=503), True),
+        (NoCaption("answered 400", status=400), False),
+        (ImportDataError("Cannot read the image."), False),
+    ],
+)
+def test_only_a_server_that_may_be_asked_again_was_silent(failure, silent):
+    assert retry.is_silence(failure) == silent
 
 
 def test_pauses_double_up_to_a_limit_and_follow_the_servers_wish():

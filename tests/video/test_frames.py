@@ -1,5 +1,6 @@
 """Frames of clips that PyAV made: which ones, kept how, shown to a model, and files that are none."""
 
+import struct
 from fractions import Fraction
 
 import av
@@ -9,7 +10,7 @@ from PIL import Image
 
 from leaml.backbone import load
 from leaml.data.items import open_pictures
-from leaml.data.video import FRAMES, frame_files, is_video, read_frames
+from leaml.data.video import FRAMES, frame_files, is_video, read_clip, read_frames
 from leaml.decoding import greedy, prefill
 from leaml.errors import ImportDataError
 from leaml.features import ImageFeatures
@@ -79,6 +80,44 @@ def test_where_the_rate_varies_frames_are_uniform_in_time(tmp_path):
 
 def test_sound_beside_pictures_is_left_alone(tmp_path):
     assert numbers(read_frames(clip(tmp_path / "a.mp4", 40, sound=True), count=2)) == [10, 30]
+
+
+def turned(path, matrix):
+    """Write a matrix, 16.16 and last 2.30, into the header of a clip's only track, as phones do."""
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 4 + 40  # version 0: flags, times, number, length, reserved, layer, volume
+    content[start : start + 36] = struct.pack(">9i", *(round(v * 2 ** (30 if n % 3 == 2 else 16)) for n, v in matrix))
+    path.write_bytes(content)
+
+
+QUARTER = [0, 1, 0, -1, 0, 0, 0, 0, 1]
+"""Show it turned by 90 degrees clockwise: what players do with a phone's upright clip."""
+
+
+@pytest.mark.parametrize(
+    ("matrix", "size", "red", "blue"),
+    [
+        (QUARTER, (48, 64), (24, 8), (24, 56)),
+        ([0, -1, 0, 1, 0, 0, 0, 0, 1], (48, 64), (24, 56), (24, 8)),
+        ([-1, 0, 0, 0, -1, 0, 0, 0, 1], (64, 48), (56, 24), (8, 24)),
+        ([1, 0, 0, 0, 1, 0, 0, 0, 1], (64, 48), (8, 24), (56, 24)),
+    ],
+)
+def test_a_phones_clip_is_shown_upright(tmp_path, matrix, size, red, blue):
+    path = tmp_path / "a.mp4"
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :32, 0] = picture[:, 32:, 2] = 255
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 64, 48, "yuv420p", 2_000_000
+        for _ in range(30):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode())
+    turned(path, enumerate(matrix))
+    for frame in read_frames(path):
+        assert frame.size == size
+        assert np.argmax(frame.getpixel(red)) == 0 and np.argmax(frame.getpixel(blue)) == 2
+    assert read_clip(path).width == size[0]
 
 
 def refused(path, sentence):
