@@ -7,7 +7,7 @@ from app import choice_text
 from app.errors import InputError
 from leaml.choices import Choices, generator_of, read_choices, write_choices
 from leaml.config import GeneratorConfig
-from leaml.estimate import Estimate, ModelFacts, estimate, model_facts
+from leaml.estimate import Estimate, ModelFacts, estimate, model_facts, with_clips
 from leaml.jobs import Jobs
 from leaml.records import ImageRow
 from leaml.store import Store
@@ -74,7 +74,9 @@ class Choosing:
         if facts is None:
             return None
         config = generator_of(choices)
-        found = estimate(facts, config, images=len(self.unlabelled()), saves_memory=choices.saves_memory)
+        images = self.unlabelled()
+        shown = with_clips(facts, (image.path for image in images))
+        found = estimate(shown, config, images=len(images), saves_memory=choices.saves_memory)
         took = self._last_took(choices.model)
         return Outlook(facts, found if took is None else replace(found, seconds=took), took is not None)
 

@@ -1,10 +1,10 @@
-"""Batches of texts of similar length: what is padded to the longest is computed for nothing."""
+"""Batches of similar length: what is padded to the longest is computed for nothing."""
 
 from collections.abc import Iterator, Sequence
 
 
-def by_length(texts: Sequence[str], size: int) -> Iterator[list[int]]:
-    """Yield the places of at most `size` texts at once, the longest first: if memory is short, it shows at once."""
-    order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Yield the places of at most `size` lengths at once, the longest first: if memory is short, it shows at once."""
+    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
     for start in range(0, len(order), size):
         yield order[start : start + size]

@@ -8,7 +8,7 @@ from typing import Any
 from leaml.choices import generator_of, read_choices
 from leaml.config import RunConfig
 from leaml.errors import ConfigError
-from leaml.estimate import estimate, model_facts
+from leaml.estimate import Estimate, estimate, model_facts, with_clips
 from leaml.jobs import RunDir
 from leaml.json_config import require
 from leaml.records import Caption, ImageId
@@ -79,10 +79,10 @@ def _check(arguments: argparse.Namespace) -> None:
         choices = read_choices(store.workspace)
         choices = replace(choices, model=arguments.model or choices.model)
         teacher, pool = teacher_of(arguments, choices.teacher), store.images("pool")
-    facts = model_facts(choices.model)
+    facts = with_clips(model_facts(choices.model), (image.path for image in pool))
     generator = generator_of(choices)
     found = estimate(facts, generator, images=len(pool), saves_memory=choices.saves_memory)
-    enough = "" if found.fits else " That is too little."
+    enough = "" if found.fits else f" {_what_would_fit(found)}"
     print(
         f"{choices.model}: {facts.parameters / 1e6:.4g} million weights. Training needs about "
         f"{found.memory_bytes / 2**30:.1f} GB; a run may use {found.available_bytes / 2**30:.1f} GB.{enough}"
@@ -91,6 +91,15 @@ def _check(arguments: argparse.Namespace) -> None:
         print(where_images_go(teacher, 1), flush=True)
         said = probe(teacher, arguments.workspace / pool[0].path)
         print(f"{said.by}, model {said.model}, first caption in {said.seconds:.1f} s: {said.caption}")
+
+
+def _what_would_fit(found: Estimate) -> str:
+    """Say what to do about a model that is too large."""
+    if found.fits_when_saving:
+        return "It fits when memory is saved: see “More settings” on the Project screen."
+    if found.fits_at_last:
+        return "It fits when memory is saved (“More settings” on the Project screen) and with --precision bfloat16."
+    return f"That is too little: about {found.largest / 1e6:.3g} million weights would fit."
 
 
 def announce(config: TeacherConfig, store: Store) -> None:

@@ -8,12 +8,14 @@ first run: not the peak to the megabyte, and no promise of a time.
 import os
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaml.apart import Values, answer_apart, call_apart
 from leaml.config import BUNDLED_MODEL, GeneratorConfig, Precision, TrainConfig
+from leaml.data.video import FRAMES, is_video
 from leaml.errors import ModelError
 
 if TYPE_CHECKING:
@@ -202,6 +204,12 @@ def _moving_bytes(facts: ModelFacts, config: GeneratorConfig) -> float:
     bound = config.selection.score_memory_mb
     scores = FLOAT_BYTES if bound is None else min(FLOAT_BYTES, bound * 2**20 / facts.decoder)
     return max(scores, share * (4 * FLOAT_BYTES + PLACE_BYTES + written), judge)
+
+
+def with_clips(facts: ModelFacts, files: Iterable[str]) -> ModelFacts:
+    """Return the facts for these files: where one is a clip, an item may be as many images as it has frames."""
+    frames = FRAMES if any(is_video(Path(file)) for file in files) else 1
+    return replace(facts, image_tokens=frames * facts.image_tokens)
 
 
 def _tokens(facts: ModelFacts) -> int:

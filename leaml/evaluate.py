@@ -23,7 +23,8 @@ def predict(
     """
     predictions: dict[int, Prediction] = {}
     prompts = [question_prompt(item.question, item.options) for item in questions]
-    for places in _batches(questions, prompts):
+    lengths = features.lengths((item.image_id for item in questions), prompts)
+    for places in _batches(questions, lengths):
         batch = [questions[place] for place in places]
         shown = features.batch(item.image_id for item in batch)
         prefix = prefill(backbone, [prompts[place] for place in places], shown)
@@ -51,11 +52,11 @@ def is_correct(answer: str, question: AnsweredQuestion) -> bool:
     return normalise_answer(answer) == normalise_answer(question.answer)
 
 
-def _batches(questions: Sequence[AnsweredQuestion], prompts: Sequence[str]) -> Iterator[list[int]]:
+def _batches(questions: Sequence[AnsweredQuestion], lengths: Sequence[int]) -> Iterator[list[int]]:
     """Yield the places of questions with options and of open ones apart: an open one has nothing to score."""
     for closed in (True, False):
         own = [place for place, item in enumerate(questions) if bool(item.options) == closed]
-        for batch in by_length([prompts[place] for place in own], ANSWER_BATCH):
+        for batch in by_length([lengths[place] for place in own], ANSWER_BATCH):
             yield [own[place] for place in batch]
 
 

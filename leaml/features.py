@@ -62,6 +62,15 @@ class ImageFeatures:
         """Return what the model sees of each image; of a video, several images."""
         return [self._read(image_id) or self._encode(image_id, self._sources[image_id]) for image_id in image_ids]
 
+    def lengths(self, image_ids: Iterable[ImageId], texts: Iterable[str]) -> list[int]:
+        """Return how many tokens each image with its text takes, but for those that the chat template writes.
+
+        An image whose features did not fit on the disk counts as none.
+        """
+        seen = (sum(self._about[image]["tokens"]) if image in self._about else 0 for image in image_ids)
+        read = (len(self._backbone.chat.target_ids(text)) for text in texts)
+        return [tokens + words for tokens, words in zip(seen, read, strict=True)]
+
     def ids(self) -> Sequence[ImageId]:
         """Return the images whose features are available."""
         return list(self._sources)

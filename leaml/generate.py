@@ -67,7 +67,8 @@ def score_texts(
 ) -> list[SampledText]:
     """Return texts that were written elsewhere with their log-probability under this generator, in their order."""
     scores: dict[int, float] = {}
-    for places in by_length([text for _, text in texts], batch_size):
+    lengths = features.lengths((image_id for image_id, _ in texts), (text for _, text in texts))
+    for places in by_length(lengths, batch_size):
         samples = [Sample(texts[place][0], GENERATION_PROMPT, texts[place][1]) for place in places]
         losses, tokens = sequence_losses(backbone, collate(backbone, features, samples))
         scores.update(zip(places, (-losses / tokens).tolist(), strict=True))
@@ -87,7 +88,8 @@ def option_probabilities(
     closed = [place for place, pair in enumerate(pairs) if _has_one_answer(pair)]
     prompts = [question_prompt(pairs[place].question, pairs[place].options) for place in closed]
     found: dict[int, tuple[float, ...]] = {}
-    for bucket in by_length(prompts, SCORE_BATCH):
+    lengths = features.lengths((pairs[place].image_id for place in closed), prompts)
+    for bucket in by_length(lengths, SCORE_BATCH):
         batch = [pairs[closed[number]] for number in bucket]
         prefix = prefill(
             backbone, [prompts[number] for number in bucket], features.batch(pair.image_id for pair in batch)

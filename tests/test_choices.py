@@ -19,8 +19,9 @@ from leaml.backbone import BUNDLED_PATH
 from leaml.choices import CHOICES_FILE, Choices, generator_of, read_choices, trained, write_choices
 from leaml.cli import main
 from leaml.config import BUNDLED_MODEL, GeneratorConfig, SelectionConfig, TrainConfig, generator_run
+from leaml.data.video import FRAMES
 from leaml.errors import ConfigError, ModelError, TeacherError, UserError
-from leaml.estimate import ModelFacts, check_room, estimate, facts_here, model_facts, reading_bytes
+from leaml.estimate import ModelFacts, check_room, estimate, facts_here, model_facts, reading_bytes, with_clips
 from leaml.jobs import Jobs
 from leaml.store import Store
 from leaml.teacher.book import FAILURES_FILE, append_line
@@ -411,3 +412,11 @@ def test_check_tells_both(person, capsys):
     assert "leaml-mini: " in said and "Training needs about 1." in said
     assert "no image leaves it." in said and "This computer (CPU), model leaml-mini, first caption in" in said
     person.services.store = Store.open(workspace)
+
+
+def test_a_clip_counts_as_its_frames():
+    config = GeneratorConfig()
+    clips = with_clips(LARGE, ["images/a.png", "images/b.mp4"])
+    assert clips.image_tokens == FRAMES * LARGE.image_tokens and with_clips(LARGE, ["images/a.png"]) == LARGE
+    more, fewer = (estimate(facts, config, images=9, saves_memory=False) for facts in (clips, LARGE))
+    assert more.memory_bytes > fewer.memory_bytes and more.seconds > fewer.seconds
