@@ -64,9 +64,10 @@ class Tiny:
         return {**seen, "input_ids": ids, "labels": labels, "mm_token_type_ids": kinds}
 
     def teach(self, picture: Image.Image, prompt: str, targets: Sequence[str]) -> None:
-        """Train until the model writes these texts, each as often as the others."""
+        """Train the decoder until the model writes these texts, each as often as the others."""
         batches = [self.encode(picture, prompt, target) for target in targets]
-        optimizer = torch.optim.AdamW(self.model.parameters(), lr=3e-3)
+        self.model.model.visual.requires_grad_(False)
+        optimizer = torch.optim.AdamW(filter(lambda weight: weight.requires_grad, self.model.parameters()), lr=3e-3)
         for _ in range(LESSON_STEPS):
             loss = sum(self.model(**batch).loss for batch in batches)
             loss.backward()

@@ -14,16 +14,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 from PIL import Image
 from scipy.stats import chisquare
 
+from leaml.backbone import load, merge
 from leaml.cli import main
 from leaml.cli_serve import serve_command
 from leaml.config import SamplingConfig
 from leaml.errors import TeacherError
 from leaml.prompts import GENERATION_PROMPT, pair_target, parse_pair
 from leaml.sample_server import sample_by_server
-from leaml.selective import Entries, ResidentModel
+from leaml.selective import Entries
 from leaml.store import Store
 from leaml.teacher.probe import probe
 from leaml.teacher_config import TeacherConfig
@@ -55,9 +57,10 @@ def picture(workspace):
 
 
 @pytest.fixture(scope="module")
-def tiny(picture):
-    """The model after its lesson. What it learnt in the decoder goes through a delta and a merge, as ours does."""
+def tiny(picture, workspace):
+    """The model after its lesson in the decoder; what it was before lies in the folder `base`."""
     made = Tiny()
+    made.save(workspace.parent / "base")
     made.teach(Image.open(picture).convert("RGB"), GENERATION_PROMPT, TARGETS)
     return made
 
@@ -66,9 +69,8 @@ def tiny(picture):
 def url(tiny, workspace):
     """VLLM with the merged model; its messages are shown where it does not start."""
     folder, log = workspace.parent / "merged", workspace.parent / "vllm.log"
-    resident = ResidentModel(tiny.model)
-    head = {"lm_head.weight": Entries(tuple(tiny.model.lm_head.weight.shape))}
-    resident.merge(resident.capture(head), folder, tiny.tokenizer, tiny.processor)
+    save_delta(tiny, workspace.parent / "base", workspace.parent / "generator.safetensors")
+    merge(workspace.parent / "generator.safetensors", folder)
     with socket.socket() as probe_socket:
         probe_socket.bind(("127.0.0.1", 0))
         port = probe_socket.getsockname()[1]
@@ -89,6 +91,19 @@ def url(tiny, workspace):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)  # vLLM's engine is a process of its own
         process.wait(60)
+
+
+def save_delta(tiny, base, path):
+    """Keep what the lesson changed as a run keeps it: the decoder's values, and the name of the model before."""
+    backbone, taught = load(str(base), device="cpu"), dict(tiny.model.named_parameters())
+    names = [*backbone.decoder_weights(), "lm_head.weight"]
+    entries = {name: Entries(tuple(taught[name].shape)) for name in names}
+    resident = backbone.resident
+    resident.train(entries)
+    with torch.no_grad():
+        for name, weight in backbone.model.named_parameters():
+            weight.copy_(taught[name])
+    resident.capture(entries, model=str(base)).save(path)
 
 
 def healthy(port):
