@@ -25,7 +25,7 @@ NASTY = '<img src=x onerror="alert(1)">'
     [
         button(NASTY, data_value=NASTY),
         image_box(Picture(NASTY, NASTY, NASTY, (NASTY,), NASTY), position=NASTY),
-        option_list((NASTY, "b"), chosen=NASTY),
+        option_list((NASTY, "b"), about="Which?", chosen=NASTY),
         header(NASTY, {"label": NASTY}),
     ],
 )
@@ -44,11 +44,11 @@ def test_a_bar_stays_within_its_box() -> None:
 
 
 def test_options_carry_their_keys_and_figures() -> None:
-    html = option_list(("left", "right"), chosen="right", figures=(0.25, 0.75))
+    html = option_list(("left", "right"), about="Which?", chosen="right", figures=(0.25, 0.75))
     assert html.count('aria-checked="true"') == 1
     assert 'data-key="2"' in html
     assert "<i>.75</i>" in html
-    ten = option_list([str(n) for n in range(11)], chosen=None)
+    ten = option_list([str(n) for n in range(11)], about="Which?", chosen=None)
     assert ten.count("data-key") == 9
 
 
