@@ -248,6 +248,7 @@ def test_an_answer_that_somebody_else_gave_meanwhile_stays(
     make_services: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = make_services(users=["admin", "expert"])
+    services.label_queue.wait()
     ann, bob = who(services, "admin"), who(services, "expert")
     place = label.arrive(ann, label.Place())
     monkeypatch.setattr("leaml.leases.now", lambda: now() + LEASE)
