@@ -92,9 +92,9 @@ def arrive(person: Person, now: Place) -> Place:
         nonlocal asked, why, ahead
         labels = store.labels("pool")
         answered = {(label.pair.image_id, label.pair.type_id) for label in labels}
-        settled = {(pair.image_id, pair.type_id) for pair in store.reviewed_pairs() if pair.type_id}
         gone = asked is not None and asked[1] not in {kind.id for kind in types}
         if asked is None or gone or card_of(asked) in others or (asked in answered and now.chosen is None):
+            settled = {(pair.image_id, pair.type_id) for pair in store.reviewed_pairs() if pair.type_id}
             left_out = now.skipped | settled | {asked_of(card) for card in others}
             found = person.services.label_queue.next(types, labels, skipped=left_out, limit=1 + AHEAD)
             asked, why = (found[0].asked, found[0].reason) if found else (None, None)

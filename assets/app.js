@@ -52,7 +52,9 @@ window.leaml = (() => {
 
   /* Where a button is to be found again in the next drawing. */
   function place(button) {
-    return button.id ? `#${button.id}` : `button[data-act="${button.dataset.act}"][data-key="${button.dataset.key ?? ''}"]`;
+    if (button.id) return `#${button.id}`;
+    const own = ['act', 'key', 'to'].filter((name) => name in button.dataset);
+    return `button${own.map((name) => `[data-${name}="${CSS.escape(button.dataset[name])}"]`).join('')}`;
   }
 
   function send(panel, trigger, events, source) {

@@ -139,6 +139,14 @@ def test_it_can_be_heard_and_the_focus_stays(review_app: App, page: Page) -> Non
     expect(page.locator("#leaml-said[role=status]")).to_contain_text(card.locator("h1").inner_text())
 
 
+def test_the_focus_stays_on_another_question_of_the_image(label_app: App, page: Page) -> None:
+    other = page.locator("#label-panel .others [data-act=switch]:not([aria-current])").first
+    name, wanted = other.get_attribute("data-to"), page.locator("#label-panel [data-act=switch]:focus")
+    other.focus()
+    press(page, "label", "Enter")
+    expect(wanted).to_have_attribute("data-to", name or "")
+
+
 def test_the_time_on_a_card_is_the_time_it_was_looked_at(review_app: App, page: Page) -> None:
     page.locator("#tab-label-button").click()
     expect(page.locator("#label-panel .ask")).to_be_visible()
