@@ -22,7 +22,7 @@ from app.view import (
 )
 from app.view import field as text_field
 from leaml.prompts import SEPARATOR, takes_several
-from leaml.records import REJECT_REASONS, AnsweredQuestion, Candidate, QuestionType, ReviewCounts
+from leaml.records import REJECT_REASONS, AnsweredQuestion, Candidate, QuestionType, Reading, ReviewCounts
 
 OPTION_HEIGHT_PX = 50
 OTHERS_ROW_PX = 26
@@ -44,6 +44,7 @@ class LabelCard:
         counts: Labels by question type id; None holds free questions.
         budget: Labels that make a good start.
         history: This person's last labels, the newest first.
+        has_more: Whether there are more labels of this person than listed.
         own: A label outside the question types, to be changed.
         why: Why this image was chosen, as a sentence.
         figures: What a model thinks of each option, where it was asked.
@@ -62,6 +63,7 @@ class LabelCard:
     counts: dict[str | None, int]
     budget: int
     history: Sequence[GivenLabel] = ()
+    has_more: bool = False
     own: AnsweredQuestion | None = None
     why: str = ""
     figures: Sequence[float] = ()
@@ -79,7 +81,7 @@ class ReviewCard:
     Attributes:
         types: All question types of the project.
         most_options: Keeps the buttons in place from card to card.
-        disputed: Whether two readers differ about it.
+        readings: What two readers decided who differ about it; empty where none do.
         filters: The row of filters as HTML.
     """
 
@@ -93,7 +95,7 @@ class ReviewCard:
     ratio: float = 4 / 3
     message: str = ""
     preload: Sequence[str] = field(default=())
-    disputed: bool = False
+    readings: Sequence[Reading] = ()
     filters: str = ""
 
 
@@ -130,7 +132,8 @@ def label_screen(card: LabelCard) -> str:
         f'<div class="others plain"><span>{text.OTHER_QUESTION}</span>{others}{own}</div>{_own_panel(card.own)}</div>'
         f'<div class="stage"><div class="plain">{actions}</div></div>'
         f"{bar(done / card.budget, label=text.YOUR_LABEL)}{_label_foot(card)}{_label_offer(card, done)}"
-        f"</section></div>{history_panel(card.history)}{key_help('label', clip=bool(card.picture.frames))}</div>"
+        f"</section></div>{history_panel(card.history, has_more=card.has_more)}"
+        f"{key_help('label', clip=bool(card.picture.frames))}</div>"
     )
 
 
@@ -158,10 +161,10 @@ def review_screen(card: ReviewCard) -> str:
         f'<div class="screen" data-serial="{card.serial}" data-preload="{escape(" ".join(card.preload))}">'
         f'<div class="split" style="--ratio:{card.ratio:.3f}">{image_box(card.picture)}'
         f'<section class="card ask"{_data(data)}>'
-        f"{eyebrow(review_text.DISPUTED if card.disputed else written, text.of(min(decided + 1, total), total))}"
+        f"{eyebrow(review_text.DISPUTED if card.readings else written, text.of(min(decided + 1, total), total))}"
         f'<h1 class="plain">{escape(candidate.question)}</h1>{_definition(kind, card.types)}'
         f'<div class="middle" style="--middle:{OPTION_HEIGHT_PX * card.most_options + BELOW_OPTIONS_PX}px">'
-        f'<div class="plain">{options}<p class="small soft second">{_second_opinion(candidate)}</p></div>'
+        f'<div class="plain">{options}<p class="small soft second">{_below_options(card)}</p></div>'
         f"{_edit_panel(candidate)}"
         f'<div class="cap plain"><b>{text.CAPTION}</b>{caption}</div></div>'
         f'<div class="stage">{_review_actions()}{_reject_panel()}</div>'
@@ -252,6 +255,13 @@ def _definition(kind: QuestionType | None, types: Sequence[QuestionType]) -> str
     if not any(other.definition for other in types):
         return ""
     return f'<p class="definition plain small soft">{escape(kind.definition if kind else "")}</p>'
+
+
+def _below_options(card: ReviewCard) -> str:
+    """Return what others think of the answer: two readers who differ, else the second model."""
+    if card.readings:
+        return f'<span class="look">{escape(review_text.differing(card.candidate.question, card.readings))}</span>'
+    return _second_opinion(card.candidate)
 
 
 def _second_opinion(candidate: Candidate) -> str:

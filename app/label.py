@@ -1,5 +1,6 @@
 """The Label screen: one image, one question, saved at once. What comes next is chosen by `leaml.label_order`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from app.cards import LabelCard, label_screen
 from app.errors import InputError
 from app.label_parts import GivenLabel
 from app.person import Person, who
-from app.screen import Screen, header_of, on_act, panel, require_option, require_text, typed_options
+from app.screen import Screen, header_of, on_act, panel, read_seconds, require_option, require_text, typed_options
 from app.services import Services, count_by_type
 from app.view import Picture, button, empty_state, go_button
 from leaml.data.items import cover, picture_files
@@ -21,8 +22,8 @@ from leaml.prompts import takes_several
 from leaml.records import AnsweredQuestion, ImageId, Label, QuestionType, Suggestion
 
 AHEAD = 2
-HISTORY = 12
-"""So many of a person's last labels are listed."""
+LISTED, MORE = 12, 48
+"""So many of a person's last labels are listed, and so many more each time that somebody asks."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Place:
         why: Why this image was chosen; None where a person chose it.
         suggested: A question that a model was asked, and what it suggested.
         selected: What was chosen already when the model was asked.
+        listed: How many of this person's labels are listed.
         message: What just happened.
         serial: Counts the questions shown.
     """
@@ -50,6 +52,7 @@ class Place:
     why: Reason | None = None
     suggested: tuple[Asked, Suggestion] | None = None
     selected: str | None = None
+    listed: int = LISTED
     message: str = ""
     serial: int = 0
 
@@ -140,7 +143,8 @@ def draw(person: Person, now: Place) -> str:
             chosen=now.selected if now.suggestion and now.selected else now.chosen,
             own=now.own,
             why=label_text.WHY[now.why] if now.why else "",
-            history=[_given(services, label, now) for label in store.recent_labels(person.name, limit=HISTORY)],
+            history=_history(person, now),
+            has_more=len(store.recent_labels(person.name, limit=now.listed + 1)) > now.listed,
             counts=count_by_type(services),
             budget=services.settings.label_budget,
             ratio=services.image_ratio(),
@@ -166,6 +170,8 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
         return replace(now, asked=None, chosen=None, message=text.labelled_for_you(count))
     if act == "undo":
         return _undo(person, now)
+    if act == "more":
+        return replace(now, listed=now.listed + MORE, message="")
     if act == "show":
         return _shown_again(person, now, str(data.get("event", "")))
     if now.asked is None or (data.get("image"), data.get("type")) != now.asked:
@@ -181,7 +187,7 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
         return replace(now, asked=None, chosen=None, message=label_text.ANSWERED_MEANWHILE)
     pair = _own_pair(now, now.asked[0], data) if act == "own" else _answered(person.services, now.asked, data)
     suggestion = None if act == "own" else now.suggestion
-    person.add_label(pair, seconds=float(data.get("seconds", 0.0)), suggestion=suggestion)
+    person.add_label(pair, seconds=read_seconds(data), suggestion=suggestion)
     # A question of one's own leaves the card's question unanswered: it stays.
     stay = replace(now, message=text.SAVED, serial=now.serial + 1)
     return stay if act == "own" and now.own is None else replace(stay, asked=None, chosen=None, own=None)
@@ -277,7 +283,7 @@ def _undo(person: Person, now: Place) -> Place:
 def _shown_again(person: Person, now: Place, event: str) -> Place:
     """Return the place with one of this person's labels, to be changed; saving it is an event of its own."""
     store = person.services.store
-    found = [label for label in store.recent_labels(person.name, limit=HISTORY) if str(label.event_id) == event]
+    found = [label for label in store.recent_labels(person.name, limit=now.listed) if str(label.event_id) == event]
     if not found:
         return replace(now, message=label_text.LABEL_GONE)
     pair, project = found[0].pair, store.project()
@@ -288,7 +294,16 @@ def _shown_again(person: Person, now: Place, event: str) -> Place:
     return replace(now, asked=(pair.image_id, known[0] if known else ""), chosen="", own=pair)
 
 
-def _given(services: Services, label: Label, now: Place) -> GivenLabel:
+def _history(person: Person, now: Place) -> list[GivenLabel]:
+    """Return this person's last labels, each with the answers that its question had before."""
+    store = person.services.store
+    labels = store.recent_labels(person.name, limit=now.listed)
+    earlier = store.earlier_answers(labels)
+    return [_given(person.services, label, earlier.get(label.event_id, []), now) for label in labels]
+
+
+def _given(services: Services, label: Label, earlier: Sequence[str], now: Place) -> GivenLabel:
     pair, shown = label.pair, picture(services, label.pair.image_id)
     is_shown = now.own == pair or (now.own is None and now.asked == (pair.image_id, pair.type_id))
-    return GivenLabel(label.event_id, shown.name, shown.url, pair.question, pair.answer, is_shown)
+    before = tuple(answer for answer in dict.fromkeys(earlier) if answer != pair.answer)
+    return GivenLabel(label.event_id, shown.name, shown.url, pair.question, pair.answer, is_shown, before)

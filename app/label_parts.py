@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 from app import label_text, text
-from app.view import attributes
+from app.view import attributes, button
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class GivenLabel:
         question: As it was asked.
         answer: As it stands.
         shown: Whether it is the label on the screen.
+        before: Other answers that it had before.
     """
 
     event_id: int
@@ -27,6 +28,7 @@ class GivenLabel:
     question: str
     answer: str
     shown: bool
+    before: tuple[str, ...] = ()
 
 
 def answer_field(answer: str) -> str:
@@ -35,14 +37,15 @@ def answer_field(answer: str) -> str:
     return f'<label class="typed">{label_text.TYPE_ANSWER}<input{attributes(values)}></label>'
 
 
-def history_panel(labels: Sequence[GivenLabel]) -> str:
+def history_panel(labels: Sequence[GivenLabel], *, has_more: bool) -> str:
     """Return the foldable list of one's last labels; a click shows one again. Nothing before the first label."""
     if not labels:
         return ""
     rows = "".join(_given(label) for label in labels)
+    more = button(label_text.MORE, kind="link", data_act="more") if has_more else ""
     return (
         f'<details class="card fold history" data-fold="history"><summary>{label_text.HISTORY}</summary>'
-        f'<p class="soft small">{label_text.HISTORY_LEAD}</p><div class="given">{rows}</div></details>'
+        f'<p class="soft small">{label_text.HISTORY_LEAD}</p><div class="given">{rows}</div>{more}</details>'
     )
 
 
@@ -54,5 +57,6 @@ def _given(label: GivenLabel) -> str:
         "aria_current": "true" if label.shown else None,
     }
     picture = f'<img src="{escape(label.url)}" alt="{escape(text.image_alt(label.name))}" loading="lazy">'
-    said = f"<span>{escape(label.question)}<b>{escape(label.answer)}</b></span>"
+    before = f"<small>{escape(label_text.before(label.before))}</small>" if label.before else ""
+    said = f"<span>{escape(label.question)}<b>{escape(label.answer)}</b>{before}</span>"
     return f"<button{attributes(values)}>{picture}{said}</button>"

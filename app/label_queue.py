@@ -4,13 +4,13 @@ import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from leaml.label_order import Asked, Choice, Guess, LabelOrder
+from leaml.label_order import Asked, Choice, Guess, LabelOrder, shuffled
 from leaml.looks import image_vectors
 from leaml.records import ImageRow, Label, QuestionType
 from leaml.store import Store
 
 GUESSES = 500
-"""So many of the predictions that a run is least sure of are kept for each question type."""
+"""So many of the predictions that a run is least sure of, or differs about, are kept for each question type."""
 
 
 class LabelQueue:
@@ -32,7 +32,7 @@ class LabelQueue:
         with self._lock:
             count, round_number = self._store.image_count("pool"), self._store.results.round()
             if count != self._count:  # images are only ever added
-                self._images, self._count = self._store.images("pool"), count
+                self._images, self._count = shuffled(self._store.images("pool")), count
                 self._order = LabelOrder(self._images)
             # A generator's run leaves the tower's features of the whole pool, which say more than small pictures.
             if count and self._compared != (count, round_number):
@@ -62,7 +62,9 @@ class LabelQueue:
         if key not in self._guesses:
             self._guesses = {known: found for known, found in self._guesses.items() if known[0] == key[0]}
             rows = self._store.unsure_predictions(type_id, limit=GUESSES)
-            self._guesses[key] = [Guess(row.image_id, row.options, row.option_probabilities) for row in rows]
+            self._guesses[key] = [
+                Guess(row.image_id, row.options, row.option_probabilities, row.answer) for row in rows
+            ]
         return self._guesses[key]
 
     def _compare(self, images: list[ImageRow]) -> None:

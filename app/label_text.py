@@ -1,5 +1,7 @@
 """Sentences of the Label screen and of the image viewer. No logic beyond putting numbers into sentences."""
 
+from collections.abc import Sequence
+
 from leaml.label_order import Reason
 
 # Image viewer
@@ -35,6 +37,7 @@ def frame(number: int) -> str:
 TYPE_ANSWER = "Your answer, in your own words (Enter saves, Esc leaves the field)"
 HISTORY = "Your last answers"
 HISTORY_LEAD = "Click one to see it again and change it."
+MORE = "Show more"
 LABEL_GONE = "That answer has been changed or taken back since. Here is the list as it stands."
 
 ANSWERED_BY_ANOTHER = "Somebody else has answered that question about this image."
@@ -45,8 +48,15 @@ WHY: dict[Reason, str] = {
     "first": "Chosen because it is typical of these images.",
     "unlike": "Chosen because it looks least like the images labelled so far.",
     "unsure": "Chosen because the last model is unsure about this one.",
+    "differ": "Chosen because two models of the last round differ about this one.",
     "rare": "Chosen because its answer may be one that few labels have.",
 }
+
+
+def before(answers: Sequence[str]) -> str:
+    """Say which other answers a question had."""
+    return f"before: {', '.join(answers)}"
+
 
 # A model's suggestion
 

@@ -5,7 +5,8 @@ aside, so that a double press cannot hit the next card. The next pair is shown a
 """
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -17,7 +18,17 @@ from app.label import picture
 from app.person import Person, who
 from app.review_desk import Desk, act_on_desk, draw_desk
 from app.review_filters import empty_filter, filter_row, read_filter
-from app.screen import Screen, header_of, in_turn, on_act, panel, require_option, require_text, typed_options
+from app.screen import (
+    Screen,
+    header_of,
+    in_turn,
+    on_act,
+    panel,
+    read_seconds,
+    require_option,
+    require_text,
+    typed_options,
+)
 from app.services import Services
 from app.view import button, empty_state, go_button
 from leaml.prompts import takes_several
@@ -28,6 +39,7 @@ from leaml.records import (
     Candidate,
     Caption,
     Offer,
+    Reading,
     Review,
     ReviewAction,
     ReviewCounts,
@@ -109,7 +121,7 @@ def look(person: Person, now: Place) -> tuple[Place, str]:
             ratio=services.image_ratio(),
             message=now.message,
             preload=[picture(services, offer.candidate.image_id).url for offer in offers[1:]],
-            disputed=offers[0].drawn == "adjudication",
+            readings=_readings(person, offers[0]),
             filters=filter_row(now.within, [kind.id for kind in types]),
         )
     )
@@ -138,16 +150,20 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     if offer is None:
         return replace(now, message=text.CARD_GONE, shown="")
     review = read_decision(offer.candidate, data, author=person.name)
-    seen = what_was_shown(offer.candidate, person.services.store.captions.newest(offer.candidate.image_id))
+    caption = person.services.store.captions.newest(offer.candidate.image_id)
+    seen = what_was_shown(offer.candidate, caption, _readings(person, offer))
     person.add_review(replace(review, drawn=offer.drawn, within=now.within, shown=seen))
     return replace(now, message=text.SAVED, shown="")
 
 
-def what_was_shown(candidate: Candidate, caption: Caption | None) -> str:
+def what_was_shown(candidate: Candidate, caption: Caption | None, readings: Sequence[Reading] = ()) -> str:
     """Return what a card showed of a pair, as JSON: a decision is kept with what it was about."""
     shown = {name: getattr(candidate, name) for name in ("question", "options", "answer", "agreement", "round")}
     figures = [round(figure, 4) for figure in candidate.option_probabilities]
-    return json.dumps({**shown, "figures": figures, "caption": caption.text if caption else None}, sort_keys=True)
+    shown |= {"figures": figures, "caption": caption.text if caption else None}
+    if readings:
+        shown["readings"] = [asdict(found) for found in readings]
+    return json.dumps(shown, sort_keys=True)
 
 
 def read_decision(candidate: Candidate, data: dict[str, Any], *, author: str) -> Review:
@@ -178,7 +194,7 @@ def read_decision(candidate: Candidate, data: dict[str, Any], *, author: str) ->
     action: ReviewAction = "edit" if pair != shown else "accept"
     if act in ("reject", "skip"):
         action = "reject" if act == "reject" else "skip"
-    return Review(candidate.id, action, pair, reason, author, float(data.get("seconds", 0.0)))
+    return Review(candidate.id, action, pair, reason, author, read_seconds(data))
 
 
 def _still_offered(person: Person, candidate_id: str) -> Offer | None:
@@ -187,6 +203,11 @@ def _still_offered(person: Person, candidate_id: str) -> Offer | None:
     if candidate_id in store.leases.held_by_others("review", person.name):
         return None
     return store.queue.offered(candidate_id, person.reader)
+
+
+def _readings(person: Person, offer: Offer) -> Sequence[Reading]:
+    """Return what two readers who differ decided; nothing where the pair is not about to be settled between them."""
+    return person.services.store.checks.differing(offer.candidate.id) if offer.drawn == "adjudication" else ()
 
 
 def _offers_to(person: Person, now: Place) -> list[Offer]:

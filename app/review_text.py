@@ -1,6 +1,9 @@
 """Sentences of the Review screen's filters, and of what stands below the card. No logic beyond putting in numbers."""
 
+from collections.abc import Sequence
 from math import exp
+
+from leaml.records import Reading
 
 # Filters
 
@@ -20,6 +23,18 @@ SHOW_ALL = "Show all"
 # Second reads
 
 DISPUTED = "Two readers differ here: what you decide stands"
+
+
+def differing(question: str, readings: Sequence[Reading]) -> str:
+    """Say what each reader decided about a question. No names: whose decision it was should decide nothing."""
+    return "One reader " + "; another ".join(_reading(question, found) for found in readings) + "."
+
+
+def _reading(question: str, found: Reading) -> str:
+    if found.action == "reject":
+        return f"rejected it ({found.reason})"
+    asked = "" if found.question == question else f" to “{found.question}” instead"
+    return f"answered “{found.answer}”{asked}"
 
 
 def confidence(log_probability: float) -> str:

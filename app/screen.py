@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 import gradio as gr
@@ -92,6 +93,12 @@ def header_of(person: Person) -> str:
     counts = {"label": str(services.label_count() or ""), "review": str(services.open_count() or "")}
     signed_in = person.name if person.signed_in else ""
     return header(project.name if project else "", counts if project else {}, signed_in=signed_in)
+
+
+def read_seconds(data: dict[str, Any]) -> float:
+    """Return how long a card was looked at, as the page counted it; 0 where that is no time at all."""
+    seconds = float(data.get("seconds", 0.0))
+    return seconds if isfinite(seconds) and seconds >= 0 else 0.0
 
 
 def typed_options(line: str) -> tuple[str, ...]:

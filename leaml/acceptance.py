@@ -1,12 +1,14 @@
-"""A calibrated logistic model of "this pair would be accepted unchanged", from the pair's scores.
+"""A calibrated logistic model of "this pair would be accepted unchanged", from scores and reasons for rejections.
 
 It orders the informative half of the review queue: what it is least sure of comes first; and it can weigh the pairs
 that nobody has looked at when a model is trained on them. It learns from all decisions that people took pair by pair;
-how good it is, is measured on the random audit alone, each audited pair by a model that saw no decision about the
-pair's image.
+how good it is, is measured on the random audit alone, each audited pair by a model that learnt from no decision about
+the pair's image. Reasons count by image: where people have rejected pairs because there is nothing to see, or for a
+bad question, the image's next pair is less likely to be accepted.
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,7 +30,7 @@ SURE = 0.9
 """A pair that is accepted with at least this probability is one that the model would accept by itself."""
 
 _FOLDS = 5
-_SCORES = ("log_probability", "coalesce(agreement, 0.0)", "(agreement IS NULL)::INTEGER", "margin")
+_SCORES = ("log_probability", "coalesce(agreement, 0.0)", "(agreement IS NULL)::INTEGER", "margin", "faults")
 Floats = npt.NDArray[np.float64]
 
 
@@ -59,13 +61,18 @@ class AcceptanceModel:
     constants: dict[str | None, float]
     constant: float
 
-    def probability(self, pairs: Sequence[Scored]) -> Floats:
-        """Return the probability of acceptance: [len(pairs)] float64."""
+    def probability(self, pairs: Sequence[Scored], faults: Sequence[float]) -> Floats:
+        """Return the probability of acceptance: [len(pairs)] float64.
+
+        Args:
+            pairs: Decisions or candidates.
+            faults: Of each pair's image, as `Decision.faults`.
+        """
         constants = np.array([self.constants.get(row.type_id, self.constant) for row in pairs])
-        return np.asarray(expit(_scores(pairs) @ np.array(self.weights) + constants))
+        return np.asarray(expit(_scores(pairs, faults) @ np.array(self.weights) + constants))
 
     def as_sql(self) -> str:
-        """Return the logit as an expression over the columns of the review queue."""
+        """Return the logit as an expression over the columns that `leaml.queue_order.reorder` has."""
         cases = "".join(
             f" WHEN type_id IS NOT DISTINCT FROM {_literal(kind)} THEN {value!r}"
             for kind, value in self.constants.items()
@@ -112,7 +119,7 @@ def measure_acceptance(decisions: Sequence[Decision]) -> AcceptanceFigures:
     sure, right = 0, 0
     for known, asked in _folds(decisions):
         chosen = [row for row in asked if row.audited]
-        for row, probability in zip(chosen, _calibrated(known).probability(chosen), strict=True):
+        for row, probability in zip(chosen, _calibrated(known).probability(chosen, _faults(chosen)), strict=True):
             sure += bool(probability >= SURE)
             right += bool(probability >= SURE) and row.accepted
     return AcceptanceFigures(len(audited), sure / len(audited), wilson(right, sure) if sure else None)
@@ -124,7 +131,8 @@ def expected_acceptance(decisions: Sequence[Decision], pairs: Sequence[Candidate
         model = fit_acceptance(decisions)
     except ConfigError:
         return []
-    probabilities = model.probability(pairs)
+    of_image = _faults_by_image(decisions)
+    probabilities = model.probability(pairs, [of_image.get(pair.image_id, 0.0) for pair in pairs])
     return [Acceptance(pair.id, float(value)) for pair, value in zip(pairs, probabilities, strict=True)]
 
 
@@ -151,7 +159,7 @@ def _calibrated(decisions: Sequence[Decision]) -> AcceptanceModel:
     """Return a model whose logits are rescaled by those of models that had not seen the decision (Platt 1999)."""
     logits, accepted = [], []
     for known, asked in _folds(decisions):
-        probabilities = np.clip(_fitted(known).probability(asked), 1e-9, 1 - 1e-9)
+        probabilities = np.clip(_fitted(known).probability(asked, _faults(asked)), 1e-9, 1 - 1e-9)
         logits.append(np.log(probabilities / (1 - probabilities)))
         accepted.append(_accepted(asked))
     slope, shift = _logistic(np.concatenate(logits)[:, None], np.concatenate(accepted), penalty=0.01)
@@ -166,7 +174,7 @@ def _calibrated(decisions: Sequence[Decision]) -> AcceptanceModel:
 def _fitted(decisions: Sequence[Decision]) -> AcceptanceModel:
     """Return a logistic regression on standardised scores, with a small squared penalty on all but the constant."""
     kinds = sorted({row.type_id for row in decisions}, key=str)
-    scores = _scores(decisions)
+    scores = _scores(decisions, _faults(decisions))
     mean, spread = scores.mean(axis=0), np.maximum(scores.std(axis=0), 1e-6)
     of_kind = np.array([[float(row.type_id == kind) for kind in kinds] for row in decisions])
     *weights, constant = _logistic(np.hstack([(scores - mean) / spread, of_kind]), _accepted(decisions), penalty=1.0)
@@ -199,8 +207,22 @@ def _folds(decisions: Sequence[Decision]) -> Iterator[tuple[list[Decision], list
         yield known, [row for row in decisions if part_of[row.image_id] == part]
 
 
-def _scores(pairs: Sequence[Scored]) -> Floats:
-    rows = [(row.log_probability, row.agreement or 0.0, row.agreement is None, row.margin) for row in pairs]
+def _faults(decisions: Sequence[Decision]) -> list[float]:
+    return [row.faults for row in decisions]
+
+
+def _faults_by_image(decisions: Sequence[Decision]) -> dict[str, float]:
+    """Return, of each image that was decided about, what `Decision.faults` of the next decision would be."""
+    decided = Counter(row.image_id for row in decisions)
+    faulted = Counter(row.image_id for row in decisions if row.faulted)
+    return {image: faulted[image] / (count + 1) for image, count in decided.items()}
+
+
+def _scores(pairs: Sequence[Scored], faults: Sequence[float]) -> Floats:
+    rows = [
+        (row.log_probability, row.agreement or 0.0, row.agreement is None, row.margin, fault)
+        for row, fault in zip(pairs, faults, strict=True)
+    ]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(_SCORES))
 
 

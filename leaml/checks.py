@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from leaml.database import Database, record
 from leaml.queue import conditions
-from leaml.records import EVERYTHING, Interval, Slice
+from leaml.queue_order import FAULT, TAKEN_ALONE
+from leaml.records import EVERYTHING, Interval, Reading, Slice
 from leaml.stats import wilson
 
 LEAST_AUDITED = 30
@@ -28,14 +29,22 @@ _READINGS = """
     ) f ON f.candidate_id = s.candidate_id
     WHERE f.author <> s.author AND f.verdict IS NOT NULL AND s.verdict IS NOT NULL ORDER BY s.event_id
 """
-_DECISIONS = """
+_DIFFERING = """
+    SELECT action, question, answer, reason FROM (FROM current_reviews UNION ALL FROM second_reads)
+    WHERE candidate_id = ? ORDER BY event_id
+"""
+_DECISIONS = f"""
     SELECT c.image_id, c.type_id, c.log_probability, c.agreement, coalesce(
             list_reverse_sort(c.option_probabilities)[1] - list_reverse_sort(c.option_probabilities)[2], 0.0) AS margin,
         r.action = 'accept' AS accepted, r.candidate_id IN (
             SELECT candidate_id FROM standing_reviews WHERE drawn = 'audit' AND filter_from IS NULL
-            AND filter_to IS NULL AND filter_captioned IS NULL) AS audited
-    FROM current_reviews r JOIN candidates c ON c.id = r.candidate_id
-    WHERE r.action IN ('accept', 'edit', 'reject') AND coalesce(r.drawn, '') <> 'batch' ORDER BY r.event_id
+            AND filter_to IS NULL AND filter_captioned IS NULL) AS audited,
+        {FAULT} AS faulted,
+        coalesce(count(*) FILTER ({FAULT}) OVER earlier, 0) / (count(*) OVER earlier + 1.0) AS faults
+    FROM current_reviews r JOIN candidates c ON c.id = r.candidate_id WHERE {TAKEN_ALONE}
+    WINDOW earlier AS (
+        PARTITION BY c.image_id ORDER BY r.event_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    ORDER BY r.event_id
 """
 
 
@@ -67,6 +76,9 @@ class Decision:
         margin: As `Candidate.margin`.
         accepted: Whether it was accepted unchanged.
         audited: Whether it belongs to the random audit of all pairs.
+        faulted: Whether it was rejected for another reason than its answer.
+        faults: Of the earlier decisions about the same image, the share for which that holds, with one more in the
+            denominator: a single decision says little.
     """
 
     image_id: str
@@ -76,6 +88,8 @@ class Decision:
     margin: float
     accepted: bool
     audited: bool
+    faulted: bool = False
+    faults: float = 0.0
 
 
 class Checks:
@@ -103,6 +117,10 @@ class Checks:
     def readings(self) -> list[tuple[str | None, str, str]]:
         """Return question type, first and second reader's verdict of each pair that two people read."""
         return [(row["type_id"], row["first"], row["second"]) for row in self._database.rows(_READINGS)]
+
+    def differing(self, candidate_id: str) -> list[Reading]:
+        """Return what the two readers of a pair decided, the first reader's decision first."""
+        return [record(Reading, row) for row in self._database.rows(_DIFFERING, candidate_id)]
 
     def decisions(self) -> list[Decision]:
         """Return the decisions that people took pair by pair, of all rounds, the latest last."""

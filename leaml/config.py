@@ -212,7 +212,7 @@ class MixtureConfig(JsonConfig):
         pseudo_share: Of each batch; None reads all pairs in turn, however many there are of each, as the paper does.
         least_agreement: Pairs that the judge believes in less are left out.
         weighting: `agreement` lets a pair's loss count as much as that model believes in it; `acceptance` as much as
-            people's decisions so far make its acceptance probable, and where they are too few, as `agreement` does.
+            people's decisions so far make its acceptance probable, and where they are too few, as much as a label.
         captions: The teacher's captions of unlabelled images are read among the pseudo pairs, to be written: the
             single-stage mix of AdaMLLM.
     """

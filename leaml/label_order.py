@@ -1,15 +1,16 @@
 """Which question to ask next, and why: question types in turn, and the image that teaches most.
 
 While no model has been trained, the image is the one least like all labelled ones (k-centre greedy: Sener and Savarese,
-2018). Later, where a run left predictions about a question, it is the one whose answer the model is least sure of or
-which may have an answer that few labels have. Images without a label come first.
+2018). Later, where a run left predictions about a question, it is the one whose answer the model is least sure of,
+about which the generator and its second opinion differ, or which may have an answer that few labels have. Images
+without a label come first.
 """
 
 import hashlib
 import math
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +20,8 @@ import numpy.typing as npt
 from leaml.looks import Vectors
 from leaml.records import ImageId, ImageRow, Label, QuestionType
 
-Reason = Literal["random", "first", "unlike", "unsure", "rare"]
+Reason = Literal["random", "first", "unlike", "unsure", "differ", "rare"]
+DISAGREEMENT_WEIGHT = 0.5
 RARITY_WEIGHT = 0.5
 
 Asked = tuple[ImageId, str]
@@ -28,11 +30,18 @@ Asked = tuple[ImageId, str]
 
 @dataclass(frozen=True)
 class Guess:
-    """A model's probability of each option for one image and question type; `options` are in their order."""
+    """What a run thinks of one image and question type.
+
+    Attributes:
+        options: In their order.
+        probabilities: Of each option, under the model that was trained on people's answers alone.
+        written: The answer that the generator wrote; None where there is no generator.
+    """
 
     image_id: ImageId
     options: tuple[str, ...]
     probabilities: tuple[float, ...]
+    written: str | None = None
 
 
 Guesses = Callable[[str], Sequence[Guess]]
@@ -46,11 +55,20 @@ class Choice:
     Attributes:
         asked: The image and the question type.
         reason: Why this image: `random` while nothing is known about it, the `first` one, `unlike` the labelled ones,
-            the model is `unsure`, or a `rare` answer is likely.
+            the model is `unsure`, generator and second opinion `differ`, or a `rare` answer is likely.
     """
 
     asked: Asked
     reason: Reason
+
+
+def shuffled(images: Iterable[ImageRow]) -> list[ImageRow]:
+    """Return the images in the order that `LabelOrder` keeps: it needs no second copy of their vectors then."""
+    return sorted(images, key=_luck)
+
+
+def _luck(image: ImageRow) -> bytes:
+    return hashlib.sha256(image.id.encode()).digest()
 
 
 class LabelOrder:
@@ -58,10 +76,11 @@ class LabelOrder:
 
     def __init__(self, images: Sequence[ImageRow], vectors: Vectors | None = None) -> None:
         """Take the images and, where they are there, their vectors (`leaml.looks`) in the images' order."""
-        order = sorted(range(len(images)), key=lambda n: hashlib.sha256(images[n].id.encode()).digest())
+        order = sorted(range(len(images)), key=lambda n: _luck(images[n]))
         self._ids = [images[n].id for n in order]
         self._place = {image_id: n for n, image_id in enumerate(self._ids)}
-        self._vectors = None if vectors is None else vectors[order]
+        is_shuffled = order == list(range(len(images)))
+        self._vectors = vectors if vectors is None or is_shuffled else vectors[order]
         self._labelled: set[ImageId] = set()
         self._nearest = self._no_distances()
         self._lock = threading.Lock()
@@ -115,8 +134,8 @@ class LabelOrder:
         known = [guess for guess in guesses(kind.id) if self._place.get(guess.image_id) in open_places]
         if known:
             best = max(known, key=lambda guess: _value(guess, state.answers[kind.id]))
-            entropy, rarity = _parts(best, state.answers[kind.id])
-            return Choice((best.image_id, kind.id), "rare" if RARITY_WEIGHT * rarity > entropy else "unsure")
+            parts = _parts(best, state.answers[kind.id])
+            return Choice((best.image_id, kind.id), max(parts, key=lambda reason: parts[reason]))
         place, reason = self._by_looks(places, nearest, is_first=not state.per_image)
         return Choice((self._ids[place], kind.id), reason)
 
@@ -169,15 +188,14 @@ class _Counts:
 
 
 def _value(guess: Guess, answers: Counter[str]) -> float:
-    entropy, rarity = _parts(guess, answers)
-    return entropy + RARITY_WEIGHT * rarity
+    return sum(_parts(guess, answers).values())
 
 
-def _parts(guess: Guess, answers: Counter[str]) -> tuple[float, float]:
-    """Return how unsure a guess is and how rare its answers are among the labels, both in [0, 1]."""
-    entropy = -sum(p * math.log(p) for p in guess.probabilities if p > 0) / math.log(max(2, len(guess.probabilities)))
+def _parts(guess: Guess, answers: Counter[str]) -> dict[Reason, float]:
+    """Return what an answer would teach: how unsure, how disputed, and how rare among the labels it is."""
+    pairs = list(zip(guess.options, guess.probabilities, strict=True))
+    entropy = -sum(p * math.log(p) for _, p in pairs if p > 0) / math.log(max(2, len(pairs)))
+    doubted = 1 - dict(pairs).get(guess.written, 1.0) if guess.written is not None else 0.0
     most = max(answers.values(), default=0)
-    if not most:
-        return entropy, 0.0
-    expected = zip(guess.options, guess.probabilities, strict=True)
-    return entropy, sum(p * (1 - answers[option] / most) for option, p in expected)
+    rarity = sum(p * (1 - answers[option] / most) for option, p in pairs) if most else 0.0
+    return {"unsure": entropy, "differ": DISAGREEMENT_WEIGHT * doubted, "rare": RARITY_WEIGHT * rarity}

@@ -6,6 +6,7 @@ cells; before any training it is a small picture of the image, which needs no mo
 
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,33 +21,51 @@ Vectors = npt.NDArray[np.float32]
 
 GIVE_WAY_S = 0.001
 """After each image other threads have their turn: comparing a large pool must not slow those who review meanwhile."""
-SIDE = 12
+SIDE = 8
 """Width and height of the small picture, pixels."""
+DIMENSIONS = 3 * SIDE**2
+"""A vector's length, at most: 192 MB for 250,000 images. Longer features are projected at random: distances stay."""
 
 
-def image_vectors(images: Mapping[ImageId, Path], cache: Path) -> Vectors:
-    """Return `[N, D]` float32 vectors of length 1, in the order of the images; similar images have a large product.
+def image_vectors(images: Mapping[ImageId, Path], features: Path) -> Vectors:
+    """Return `[N, D]` float32 vectors of length 1, D at most 192, in the images' order; alike ones have large products.
 
     An image that cannot be read gets zeros, and so is as unlike any other as can be without being preferred.
 
     Args:
         images: The files.
-        cache: Where the features of towers lie, a folder for each tower.
+        features: Where the features of towers lie, a folder for each tower.
     """
-    folders = sorted((path for path in cache.glob("*") if path.is_dir()), key=lambda path: path.name)
+    folders = sorted((path for path in features.glob("*") if path.is_dir()), key=lambda path: path.name)
     complete = [folder for folder in folders if all((folder / f"{image_id}.npy").exists() for image_id in images)]
-    rows: list[Vectors | None] = []
-    for image_id, path in images.items():
+    found: Vectors = np.zeros((len(images), 1), dtype=np.float32)
+    unreadable: list[int] = []
+    for place, (image_id, path) in enumerate(images.items()):
         time.sleep(GIVE_WAY_S)
-        rows.append(np.load(complete[-1] / f"{image_id}.npy").mean(axis=0) if complete else _small_picture(path))
-    readable = [place for place, row in enumerate(rows) if row is not None]
-    known = np.asarray([row for row in rows if row is not None], dtype=np.float32)
-    found = np.zeros((len(rows), known.shape[-1] if readable else 1), dtype=np.float32)
-    if readable:
-        # What all images share, such as the stain's colour, tells none of them apart.
-        known -= known.mean(axis=0)
-        found[readable] = known / np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-6)
+        row = _tower_features(complete[-1] / f"{image_id}.npy") if complete else _small_picture(path)
+        if row is None:
+            unreadable.append(place)
+            continue
+        if found.shape[1] < len(row):
+            found = np.zeros((len(images), len(row)), dtype=np.float32)
+        found[place] = row
+    # What all images share, such as the stain's colour, tells none of them apart. In place: there may be many images.
+    found -= found.sum(axis=0, dtype=np.float64) / max(1, len(images) - len(unreadable))
+    found[unreadable] = 0
+    found /= np.maximum(np.sqrt(np.einsum("nd,nd->n", found, found)), 1e-6)[:, None]
     return found
+
+
+def _tower_features(path: Path) -> Vectors:
+    mean: Vectors = np.load(path).mean(axis=0, dtype=np.float32)
+    return mean if len(mean) <= DIMENSIONS else mean @ _projection(len(mean))
+
+
+@cache
+def _projection(width: int) -> Vectors:
+    """Return a random projection `[width, DIMENSIONS]`, the same every time (Johnson and Lindenstrauss 1984)."""
+    drawn = np.random.default_rng(0).normal(size=(width, DIMENSIONS)).astype(np.float32)
+    return drawn / np.float32(np.sqrt(DIMENSIONS))
 
 
 def _small_picture(path: Path) -> Vectors | None:

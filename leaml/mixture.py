@@ -74,7 +74,6 @@ def mix(
 
 
 def _weight(pair: Candidate, config: MixtureConfig, acceptance: Mapping[str, float]) -> float:
-    if config.weighting == "equal":
-        return 1.0
-    believed = 1.0 if pair.agreement is None else pair.agreement
-    return acceptance.get(pair.id, believed) if config.weighting == "acceptance" else believed
+    if config.weighting == "acceptance":
+        return acceptance.get(pair.id, 1.0)
+    return 1.0 if config.weighting == "equal" or pair.agreement is None else pair.agreement

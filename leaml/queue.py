@@ -142,7 +142,7 @@ class Queue:
             remembered.changed()
 
     def reorder(self, logit: str) -> None:
-        """Show those informative pairs first whose logit, SQL over the queue's columns, is nearest to 0."""
+        """Show those informative pairs first whose logit is nearest to 0: SQL, see `queue_order.reorder`."""
         with self._database.transaction("order the pairs"):
             reorder(self._database.rows, logit)
             self._heads.changed()

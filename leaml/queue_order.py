@@ -9,6 +9,11 @@ thirds, and so comes three times as often; one with a quota of none comes after 
 
 from leaml.events import Query
 
+TAKEN_ALONE = "r.action IN ('accept', 'edit', 'reject') AND coalesce(r.drawn, '') <> 'batch'"
+"""Of `current_reviews r`: decisions about one pair, not about a batch."""
+FAULT = "(r.action = 'reject' AND r.reason <> 'wrong answer')"
+"""Rejected, and not for its answer: what it asks about is not to be seen, or its question is no good."""
+
 _DOUBT = "coalesce(abs(agreement - 1.0 / greatest(len(options), 1)), 0.5)"
 """Distance of the judge's probability from chance: small where it does not know."""
 
@@ -52,12 +57,18 @@ _DISPUTED = """
     FROM conflicts c LEFT JOIN standing_reviews p
         ON p.candidate_id = c.candidate_id AND p.drawn = 'adjudication' AND p.action = 'skip'
 """
+_FAULTS = f"""
+    SELECT c.image_id, count(*) FILTER ({FAULT}) / (count(*) + 1.0) AS faults
+    FROM current_reviews r JOIN candidates c ON c.id = r.candidate_id WHERE {TAKEN_ALONE} GROUP BY c.image_id
+"""
 _REORDER = f"""
     UPDATE review_queue SET turn = fresh.turn FROM (
         SELECT number, {_TURN} FROM (
-            SELECT rowid AS number, type_id, half, {_CARDS.format(row="review_queue")} AS cards,
+            SELECT number, type_id, half, {_CARDS.format(row="waiting")} AS cards,
                 row_number() OVER (PARTITION BY type_id ORDER BY abs({{logit}}), candidate_id) AS place
-            FROM review_queue WHERE half = 'informative')) fresh
+            FROM (SELECT q.rowid AS number, q.*, coalesce(f.faults, 0.0) AS faults
+                FROM review_queue q LEFT JOIN ({_FAULTS}) f ON f.image_id = q.image_id
+                WHERE half = 'informative') waiting)) fresh
     WHERE review_queue.rowid = fresh.number
 """
 _SETTLE = """
@@ -86,7 +97,11 @@ def arrange(query: Query) -> None:
 
 
 def reorder(query: Query, logit: str) -> None:
-    """Order the informative half anew: the pairs first whose `logit` (SQL over the queue's columns) is nearest to 0."""
+    """Order the informative half anew: the pairs first whose `logit` is nearest to 0.
+
+    It is SQL over the queue's columns and `faults`: of what was decided about a pair's image, the share that was
+    rejected for another reason than its answer (one more in the denominator: a single decision says little).
+    """
     query(_REORDER.format(logit=logit))
 
 

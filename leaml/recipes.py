@@ -3,13 +3,14 @@
 For the bundled model they are what was best inside the pool of the sample (benchmarks/label_efficiency/tuning.csv):
 reviewed pairs are learnt better by LoRA than by all weights. Other models were not measured here; they start from the
 paper's learning rate, and LoRA from ten times that. Their second opinion learns by LoRA: trained as a whole it would
-take more memory than anything else in a round.
+take more memory than anything else in a round. Pairs that nobody looked at count as much as people would accept them,
+once a hundred decisions tell; until then all alike, as in the paper.
 """
 
 from dataclasses import replace
 from typing import Literal
 
-from leaml.config import BUNDLED_MODEL, FinetuneConfig, GeneratorConfig, SelectionConfig
+from leaml.config import BUNDLED_MODEL, FinetuneConfig, GeneratorConfig, MixtureConfig, SelectionConfig
 from leaml.records import Method
 
 BUNDLED_RATES = {"full": 5e-4, "lora": 3e-3, "selective": 3e-3, "shira": 3e-3}
@@ -35,6 +36,8 @@ def model_recipe(method: Method, *, model: str = BUNDLED_MODEL, update: str | No
     moves = update or MOVES.get(method, "full")
     chosen = FinetuneConfig(method, model=model, update=moves if method.startswith("leaml") else update)  # type: ignore[arg-type]
     rates = BUNDLED_RATES if model == BUNDLED_MODEL else OTHER_RATES
+    if method == "leaml":
+        chosen = replace(chosen, mixture=MixtureConfig(weighting="acceptance"))
     return replace(chosen, train=replace(chosen.train, learning_rate=rates[moves]))
 
 

@@ -234,6 +234,16 @@ class Review:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What one of two readers who differ decided; question and answer as that reader left them."""
+
+    action: ReviewAction
+    question: str
+    answer: str
+    reason: RejectReason | None
+
+
+@dataclass(frozen=True)
 class Rejection:
     """A pair that a person rejected: the answer as it was shown, and why."""
 

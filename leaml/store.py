@@ -277,6 +277,15 @@ class Store:
         query = "SELECT * FROM current_labels WHERE author = ? ORDER BY event_id DESC LIMIT ?"
         return [_label(row) for row in self._database.rows(query, author, limit)]
 
+    def earlier_answers(self, labels: Sequence[Label]) -> dict[int, list[str]]:
+        """Return, by a label's event, the answers that its question had before, taken back or not, the first first."""
+        query = """SELECT c.event_id, list(e.answer ORDER BY e.event_id) AS answers
+            FROM label_events c JOIN label_events e ON e.image_id = c.image_id AND e.question = c.question
+                AND e.undoes IS NULL AND e.event_id < c.event_id
+            WHERE c.event_id IN (SELECT unnest(?::BIGINT[])) GROUP BY c.event_id"""
+        rows = self._database.rows(query, [label.event_id for label in labels])
+        return {row["event_id"]: row["answers"] for row in rows}
+
     # Pseudo pairs and their review
 
     def candidates(self, *, run_id: RunId | None = None) -> list[Candidate]:
@@ -285,9 +294,13 @@ class Store:
         return [record(Candidate, row) for row in self._database.rows(query, run_id, run_id)]
 
     def unsure_predictions(self, type_id: str, *, limit: int) -> list[Candidate]:
-        """Return the latest round's pairs of a question type with each option's probability, the least sure first."""
+        """Return the latest round's pairs of a question type with each option's probability, the most doubtful first.
+
+        Doubtful is a pair whose answer the second opinion gives little: it is unsure, or differs from the generator.
+        """
         query = f"""SELECT * FROM candidates WHERE round = {_LATEST_ROUND} AND type_id = ? AND len(options) > 1
-            AND len(option_probabilities) = len(options) ORDER BY list_max(option_probabilities), id LIMIT ?"""
+            AND len(option_probabilities) = len(options)
+            ORDER BY coalesce(agreement, list_max(option_probabilities)), id LIMIT ?"""
         return [record(Candidate, row) for row in self._database.rows(query, type_id, limit)]
 
     def candidate_count(self) -> int:

@@ -29,7 +29,7 @@ def simulated(count, seed=0, slope=4.0):
 def test_it_is_calibrated_on_what_it_has_not_seen():
     model = fit_acceptance([found for found, _ in simulated(400)])
     fresh = list(simulated(3000, seed=1))
-    probabilities = model.probability([found for found, _ in fresh])
+    probabilities = model.probability([found for found, _ in fresh], [0.0] * 3000)
     for low in (0.0, 0.2, 0.4, 0.6, 0.8):
         chosen = [place for place, value in enumerate(probabilities) if low <= value < low + 0.2]
         if len(chosen) > 100:
@@ -42,7 +42,7 @@ def test_it_is_calibrated_on_what_it_has_not_seen():
 def test_an_unknown_type_and_an_open_question_have_a_probability_too():
     model = fit_acceptance([found for found, _ in simulated(200)])
     odd = Decision("i", None, -0.3, None, 0.0, True, False)
-    (probability,) = model.probability([odd])
+    (probability,) = model.probability([odd], [0.0])
     assert 0 < probability < 1
 
 
@@ -53,7 +53,7 @@ def test_candidates_are_weighed_as_decisions_with_the_same_scores_are():
         Decision("", row.type_id, row.log_probability, row.agreement, abs(1 - 0.2 * n), True, False)
         for n, row in enumerate(pairs)
     ]
-    wanted = fit_acceptance(decisions).probability(same)
+    wanted = fit_acceptance(decisions).probability(same, [0.0] * 10)
     assert [row.probability for row in expected_acceptance(decisions, pairs)] == pytest.approx(list(wanted))
     assert [row.candidate_id for row in expected_acceptance(decisions, pairs)] == [row.id for row in pairs]
     assert expected_acceptance(decisions[:50], pairs) == []
@@ -84,7 +84,7 @@ def test_its_figures_rest_on_the_audit_alone():
 def test_noise_is_accepted_at_its_rate_whatever_the_scores():
     draw = random.Random(3)
     decisions = [replace(found, accepted=draw.random() < 0.7) for found, _ in simulated(600)]
-    probabilities = fit_acceptance(decisions).probability(decisions)
+    probabilities = fit_acceptance(decisions).probability(decisions, [0.0] * 600)
     assert probabilities.mean() == pytest.approx(0.7, abs=0.05) and probabilities.std() < 0.1
 
 
@@ -102,6 +102,40 @@ def test_the_queue_follows_it(store):  # noqa: F811
     for kind in kinds:
         order = [row for row in store.queue.next(300) if half_of[row.id] == "informative" and row.type_id == kind.id]
         asked = [Decision("", row.type_id, row.log_probability, row.agreement, 0.0, True, False) for row in order]
-        doubts = [abs(logit(value)) for value in model.probability(asked)]
+        doubts = [abs(logit(value)) for value in model.probability(asked, [0.0] * len(asked))]
         assert doubts == pytest.approx(sorted(doubts), abs=1e-6) and len(doubts) > 30
         assert abs(order[0].agreement - 0.8) < 0.25
+
+
+def test_images_whose_pairs_were_rejected_for_another_reason_than_the_answer_come_with_less_hope(store):  # noqa: F811
+    draw = random.Random(1)
+    rows = [replace(candidate(n % 60, 0.5, kind), id=f"c{n}-{kind.id}") for n in range(180) for kind in (PLACE, SIZE)]
+    store.results.add_generator_run(RunId("r1"), rows)
+    blind = {image for image in {row.image_id for row in rows} if draw.random() < 0.5}
+    asked = rows[:240]
+    for row in asked:
+        given = review(row, "accept" if draw.random() < 0.9 else "reject")
+        if row.image_id in blind:
+            given = review(row, "reject") if draw.random() < 0.9 else review(row, "accept")
+        store.add_review(replace(given, reason="not visible" if given.action == "reject" else None))
+    decisions = store.checks.decisions()
+    first = {row.image_id: row.faults for row in reversed(decisions)}
+    assert set(first.values()) == {0.0}, "nothing was known before an image's first decision"
+    of_one = [row for row in decisions if row.image_id == decisions[0].image_id]
+    seen = [sum(row.faulted for row in of_one[:n]) / (n + 1) for n in range(len(of_one))]
+    assert [row.faults for row in of_one] == pytest.approx(seen)
+
+    likely = {row.candidate_id: row.probability for row in expected_acceptance(decisions, rows[240:])}
+    on_blind = [likely[row.id] for row in rows[240:] if row.image_id in blind]
+    on_others = [likely[row.id] for row in rows[240:] if row.image_id not in blind]
+    assert max(on_blind) < 0.4 < 0.6 < min(on_others)
+    # For their answer alone they would say nothing about the image's other questions.
+    store_order = [row.probability for row in expected_acceptance(
+        [replace(row, faulted=False, faults=0.0) for row in decisions], rows[240:])]  # fmt: skip
+    assert max(store_order) - min(store_order) < 0.3
+
+    assert order_by_acceptance(store)
+    half_of = halves(store)
+    order = [row for row in store.queue.next(400) if half_of[row.id] == "informative" and row.type_id == PLACE.id]
+    doubts = [abs(logit(likely[row.id])) for row in order]
+    assert doubts == pytest.approx(sorted(doubts), abs=1e-6) and len(doubts) > 20

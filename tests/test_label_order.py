@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leaml.label_order import Choice, Guess, LabelOrder
-from leaml.looks import image_vectors
+from leaml.label_order import Choice, Guess, LabelOrder, shuffled
+from leaml.looks import DIMENSIONS, image_vectors
 from leaml.records import AnsweredQuestion, ImageId, ImageRow, Label, QuestionType
 from tests.drawn import COLOUR, SIDE
 
@@ -87,6 +87,15 @@ def test_an_unsure_prediction_goes_before_a_sure_one_and_a_rare_answer_counts() 
     assert second == Choice((ImageId("i3"), "side"), "rare"), "“right” has no label yet"
 
 
+def test_an_image_about_which_two_models_differ_goes_before_one_that_both_are_as_sure_of() -> None:
+    figures = {"i1": ((0.95, 0.05), "left"), "i2": ((0.95, 0.05), "right"), "i3": ((0.95, 0.05), None)}
+    found = [Guess(ImageId(image), SIDE.options, row, written) for image, (row, written) in figures.items()]
+    chosen = LabelOrder(pool(6), circle()).choose((SIDE,), [], lambda _: found, limit=3)
+    assert chosen[0] == Choice((ImageId("i2"), "side"), "differ")
+    assert [choice.asked[0] for choice in chosen[1:]] == ["i1", "i3"]
+    assert {choice.reason for choice in chosen[1:]} == {"unsure"}
+
+
 def test_ten_thousand_images_are_fast() -> None:
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(10_000, 192)).astype(np.float32)
@@ -122,3 +131,19 @@ def test_vectors_of_pictures_and_of_towers(tmp_path: Path) -> None:
     np.save(tower / "broken.npy", np.full((4, 8), -0.9, dtype=np.float32))
     found = image_vectors(images, tmp_path / "cache")
     assert found.shape == (4, 8) and found[0] @ found[2] > 0.9 and found[1] @ found[3] > 0.9
+
+
+def test_a_large_pool_takes_little_memory_and_long_features_keep_their_distances(tmp_path: Path) -> None:
+    tower, draw = tmp_path / "cache" / "abc", np.random.default_rng(0)
+    tower.mkdir(parents=True)
+    features = draw.normal(size=(30, 1280)).astype(np.float32)
+    for number, row in enumerate(features):
+        np.save(tower / f"i{number}.npy", np.stack([row + 1, row - 1]))
+    found = image_vectors({ImageId(f"i{n}"): tmp_path for n in range(30)}, tmp_path / "cache")
+    assert found.shape == (30, DIMENSIONS) and found.dtype == np.float32
+    centred = features - features.mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    assert found @ found.T == pytest.approx(centred @ centred.T, abs=0.3)
+
+    images = shuffled(pool(30))
+    assert LabelOrder(images, found)._vectors is found, "no second copy"

@@ -42,3 +42,8 @@ def test_a_generator_that_moves_all_weights_takes_smaller_steps():
     assert (some.model, some.selection, every.selection) == (BUNDLED_MODEL, SelectionConfig(0.25), None)
     assert every.train.learning_rate < some.train.learning_rate
     assert generator_recipe().selection == SelectionConfig()
+
+
+def test_pairs_that_nobody_looked_at_count_as_much_as_people_would_accept_them():
+    weightings = {method: model_recipe(method).mixture.weighting for method in METHODS}
+    assert weightings["leaml"] == "acceptance" and set(weightings.values()) == {"acceptance", "equal"}

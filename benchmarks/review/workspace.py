@@ -44,7 +44,7 @@ def make_workspace(folder: Path, *, images: int, pairs: int, reviewers: int = 0,
         cursor.execute(_PAIRS, [images, pairs])
         cursor.execute("INSERT INTO ingested_runs VALUES ('r0001', 'generator', ?)", [now()])
     database.close()
-    names = [f"reviewer{number}" for number in range(reviewers)]
+    names = reviewer_names(reviewers)
     with Store.open(folder) as store:  # puts the pairs in order
         store.save_project(Project("Drawn", "For measuring.", KINDS), author="nobody")
         for name in names:
@@ -52,6 +52,11 @@ def make_workspace(folder: Path, *, images: int, pairs: int, reviewers: int = 0,
     if drawn:
         draw_images(folder / "images", images)
     return names
+
+
+def reviewer_names(count: int) -> list[str]:
+    """Return the names of the first reviewers of a workspace."""
+    return [f"reviewer{number}" for number in range(count)]
 
 
 def draw_images(folder: Path, count: int) -> None:

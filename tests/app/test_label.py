@@ -178,6 +178,7 @@ def test_a_label_of_the_list_is_shown_again_and_changed(make_services: Make) -> 
     other = next(option for option in chosen.pair.options if option != chosen.pair.answer)
     after = press(services, shown, "save", answer=other)
     assert after.asked not in (None, first.asked)
+    assert f"<b>{other}</b><small>before: {chosen.pair.answer}</small>" in label.draw(who(services, None), after)
 
     shown = press(services, after, "show", event=str(own.event_id))
     html = label.draw(who(services, None), shown)
@@ -290,3 +291,22 @@ def test_what_a_review_has_settled_is_not_asked(make_services: Make) -> None:
     )
     services.store.add_review(Review(candidate.id, "accept", pair, None, "ann", 1.0))
     assert label.arrive(person, label.Place()).asked != place.asked
+
+
+def test_all_of_ones_labels_can_be_listed(make_services: Make) -> None:
+    services = make_services()
+    place = label.arrive(who(services, None), label.Place())
+    for number in range(label.LISTED + 1):
+        place = press(services, place, "own", own_question=f"Is it {number}?", own_options="", own_answer="yes")
+    html = label.draw(who(services, None), place)
+    assert html.count('data-act="show"') == label.LISTED and 'data-act="more"' in html
+    html = label.draw(who(services, None), press(services, place, "more"))
+    assert html.count('data-act="show"') == label.LISTED + 1 and 'data-act="more"' not in html
+
+
+@pytest.mark.parametrize(("sent", "kept"), [(2.5, 2.5), (-3.0, 0.0), (float("nan"), 0.0), (float("inf"), 0.0)])
+def test_a_time_that_is_none_is_not_kept(make_services: Make, sent: float, kept: float) -> None:
+    services = make_services()
+    place = label.arrive(who(services, None), label.Place())
+    press(services, place, "save", answer=answer_to(services, place), seconds=sent)
+    assert [found.seconds for found in services.store.labels()] == [kept]

@@ -11,7 +11,7 @@ from app import review, review_text, text
 from app.errors import InputError
 from app.person import who
 from app.services import Services
-from leaml.records import EVERYTHING, REJECT_REASONS, ROLES, Candidate, ImageId, RunId, Slice
+from leaml.records import EVERYTHING, REJECT_REASONS, ROLES, Candidate, ImageId, Reading, RunId, Slice
 
 Make = Callable[..., Services]
 SHOWN = Candidate(
@@ -141,10 +141,19 @@ def test_a_second_reader_sees_a_plain_card_and_a_third_that_two_differ(make_serv
     assert services.store.reviewed_pairs() == []
     place, html = review.look(admin, review.Place())
     assert review_text.DISPUTED in html and "expert" not in html and "reviewer" not in html
+    assert "One reader answered “left”; another answered “right”." in html
     review.decide(admin, place, {"act": "accept", "candidate": place.shown, "answer": "right"})
     assert [pair.answer for pair in services.store.reviewed_pairs()] == ["right"]
     drawn = [event.content["drawn"] for event in services.store.events() if event.content]
     assert drawn[1:] == ["second", "adjudication"]
+    last = [event.content["shown"] for event in services.store.events() if event.content][-1]
+    assert [found["answer"] for found in json.loads(last)["readings"]] == ["left", "right"]
+
+
+def test_what_two_readers_decided_is_said_without_names() -> None:
+    readings = (Reading("reject", "Where?", "left", "wrong answer"), Reading("edit", "Which side?", "Right", None))
+    said = "One reader rejected it (wrong answer); another answered “Right” to “Which side?” instead."
+    assert review_text.differing("Where?", readings) == said
 
 
 def test_all_boxes_unticked_is_no_answer() -> None:

@@ -127,6 +127,28 @@ def test_review_by_keys(review_app: App, page: Page) -> None:
     assert sorted(pair.options.index(pair.answer) for pair in pairs) == [0, 1]
 
 
+def test_the_next_images_are_there_before_they_are_needed(tmp_path: Path, serve: Serve, page: Page) -> None:
+    fill(tmp_path / "work", pool=40, candidates=40)
+    app = serve(tmp_path / "work", "--no-sample")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(app.url)
+    expect(page.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    page.wait_for_timeout(500)
+    of_the_project = set(asked)  # its screen shows some of the images
+    page.locator("#tab-review-button").click()
+    expect(page.locator("#review-panel .screen")).to_be_visible()
+    fresh = []
+    for _ in range(6):
+        page.wait_for_timeout(300)
+        before = list(asked)
+        press(page, "review", "a")
+        shown = page.locator("#review-panel .image img").first.evaluate("image => image.src")
+        assert shown in before
+        fresh.append(shown not in of_the_project)
+    assert sum(fresh) >= 3
+
+
 def test_it_can_be_heard_and_the_focus_stays(review_app: App, page: Page) -> None:
     card = page.locator("#review-panel .ask")
     expect(page.get_by_role("radiogroup", name=card.locator("h1").inner_text())).to_be_visible()
