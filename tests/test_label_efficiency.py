@@ -202,7 +202,8 @@ def test_the_command_goes_on_where_it_was_and_writes_tables(sample, tmp_path, mo
     runs = log.read(tmp_path / "runs.csv")
     assert [run.method for run in runs] == ["zero-shot", "full fine-tuning"]
     assert "full fine-tuning" in capsys.readouterr().out
-    assert "| zero-shot | 1 |" in (tmp_path / "results.md").read_text()
+    written = (tmp_path / "results.md").read_text()
+    assert "| zero-shot | 1 |" in written and all(run.machine in written for run in runs)
     assert main([*told, "--draws", "2"]) == 0
     zero, tuned, again, other = log.read(tmp_path / "runs.csv")
     assert (again.draw, again.at, again.labels) == (1, zero.at, 0) and (other.draw, other.labels) == (1, tuned.labels)

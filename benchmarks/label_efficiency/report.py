@@ -1,5 +1,6 @@
 """Tables for the terminal and `docs/results.md`, and the figure of accuracy against expert minutes."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,12 @@ def print_tables(runs: Sequence[Run], collections: Sequence[Collection]) -> None
         print(f"\n{table.title}\n\n{table.markdown()}")
 
 
+def machines(runs: Sequence[Run]) -> str:
+    """Return the machines of these runs, each with how many runs it did, the most first."""
+    counts = Counter(run.machine for run in runs)
+    return ";\n".join(f"{machine} ({count} run{'s' if count > 1 else ''})" for machine, count in counts.most_common())
+
+
 def write_docs(runs: Sequence[Run], collections: Sequence[Collection]) -> None:
     """Write `docs/results.md`, and a figure for each collection beside it."""
     folder = DOCS / "results"
@@ -98,7 +105,7 @@ def write_docs(runs: Sequence[Run], collections: Sequence[Collection]) -> None:
     parts = [
         "# Label efficiency\n\n"
         "Written by `python -m benchmarks.label_efficiency.run --docs` from `benchmarks/label_efficiency/runs.csv`.\n"
-        f"{record.machine()};\n{record.versions()}.\n\n"
+        f"{machines(runs)};\n{record.versions()}.\n\n"
         "Intervals: 95%, draws of labels and groups of near-duplicate test images resampled together; differences and\n"
         "shares over the draws and seeds that both methods have. With one draw they are over test images alone, and\n"
         f"two draws say little of what a third would bring. Expert minutes are assumed: {LABEL_SECONDS:.0f} s a label, "

@@ -69,6 +69,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--log", type=Path, default=log.RUNS, metavar="FILE", help="the log to add to")
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES, metavar="SHARE")
     parser.add_argument("--draws", type=int, default=DRAWS)
+    parser.add_argument("--first-draw", type=int, default=0, metavar="N", help="leave out the draws before this one")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--methods", nargs="+", choices=BY_NAME, default=[m.name for m in METHODS], metavar="METHOD")
     parser.add_argument("--processes", type=int, default=1)
@@ -89,7 +90,7 @@ def _missing(
 ) -> Iterator[Cell]:
     """Yield what is to be run, the first draw of everything before the second."""
     for seed in range(arguments.seeds):
-        for draw in range(arguments.draws):
+        for draw in range(arguments.first_draw, arguments.draws):
             for share in arguments.shares:
                 for collection in collections:
                     study = Study(collection, share, draw, seed, budget, work)
