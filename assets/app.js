@@ -20,8 +20,8 @@ window.leaml = (() => {
       const button = e.target.closest('[data-act],[data-local]');
       if (!button || button.disabled || (panel.dataset.busy && !harmless.has(button.dataset.local))) return;
       if (button.dataset.local) { local[button.dataset.local]?.(button, panel); return; }
-      // A new drawing takes the focus away; a button that was pressed by keyboard gets it back on release.
-      panel.focused = button.matches(':focus') && e.detail === 0 ? place(button) : '';
+      // Most drawings keep the button and its focus; where one was replaced, its follower gets the focus on release.
+      panel.focused = button.matches(':focus') && e.detail === 0 ? button.id : '';
       send(panel, trigger, events, button);
     });
     panel.addEventListener('change', (e) => {
@@ -50,13 +50,6 @@ window.leaml = (() => {
     fresh();
   }
 
-  /* Where a button is to be found again in the next drawing. */
-  function place(button) {
-    if (button.id) return `#${button.id}`;
-    const own = ['act', 'key', 'to'].filter((name) => name in button.dataset);
-    return `button${own.map((name) => `[data-${name}="${CSS.escape(button.dataset[name])}"]`).join('')}`;
-  }
-
   function send(panel, trigger, events, source) {
     const card = source.closest('[data-card]');
     const data = { ...(card ? card.dataset : {}), ...source.dataset, act: source.dataset.act || source.dataset.change };
@@ -74,7 +67,7 @@ window.leaml = (() => {
     if (!panel) return;
     setTimeout(() => {
       delete panel.dataset.busy;
-      if (panel.focused && document.activeElement === document.body) [...panel.querySelectorAll(panel.focused)].find(shown)?.focus();
+      if (panel.focused && document.activeElement === document.body) panel.querySelector(`#${panel.focused}`)?.focus();
       panel.waiting?.();
     }, 20);
   }
