@@ -21,6 +21,7 @@ from benchmarks.selective_step.methods import (
     selective,
 )
 from benchmarks.selective_step.models import Setting
+from leaml.selective.optimizer import IN_PLACE_FROM
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 SELECTIVE = tuple(selective(density) for density in DENSITIES)
@@ -74,13 +75,16 @@ class Result:
 
         Clipping and AdamW read five numbers and write three for each trained entry: 32 bytes, and 34 with a master
         copy of 16-bit weights. Gather and scatter touch every cache line of a weight unless it is very sparse, and
-        read places and write and read values: 12 bytes for each trained entry.
+        read places and write and read values: 12 bytes for each trained entry. A weight that is trained in place has
+        AdamW's bytes for all its entries, and a place and a zero for each that does not move.
         """
         floor, trained = median(self.times[FLOOR]), self.trained[name]
         wide = self.setting.weights == "float32"
         if name in (FULL, FULL_LINEAR, NAIVE):
             entries = self.linear_entries if name == NAIVE else trained
             return floor + (32 if wide else 34) * entries / self.copy_rate
+        if name in SELECTIVE and wide and trained > IN_PLACE_FROM * self.linear_entries:
+            return floor + (32 * self.linear_entries + 6 * (self.linear_entries - trained)) / self.copy_rate
         if name in SELECTIVE:
             return floor + (44 * trained + (8 if wide else 4) * self.linear_entries) / self.copy_rate
         return None

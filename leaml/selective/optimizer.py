@@ -5,6 +5,10 @@ Here a hook gathers the selected gradient entries into one flat float32 buffer a
 state exists for the selected entries alone; the result is written back to just these places. Unselected entries are
 never written, so their bits cannot change.
 
+Where more than two thirds of a float32 weight are selected, that would take more memory and time than moments of all
+its entries do. Such a weight is trained in place, without weight decay only: the gradient of its other entries is zero
+at every step, so their moments stay zero, and a step of zero changes no bit.
+
 Gradients of several backward passes add up until `step`. With several processes, each on its own share of a batch,
 only the flat buffer is exchanged.
 """
@@ -18,6 +22,9 @@ from torch import Tensor, nn
 
 from leaml.errors import TrainingError
 from leaml.selective.entries import Entries
+
+IN_PLACE_FROM = 2 / 3
+"""Density above which two moments of every entry are smaller than two and a master copy of the selected ones."""
 
 
 class SelectedAdamW:
@@ -47,6 +54,7 @@ class SelectedAdamW:
         """
         self._weights = dict(weights)
         self._entries: dict[str, Entries] = {}
+        self._in_place: set[str] = set()
         self._spans: dict[str, slice] = {}
         end = 0
         for name, weight in self._weights.items():
@@ -57,20 +65,30 @@ class SelectedAdamW:
                     f"{tuple(weight.shape)}. Select again on this model."
                 )
             self._entries[name] = chosen.to(weight.device)
-            self._spans[name] = slice(end, end + chosen.count)
-            end += chosen.count
+            if weight.dtype == torch.float32 and not weight_decay and chosen.density > IN_PLACE_FROM:
+                self._in_place.add(name)
+        # Weights with a master copy come first, so that the flat gradient begins with theirs.
+        for name in sorted(self._weights, key=self._in_place.__contains__):
+            size = self._weights[name].numel() if name in self._in_place else self._entries[name].count
+            self._spans[name] = slice(end, end + size)
+            end += size
         if end == 0:
             raise TrainingError("No weight is selected for training. Raise the row budget.")
-        values = [self._entries[name].gather(weight.detach()).float() for name, weight in self._weights.items()]
-        self._master = nn.Parameter(torch.cat(values))
-        self._gradient = torch.zeros_like(self._master)
+        copied = [name for name in self._spans if name not in self._in_place]
+        device = next(iter(self._weights.values())).device
+        none = torch.empty(0, device=device)
+        values = [self._entries[name].gather(self._weights[name].detach()).float() for name in copied]
+        self._master = nn.Parameter(torch.cat([none, *values]))
+        self._gradient = torch.zeros(end, device=device)
         self._gathered: set[str] = set()
-        self._adam = torch.optim.AdamW([self._master], weight_decay=weight_decay, fused=True)
+        trained: list[Tensor] = [self._master] if copied else []
+        trained += [self._weights[name] for name in self._in_place_order]
+        self._adam = torch.optim.AdamW(trained, weight_decay=weight_decay, fused=True)
         self._processes = processes
         self._averaged = processes is None
         self._writers = [
-            self._entries[name].scattering(weight, self._master.detach()[self._spans[name]])
-            for name, weight in self._weights.items()
+            self._entries[name].scattering(self._weights[name], self._master.detach()[self._spans[name]])
+            for name in copied
         ]
         self._hooks = []
         for name, weight in self._weights.items():
@@ -80,12 +98,12 @@ class SelectedAdamW:
     @property
     def selected(self) -> int:
         """Number of entries that are trained."""
-        return self._master.numel()
+        return sum(entries.count for entries in self._entries.values())
 
     @property
     def state_bytes(self) -> int:
-        """Memory of the master copy and of Adam's two moments: 12 bytes a selected entry."""
-        state = self._adam.state[self._master].values()
+        """Memory of the master copy and of Adam's two moments: 12 bytes a selected entry, or 8 an entry in place."""
+        state = (value for values in self._adam.state.values() for value in values.values())
         moments = sum(value.nbytes for value in state if isinstance(value, Tensor) and value.numel() > 1)
         return self._master.nbytes + moments
 
@@ -105,15 +123,20 @@ class SelectedAdamW:
         """Update the selected entries from the gathered gradient, and forget it."""
         self._complete()
         self._adam.param_groups[0]["lr"] = learning_rate
-        self._master.grad = self._gradient
+        self._master.grad = self._gradient[: self._master.numel()]
+        for name in self._in_place:
+            self._weights[name].grad = self._gradient[self._spans[name]].view_as(self._weights[name])
         self._adam.step()
+        for name in self._in_place:
+            self._weights[name].grad = None
         self._gathered.clear()
         self._averaged = self._processes is None
         self._scatter()
 
     def state_dict(self) -> dict[str, Any]:
         """Return master values and Adam's state, from which `load_state_dict` continues bit for bit."""
-        return {"master": self._master.detach(), "adam": self._adam.state_dict()}
+        in_place = [self._weights[name].detach() for name in self._in_place_order]
+        return {"master": self._master.detach(), "in_place": in_place, "adam": self._adam.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict`, the weights included.
@@ -121,12 +144,14 @@ class SelectedAdamW:
         Raises:
             TrainingError: If the state is of another selection.
         """
-        if state["master"].shape != self._master.shape:
-            raise TrainingError(
-                f"The checkpoint trains {state['master'].numel()} entries, this run {self.selected}. Start a new run."
-            )
+        weights = [self._master, *(self._weights[name] for name in self._in_place_order)]
+        saved = [state["master"], *state["in_place"]]
+        if [value.shape for value in saved] != [weight.shape for weight in weights]:
+            count = sum(value.numel() for value in saved)
+            raise TrainingError(f"The checkpoint trains {count} entries, this run {self.selected}. Start a new run.")
         with torch.no_grad():
-            self._master.copy_(state["master"])
+            for weight, value in zip(weights, saved, strict=True):
+                weight.copy_(value)
         self._adam.load_state_dict(state["adam"])
         self._scatter()
 
@@ -138,7 +163,31 @@ class SelectedAdamW:
             weight.requires_grad_(False)
             weight.grad = None
 
+    @property
+    def _in_place_order(self) -> list[str]:
+        return [name for name in self._spans if name in self._in_place]
+
     def _collector(self, name: str) -> Callable[[Tensor], None]:
+        return self._masker(name) if name in self._in_place else self._gatherer(name)
+
+    def _masker(self, name: str) -> Callable[[Tensor], None]:
+        buffer = self._gradient[self._spans[name]].view_as(self._weights[name])
+        others, gathered = self._entries[name].others(), self._gathered
+
+        def collect(weight: Tensor) -> None:
+            gradient, weight.grad = weight.grad, None
+            assert gradient is not None
+            if name in gathered:
+                buffer.add_(gradient)
+            else:
+                buffer.copy_(gradient)
+            if others is not None:
+                others.clear_(buffer)
+            gathered.add(name)
+
+        return collect
+
+    def _gatherer(self, name: str) -> Callable[[Tensor], None]:
         gather, buffer, gathered = self._entries[name].gather, self._gradient[self._spans[name]], self._gathered
         same_type, read = self._weights[name].dtype == buffer.dtype, self._entries[name].gathering(buffer)
 

@@ -59,6 +59,20 @@ def test_a_transposed_gradient_is_read_like_any_other():
     assert own.gather(weight).equal(weight[own.mask()])
 
 
+@pytest.mark.parametrize("budget", [1, 5, 7, 8])
+def test_the_others_are_all_that_is_not_chosen(budget):
+    own = chosen((6, 8), budget, 0)
+    others = own.others()
+    if budget == 8:
+        assert others is None
+        return
+    assert others.mask().equal(~own.mask()) and others.columns.dtype == torch.int16
+    weight = torch.randn(6, 8)
+    cleared = weight.clone()
+    others.clear_(cleared)
+    assert cleared.equal(torch.where(own.mask(), weight, 0.0))
+
+
 def test_more_columns_than_16_bits_can_name():
     own = chosen((2, 2**15 + 8), 3, 0)
     assert own.columns.dtype == torch.int32

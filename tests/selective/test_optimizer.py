@@ -54,28 +54,33 @@ def frozen_is_as_before(model, before, entries):
     )
 
 
-@given(budget=st.one_of(st.integers(1, 60), st.floats(0.02, 1.0)), seed=st.integers(0, 50))
-@settings(max_examples=15, deadline=None)
-def test_the_update_equals_a_dense_masked_and_restored_oracle(budget, seed):
+@given(
+    budget=st.one_of(st.integers(1, 60), st.floats(0.02, 1.0)),
+    seed=st.integers(0, 50),
+    weight_decay=st.sampled_from([0.0, 0.1]),
+)
+@settings(max_examples=25, deadline=None)
+def test_the_update_equals_a_dense_masked_and_restored_oracle(budget, seed, weight_decay):
     selected, oracle = tiny_llama(seed), tiny_llama(seed)
     _, entries = random_entries(selected, budget, seed)
-    train_selected(selected, entries, 4)
-    train_oracle(oracle, entries, 4)
+    train_selected(selected, entries, 4, weight_decay=weight_decay)
+    train_oracle(oracle, entries, 4, weight_decay=weight_decay)
     for (name, mine), theirs in zip(selected.state_dict().items(), oracle.state_dict().values(), strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=2e-6, msg=name)
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5, msg=name)
 
 
 @given(
     budget=st.one_of(st.integers(1, 60), st.floats(0.02, 1.0)),
     dtype=st.sampled_from([torch.float32, torch.bfloat16]),
     tied=st.booleans(),
+    weight_decay=st.sampled_from([0.0, 0.5]),
 )
-@settings(max_examples=15, deadline=None)
-def test_unselected_bits_stay_under_weight_decay(budget, dtype, tied):
+@settings(max_examples=25, deadline=None)
+def test_unselected_bits_stay_with_and_without_weight_decay(budget, dtype, tied, weight_decay):
     model = tiny_llama(tied=tied, dtype=dtype)
     before = state_of(model)
     _, entries = random_entries(model, budget)
-    train_selected(model, entries, 3, weight_decay=0.5)
+    train_selected(model, entries, 3, weight_decay=weight_decay)
     assert frozen_is_as_before(model, before, entries)
     for name, own in entries.items():
         changed = (model.state_dict()[name] != before[name])[own.mask()]
@@ -118,13 +123,38 @@ def test_optimizer_state_is_twelve_bytes_a_selected_entry(budget):
     assert sum(t.nbytes for t in [saved["master"], *moments]) == 12 * optimizer.selected
 
 
+def test_most_of_a_float32_weight_is_trained_in_place_for_eight_bytes_an_entry():
+    model, before = tiny_llama(), state_of(tiny_llama())
+    weights, some = random_entries(model, 0.2)
+    _, most = random_entries(model, 0.8)
+    names = list(weights)
+    entries = {name: (most if place % 2 else some)[name] for place, name in enumerate(names)}
+    optimizer = train_selected(model, entries, 3, weight_decay=0.0)
+    in_place = [weights[name].numel() for name in names[1::2]]
+    assert optimizer.state_bytes == 8 * sum(in_place) + 12 * sum(entries[name].count for name in names[::2])
+    assert optimizer.state_bytes < 12 * optimizer.selected
+    assert frozen_is_as_before(model, before, entries)
+
+
+def test_a_gradient_that_is_not_finite_moves_nothing_where_nothing_is_selected():
+    weight = nn.Parameter(torch.ones(1, 4))
+    entries = Entries((1, 4), torch.tensor([[0, 1, 3]], dtype=torch.int16))
+    optimizer = SelectedAdamW({"w": weight}, {"w": entries})
+    for _ in range(2):  # the second one is added to the first
+        (weight * torch.tensor([[3.0, 0.0, torch.nan, 4.0]])).sum().backward()
+    assert optimizer.clip(100.0) == pytest.approx(10.0) and optimizer.broken_weights() == []
+    optimizer.step(0.1)
+    assert weight.tolist() == [[pytest.approx(0.9), 1.0, 1.0, pytest.approx(0.9)]] and weight.grad is None
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_resume_continues_bit_for_bit(dtype):
+@pytest.mark.parametrize(("budget", "weight_decay"), [(0.2, 0.1), (0.8, 0.1), (0.8, 0.0)])
+def test_resume_continues_bit_for_bit(dtype, budget, weight_decay):
     whole, halves, fresh = (tiny_llama(dtype=dtype) for _ in range(3))
-    _, entries = random_entries(whole, 0.2)
-    train_selected(whole, entries, 6)
-    state = train_selected(halves, entries, 3).state_dict()
-    train_selected(fresh, entries, 6, start=3, state=state)
+    _, entries = random_entries(whole, budget)
+    train_selected(whole, entries, 6, weight_decay=weight_decay)
+    state = train_selected(halves, entries, 3, weight_decay=weight_decay).state_dict()
+    train_selected(fresh, entries, 6, start=3, state=state, weight_decay=weight_decay)
     assert all(mine.equal(fresh.state_dict()[name]) for name, mine in whole.state_dict().items())
 
 
@@ -139,9 +169,10 @@ def test_small_updates_of_a_bfloat16_model_are_kept_in_the_float32_master():
     assert seen[0] == 1.0 and seen[-1] < 1.0
 
 
-def test_parts_of_a_batch_add_up_to_the_whole_batch():
+@pytest.mark.parametrize("budget", [0.2, 0.8])
+def test_parts_of_a_batch_add_up_to_the_whole_batch(budget):
     whole, parts = tiny_llama(), tiny_llama()
-    _, entries = random_entries(whole, 0.2)
+    _, entries = random_entries(whole, budget)
     ids = tokens(0, count=6)
     for model, pieces in ((whole, [ids]), (parts, list(ids.split(2)))):
         optimizer = SelectedAdamW(linear_weights(model).weights, entries)
@@ -151,7 +182,7 @@ def test_parts_of_a_batch_add_up_to_the_whole_batch():
         optimizer.step(RATE)
     assert norm > 0
     for name, mine in whole.state_dict().items():
-        torch.testing.assert_close(mine, parts.state_dict()[name], rtol=1e-4, atol=1e-5, msg=name)
+        torch.testing.assert_close(mine, parts.state_dict()[name], rtol=1e-4, atol=5e-5, msg=name)
 
 
 def test_a_weight_that_takes_no_part_in_a_step_has_no_gradient_left_from_the_last_one():
