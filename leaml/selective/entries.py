@@ -110,15 +110,6 @@ class Entries:
         rectangle = values.view(columns.shape)
         return lambda: weight.scatter_(1, columns.long(), rectangle)
 
-    @torch.no_grad()
-    def clear_(self, weight: Tensor) -> None:
-        """Write zero into the chosen entries of a tensor of `shape`; no other entry is touched."""
-        if self.columns is None:
-            weight.zero_()
-            return
-        for block, places, _ in self._blocks(weight, self.columns):
-            block.scatter_(1, places, 0.0)
-
     def others(self) -> "Entries | None":
         """Return the entries that are not chosen, on the same device; None where all are."""
         if self.columns is None or self.count == math.prod(self.shape):

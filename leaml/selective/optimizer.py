@@ -80,7 +80,9 @@ class SelectedAdamW:
         values = [self._entries[name].gather(self._weights[name].detach()).float() for name in copied]
         self._master = nn.Parameter(torch.cat([none, *values]))
         self._gradient = torch.zeros(end, device=device)
+        self._zeros = torch.empty(0, device=device)
         self._gathered: set[str] = set()
+        self._divisor = 1.0  # that clipping asks of the gathered gradient
         trained: list[Tensor] = [self._master] if copied else []
         trained += [self._weights[name] for name in self._in_place_order]
         self._adam = torch.optim.AdamW(trained, weight_decay=weight_decay, fused=True)
@@ -110,9 +112,9 @@ class SelectedAdamW:
     def clip(self, max_norm: float) -> float:
         """Scale the gathered gradient to at most this L2 norm; return the norm before."""
         self._complete()
-        norm = float(self._gradient.norm())
+        norm = float(self._gradient.norm()) / self._divisor
         if norm > max_norm:
-            self._gradient.mul_(max_norm / norm)
+            self._divisor *= norm / max_norm
         return norm
 
     def broken_weights(self) -> list[str]:
@@ -126,7 +128,12 @@ class SelectedAdamW:
         self._master.grad = self._gradient[: self._master.numel()]
         for name in self._in_place:
             self._weights[name].grad = self._gradient[self._spans[name]].view_as(self._weights[name])
+        # The fused step divides as it reads, as it does for torch's GradScaler: scaling the gradient beforehand would
+        # read and write it once more.
+        divisor = None if self._divisor == 1 else self._gradient.new_tensor(self._divisor)
+        self._adam.grad_scale = divisor  # type: ignore[attr-defined]
         self._adam.step()
+        self._divisor = 1.0
         for name in self._in_place:
             self._weights[name].grad = None
         self._gathered.clear()
@@ -173,6 +180,7 @@ class SelectedAdamW:
     def _masker(self, name: str) -> Callable[[Tensor], None]:
         buffer = self._gradient[self._spans[name]].view_as(self._weights[name])
         others, gathered = self._entries[name].others(), self._gathered
+        clear = None if others is None else others.scattering(buffer, self._no_gradient(others.count))
 
         def collect(weight: Tensor) -> None:
             gradient, weight.grad = weight.grad, None
@@ -181,11 +189,17 @@ class SelectedAdamW:
                 buffer.add_(gradient)
             else:
                 buffer.copy_(gradient)
-            if others is not None:
-                others.clear_(buffer)
+            if clear is not None:
+                clear()
             gathered.add(name)
 
         return collect
+
+    def _no_gradient(self, count: int) -> Tensor:
+        """Return zeros, the same memory for all weights: writing a number as such takes torch six times as long."""
+        if self._zeros.numel() < count:
+            self._zeros = self._gradient.new_zeros(count)
+        return self._zeros[:count]
 
     def _gatherer(self, name: str) -> Callable[[Tensor], None]:
         gather, buffer, gathered = self._entries[name].gather, self._gradient[self._spans[name]], self._gathered

@@ -67,10 +67,6 @@ def test_the_others_are_all_that_is_not_chosen(budget):
         assert others is None
         return
     assert others.mask().equal(~own.mask()) and others.columns.dtype == torch.int16
-    weight = torch.randn(6, 8)
-    cleared = weight.clone()
-    others.clear_(cleared)
-    assert cleared.equal(torch.where(own.mask(), weight, 0.0))
 
 
 def test_more_columns_than_16_bits_can_name():
