@@ -134,6 +134,7 @@ def draw(person: Person, now: Place) -> str:
     if now.asked is None:
         undo = button(text.UNDO, key="u", data_act="undo")
         return empty_state(text.LABEL_ALL_TITLE, text.LABEL_ALL, go_button(text.GO_TRAIN, "train") + undo)
+    history = _history(person, now)
     return label_screen(
         LabelCard(
             serial=f"{now.serial}",
@@ -143,8 +144,8 @@ def draw(person: Person, now: Place) -> str:
             chosen=now.selected if now.suggestion and now.selected else now.chosen,
             own=now.own,
             why=label_text.WHY[now.why] if now.why else "",
-            history=_history(person, now),
-            has_more=len(store.recent_labels(person.name, limit=now.listed + 1)) > now.listed,
+            history=history[: now.listed],
+            has_more=len(history) > now.listed,
             counts=count_by_type(services),
             budget=services.settings.label_budget,
             ratio=services.image_ratio(),
@@ -295,9 +296,9 @@ def _shown_again(person: Person, now: Place, event: str) -> Place:
 
 
 def _history(person: Person, now: Place) -> list[GivenLabel]:
-    """Return this person's last labels, each with the answers that its question had before."""
+    """Return this person's last labels, one more than listed, each with the answers that its question had before."""
     store = person.services.store
-    labels = store.recent_labels(person.name, limit=now.listed)
+    labels = store.recent_labels(person.name, limit=now.listed + 1)
     earlier = store.earlier_answers(labels)
     return [_given(person.services, label, earlier.get(label.event_id, []), now) for label in labels]
 

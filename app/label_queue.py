@@ -4,7 +4,7 @@ import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from leaml.label_order import Asked, Choice, Guess, LabelOrder, shuffled
+from leaml.label_order import DISAGREEMENT_WEIGHT, Asked, Choice, Guess, LabelOrder, shuffled
 from leaml.looks import image_vectors
 from leaml.records import ImageRow, Label, QuestionType
 from leaml.store import Store
@@ -61,7 +61,7 @@ class LabelQueue:
         key = (self._store.results.round(), type_id)
         if key not in self._guesses:
             self._guesses = {known: found for known, found in self._guesses.items() if known[0] == key[0]}
-            rows = self._store.unsure_predictions(type_id, limit=GUESSES)
+            rows = self._store.doubtful_pairs(type_id, disagreement=DISAGREEMENT_WEIGHT, limit=GUESSES)
             self._guesses[key] = [
                 Guess(row.image_id, row.options, row.option_probabilities, row.answer) for row in rows
             ]

@@ -114,7 +114,9 @@ class Person:
     def take_round_back(self, number: int) -> TakenBack:
         """Put the latest round's pairs out of use, and undo the decisions about them."""
         self.require("oversee")
-        return self.services.store.rounds.take_back(number, by=self.name)
+        taken = self.services.store.rounds.take_back(number, by=self.name)
+        order_by_acceptance(self.services.store)
+        return taken
 
     def set_quotas(self, cards: Mapping[str, int]) -> None:
         """Set how often each question type comes in the review queue, next to the others."""

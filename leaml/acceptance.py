@@ -3,8 +3,8 @@
 It orders the informative half of the review queue: what it is least sure of comes first; and it can weigh the pairs
 that nobody has looked at when a model is trained on them. It learns from all decisions that people took pair by pair;
 how good it is, is measured on the random audit alone, each audited pair by a model that learnt from no decision about
-the pair's image. Reasons count by image: where people have rejected pairs because there is nothing to see, or for a
-bad question, the image's next pair is less likely to be accepted.
+the pair's image. Reasons count by image: where people have rejected pairs for something else than their answers, such
+as that there is nothing to see, the image's next pair is less likely to be accepted.
 """
 
 import zlib

@@ -45,7 +45,7 @@ class Guess:
 
 
 Guesses = Callable[[str], Sequence[Guess]]
-"""Returns the guesses of the newest run about a question type, those that it is least sure of first."""
+"""Returns the guesses of the newest run about a question type, the most doubtful first."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class LabelOrder:
             return int(places[0]), "random"
         if is_first:
             # Unlike nothing yet: the most typical one is where the others are compared from.
-            return int(places[np.argmax(self._vectors[places] @ self._vectors.mean(axis=0))]), "first"
+            return int(places[np.argmax((self._vectors @ self._vectors.mean(axis=0))[places])]), "first"
         return int(places[np.argmax(nearest[places])]), "unlike"
 
     def _distances(self, labelled: set[ImageId]) -> Vectors:

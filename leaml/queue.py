@@ -139,15 +139,18 @@ class Queue:
     def arrange(self) -> None:
         """Put the pairs of the latest round in order."""
         arrange(self._database.rows)
-        self._arrangement += 1
+        self._database.afterwards(self._numbered_anew)
         for remembered in (self._tally, self._heads, self._disputed):
             remembered.changed()
+
+    def _numbered_anew(self, _committed: bool) -> None:
+        self._arrangement += 1
 
     def reorder(self, logit: str) -> None:
         """Show those informative pairs first whose logit is nearest to 0: SQL, see `queue_order.turns`.
 
         The order is found beside decisions, which would wait half a second of a million pairs; only its writing is not.
-        A queue that was arranged anew meanwhile keeps its order: whoever arranged it orders it next.
+        A queue that was arranged anew meanwhile keeps its order: whoever arranges it orders it next.
         """
         arrangement = self._arrangement
         fresh = self._database.table(turns(logit))

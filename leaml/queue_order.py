@@ -15,7 +15,7 @@ from leaml.events import Query
 TAKEN_ALONE = "r.action IN ('accept', 'edit', 'reject') AND coalesce(r.drawn, '') <> 'batch'"
 """Of `current_reviews r`: decisions about one pair, not about a batch."""
 FAULT = "(r.action = 'reject' AND r.reason <> 'wrong answer')"
-"""Rejected, and not for its answer: what it asks about is not to be seen, or its question is no good."""
+"""Rejected, and not for its answer: nothing to be seen, a bad question or options, asked before, of no use."""
 
 _DOUBT = "coalesce(abs(agreement - 1.0 / greatest(len(options), 1)), 0.5)"
 """Distance of the judge's probability from chance: small where it does not know."""
@@ -109,7 +109,10 @@ def turns(logit: str) -> str:
 def give_turns(cursor: duckdb.DuckDBPyConnection, fresh: pa.Table) -> None:
     """Order the queue by what `turns` has found in it."""
     cursor.register("fresh", fresh)
-    cursor.execute("UPDATE review_queue SET turn = fresh.turn FROM fresh WHERE review_queue.rowid = fresh.number")
+    cursor.execute(
+        "UPDATE review_queue SET turn = fresh.turn FROM fresh "
+        "WHERE review_queue.rowid = fresh.number AND half = 'informative'"
+    )
     cursor.unregister("fresh")
 
 

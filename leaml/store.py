@@ -293,15 +293,17 @@ class Store:
         query = "SELECT * FROM candidates WHERE ? IS NULL OR run_id = ? ORDER BY id"
         return [record(Candidate, row) for row in self._database.rows(query, run_id, run_id)]
 
-    def unsure_predictions(self, type_id: str, *, limit: int) -> list[Candidate]:
+    def doubtful_pairs(self, type_id: str, *, disagreement: float, limit: int) -> list[Candidate]:
         """Return the latest round's pairs of a question type with each option's probability, the most doubtful first.
 
-        Doubtful is a pair whose answer the second opinion gives little: it is unsure, or differs from the generator.
+        Doubt is the normalised entropy of these probabilities, and what they give to other answers than the pair's,
+        times `disagreement`.
         """
         query = f"""SELECT * FROM candidates WHERE round = {_LATEST_ROUND} AND type_id = ? AND len(options) > 1
             AND len(option_probabilities) = len(options)
-            ORDER BY coalesce(agreement, list_max(option_probabilities)), id LIMIT ?"""
-        return [record(Candidate, row) for row in self._database.rows(query, type_id, limit)]
+            ORDER BY list_sum([p * ln(p) FOR p IN option_probabilities IF p > 0]) / ln(len(options))
+                + ? * coalesce(agreement, 1.0), id LIMIT ?"""
+        return [record(Candidate, row) for row in self._database.rows(query, type_id, disagreement, limit)]
 
     def candidate_count(self) -> int:
         """Return how many pseudo pairs there are, of all rounds."""

@@ -1,5 +1,6 @@
 """The store on a real DuckDB file: events, undo, the queue, and what survives a kill."""
 
+import math
 import os
 import signal
 import subprocess
@@ -299,3 +300,17 @@ def test_a_disk_that_really_takes_no_more_keeps_what_was_confirmed(store):
     with Store.open(store.workspace) as again:
         kept = again._database.rows("SELECT count(*) AS n FROM label_events")[0]["n"]
     assert kept == int(told.split()[0]) + 1 and kept > 5
+
+
+def test_the_most_doubtful_pairs_come_first(store):
+    figures = {0: (0.5, 0.5), 1: (0.9, 0.1), 2: (0.1, 0.9), 3: (1.0, 0.0), 4: (0.0, 1.0), 5: (0.3, 0.7)}
+    rows = [replace(candidate(n, found[0]), option_probabilities=found) for n, found in figures.items()]
+    store.results.add_generator_run(RunId("r1"), rows)
+
+    def doubt(row):
+        entropy = -sum(p * math.log(p) for p in row.option_probabilities if p > 0) / math.log(len(row.options))
+        return entropy + 0.5 * (1 - row.agreement)
+
+    wanted = sorted(rows, key=doubt, reverse=True)
+    found = store.doubtful_pairs(PLACE.id, disagreement=0.5, limit=4)
+    assert [row.id for row in found] == [row.id for row in wanted[:4]]

@@ -76,7 +76,7 @@ class Result:
         Clipping and AdamW read five numbers and write three for each trained entry: 32 bytes, and 34 with a master
         copy of 16-bit weights. Gather and scatter touch every cache line of a weight unless it is very sparse, and
         read places and write and read values: 12 bytes for each trained entry. A weight that is trained in place has
-        AdamW's bytes for all its entries, and a place and a zero for each that does not move.
+        AdamW's bytes and a copied gradient for all its entries, and a place and a written zero for each that stays.
         """
         floor, trained = median(self.times[FLOOR]), self.trained[name]
         wide = self.setting.weights == "float32"
@@ -84,7 +84,7 @@ class Result:
             entries = self.linear_entries if name == NAIVE else trained
             return floor + (32 if wide else 34) * entries / self.copy_rate
         if name in SELECTIVE and wide and trained > IN_PLACE_FROM * self.linear_entries:
-            return floor + (32 * self.linear_entries + 6 * (self.linear_entries - trained)) / self.copy_rate
+            return floor + (40 * self.linear_entries + 10 * (self.linear_entries - trained)) / self.copy_rate
         if name in SELECTIVE:
             return floor + (44 * trained + (8 if wide else 4) * self.linear_entries) / self.copy_rate
         return None

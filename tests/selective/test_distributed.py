@@ -3,17 +3,19 @@
 import os
 from pathlib import Path
 
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing
 
 from leaml.selective import SelectedAdamW, linear_weights
+from leaml.selective.optimizer import IN_PLACE_FROM
 from tests.selective.tiny import loss, random_entries, tiny_llama, tokens
 
 STEPS = 3
 
 
-def train_share(rank: int, folder: str) -> None:
+def train_share(rank: int, folder: str, budget: float) -> None:
     """Train on this process's half of each batch; save the model, and how much was exchanged."""
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
@@ -27,23 +29,26 @@ def train_share(rank: int, folder: str) -> None:
 
     dist.all_reduce = counted
     model = tiny_llama()
-    _, entries = random_entries(model, 0.1)
+    weights, entries = random_entries(model, budget)
     optimizer = SelectedAdamW(linear_weights(model).weights, entries, processes=dist.group.WORLD)
     for step in range(STEPS):
         loss(model, tokens(step)[2 * rank : 2 * rank + 2]).backward()
         optimizer.clip(0.5)
         optimizer.step(1e-2)
-    assert exchanged == [optimizer.selected] * STEPS
+    in_place = budget > IN_PLACE_FROM
+    size = sum(weight.numel() for weight in weights.values()) if in_place else optimizer.selected
+    assert exchanged == [size] * STEPS
     torch.save(model.state_dict(), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 
-def test_two_processes_train_like_one(tmp_path: Path):
-    torch.multiprocessing.spawn(train_share, (str(tmp_path),), nprocs=2)
+@pytest.mark.parametrize("budget", [0.1, 0.85])
+def test_two_processes_train_like_one(tmp_path: Path, budget: float):
+    torch.multiprocessing.spawn(train_share, (str(tmp_path), budget), nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     assert all(first[name].equal(second[name]) for name in first)
     alone = tiny_llama()
-    _, entries = random_entries(alone, 0.1)
+    _, entries = random_entries(alone, budget)
     optimizer = SelectedAdamW(linear_weights(alone).weights, entries)
     for step in range(STEPS):
         loss(alone, tokens(step)).backward()
