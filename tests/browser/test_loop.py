@@ -119,6 +119,7 @@ def compare(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".answer .ans")).to_have_count(2, timeout=120_000)
     name = page.locator("#compare-panel .where").inner_text()
+    expect(page.locator("#compare-panel")).not_to_have_attribute("data-busy", "1")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#compare-panel .where")).not_to_have_text(name)
     expect(page.locator(".answer .ans")).to_have_count(2, timeout=60_000)

@@ -76,6 +76,7 @@ def test_people_sign_in_decide_under_their_names_and_see_what_they_may(
     page.locator("#tab-train-button").click()
     expect(page.locator("#train-generator")).to_be_disabled()
     page.locator("#tab-review-button").click()
+    expect(page.locator("#review-panel .ask")).to_be_visible()
     press(page, "review", "a")
 
     other = browser.new_context().new_page()
