@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaml.database import Database, record
-from leaml.queue_order import arrange, give_turns, is_arranged, note_captions, settle, turns
+from leaml.queue_order import GIVE_TURNS, arrange, is_arranged, note_captions, settle, turns
 from leaml.records import EVERYTHING, Candidate, Drawn, Half, Offer, Reader, Review, ReviewAction, ReviewCounts, Slice
 from leaml.remembered import Remembered
 from leaml.tally import Tally
@@ -156,7 +156,9 @@ class Queue:
         fresh = self._database.table(turns(logit))
         with self._database.transaction("order the pairs") as cursor:
             if self._arrangement == arrangement:
-                give_turns(cursor, fresh)
+                cursor.register("fresh", fresh)
+                cursor.execute(GIVE_TURNS)
+                cursor.unregister("fresh")
                 self._heads.changed()
 
     def set_quotas(self, cards: Mapping[str, int]) -> None:

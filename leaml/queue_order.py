@@ -7,9 +7,6 @@ an order that cannot be guessed; pairs of one turn come type by type. A type wit
 thirds, and so comes three times as often; one with a quota of none comes after all others.
 """
 
-import duckdb
-import pyarrow as pa
-
 from leaml.events import Query
 
 TAKEN_ALONE = "r.action IN ('accept', 'edit', 'reject') AND coalesce(r.drawn, '') <> 'batch'"
@@ -72,6 +69,11 @@ _TURNS = f"""
             FROM review_queue q LEFT JOIN ({_FAULTS}) f ON f.image_id = q.image_id
             WHERE half = 'informative') waiting)
 """
+GIVE_TURNS = """
+    UPDATE review_queue SET turn = fresh.turn FROM fresh
+    WHERE review_queue.rowid = fresh.number AND half = 'informative'
+"""
+"""Orders the queue by the table `fresh`, which is what `turns` has found in it."""
 _SETTLE = """
     UPDATE review_queue SET event_id = now.event_id, action = now.action, author = now.author, drawn = now.drawn,
         seconds = now.seconds, second_author = now.second_author
@@ -104,16 +106,6 @@ def turns(logit: str) -> str:
     rejected for another reason than its answer (one more in the denominator: a single decision says little).
     """
     return _TURNS.format(logit=logit)
-
-
-def give_turns(cursor: duckdb.DuckDBPyConnection, fresh: pa.Table) -> None:
-    """Order the queue by what `turns` has found in it."""
-    cursor.register("fresh", fresh)
-    cursor.execute(
-        "UPDATE review_queue SET turn = fresh.turn FROM fresh "
-        "WHERE review_queue.rowid = fresh.number AND half = 'informative'"
-    )
-    cursor.unregister("fresh")
 
 
 def settle(query: Query, candidate_ids: list[str]) -> None:

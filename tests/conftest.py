@@ -54,6 +54,12 @@ def pictures(tmp_path: Path) -> dict[ImageId, Path]:
 
 
 @pytest.fixture
+def float32_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute alike on every processor: the models' own ways, which ours are held against, know no autocast."""
+    monkeypatch.setattr("leaml.precision.multiplies_bfloat16", lambda device_type: False)
+
+
+@pytest.fixture
 def backbone() -> Backbone:
     """The bundled model, loaded afresh: a test may change its weights."""
     return load(BUNDLED_MODEL, device="cpu")

@@ -1,5 +1,6 @@
 """Decoding with the shared cache, against transformers' own generation and against full forward passes."""
 
+import pytest
 import torch
 from PIL import Image
 
@@ -9,6 +10,7 @@ from leaml.objectives import Sample, collate, sequence_losses
 PROMPTS = ["Where is the disc? Choose one of the following options: left|right|", "Describe the image.", "Colour?"]
 
 
+@pytest.mark.usefixtures("float32_products")
 def test_greedy_equals_transformers_generation(backbone, features, pictures):
     ids = list(pictures)[:3]
     ours = greedy(backbone, prefill(backbone, PROMPTS, features.batch(ids)), max_new_tokens=12)

@@ -20,10 +20,7 @@ SHOWN = ((0,), (1,), (2, 1))
 NEW = 8
 
 
-@pytest.fixture(autouse=True)
-def float32_products(monkeypatch):
-    """Compute alike on every processor: the models' own ways, which ours are held against, know no autocast."""
-    monkeypatch.setattr("leaml.precision.multiplies_bfloat16", lambda device_type: False)
+pytestmark = pytest.mark.usefixtures("float32_products")
 
 
 @pytest.fixture(params=ALL)
