@@ -33,6 +33,10 @@ class QueueLearning:
             self._learnt_from = decided
             threading.Thread(target=self._learn, daemon=True).start()
 
+    def close(self) -> None:
+        """Return when nothing is learnt any more: the store must not be closed under a query."""
+        self._learning.acquire()
+
     def _learn(self) -> None:
         try:
             with contextlib.suppress(StoreError):  # the app may be closing

@@ -83,6 +83,7 @@ class Services:
     def close(self) -> None:
         """End the resident models and release the workspace. Background runs go on."""
         self.answerer.close()
+        self.queue_learning.close()
         self.store.close()
 
     def __enter__(self) -> Self:

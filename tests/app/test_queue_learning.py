@@ -28,3 +28,27 @@ def test_the_order_changes_once_there_are_enough_decisions(tmp_path) -> None:  #
                 orders.append(number + 1)
         assert orders[0] == 100 and len(orders) <= 2, "a quarter more decisions, then again"
         assert all(place % EVERY == 0 for place in orders)
+
+
+def test_it_can_be_waited_for_and_begins_nothing_afterwards(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    began, may_end, ended = threading.Event(), threading.Event(), []
+
+    def order(store: Store) -> bool:
+        began.set()
+        may_end.wait(30)
+        ended.append(store)
+        return True
+
+    monkeypatch.setattr("app.queue_learning.order_by_acceptance", order)
+    monkeypatch.setattr("app.queue_learning.LEAST_DECISIONS", 0)
+    with Store.open(tmp_path) as store:
+        learning = QueueLearning(store)
+        for _ in range(EVERY):
+            learning.decided()
+        assert began.wait(30) and not ended
+        threading.Timer(0.2, may_end.set).start()
+        learning.close()
+        assert ended == [store]
+        for _ in range(EVERY):
+            learning.decided()
+        assert ended == [store]
