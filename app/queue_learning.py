@@ -9,7 +9,7 @@ from leaml.store import Store
 
 EVERY = 10
 """Decisions between two looks at how many there are."""
-GROWTH = 1.25
+GROWTH = 1.5
 """So many times the decisions of the last time, so that the work stays small however many there are."""
 
 

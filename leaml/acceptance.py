@@ -72,7 +72,7 @@ class AcceptanceModel:
         return np.asarray(expit(_scores(pairs, faults) @ np.array(self.weights) + constants))
 
     def as_sql(self) -> str:
-        """Return the logit as an expression over the columns that `leaml.queue_order.turns` has."""
+        """Return the logit as an expression over the columns that `leaml.queue_order.reorder` has."""
         cases = "".join(
             f" WHEN type_id IS NOT DISTINCT FROM {_literal(kind)} THEN {value!r}"
             for kind, value in self.constants.items()

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
-import pyarrow as pa
 
 from leaml.errors import StoreError, StoreLockedError
 from leaml.migrations import MIGRATIONS
@@ -54,19 +53,17 @@ class Database:
         Raises:
             StoreError: If the query fails.
         """
-        with self._reading() as cursor:
+        open_cursor = getattr(self._own, "cursor", None)
+        try:
+            cursor = open_cursor or self._cursor()
             result = cursor.execute(query, list(values))
             names = [column[0] for column in result.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-    def table(self, query: str) -> pa.Table:
-        """Return a query's rows as a table, for a million of them.
-
-        Raises:
-            StoreError: If the query fails.
-        """
-        with self._reading() as cursor:
-            return pa.table(cursor.execute(query).fetchnumpy())
+            found = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+            if open_cursor is None:
+                cursor.close()
+        except duckdb.Error as error:
+            raise StoreError(f"Cannot read {self._file}: {error}") from error
+        return found
 
     @contextmanager
     def transaction(self, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -141,19 +138,6 @@ class Database:
             result = cursor.execute(query, [now(), *values.values()])
             columns = [column[0] for column in result.description or ()]
             return dict(zip(columns, result.fetchall()[0], strict=True))
-
-    @contextmanager
-    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Yield this thread's open transaction, or a cursor for the moment."""
-        outer = getattr(self._own, "cursor", None)
-        try:
-            if outer is not None:
-                yield outer
-                return
-            with self._cursor() as cursor:
-                yield cursor
-        except duckdb.Error as error:
-            raise StoreError(f"Cannot read {self._file}: {error}") from error
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         try:

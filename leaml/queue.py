@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaml.database import Database, record
-from leaml.queue_order import GIVE_TURNS, arrange, is_arranged, note_captions, settle, turns
+from leaml.queue_order import arrange, is_arranged, note_captions, reorder, settle
 from leaml.records import EVERYTHING, Candidate, Drawn, Half, Offer, Reader, Review, ReviewAction, ReviewCounts, Slice
 from leaml.remembered import Remembered
 from leaml.tally import Tally
@@ -65,7 +65,6 @@ class Queue:
         self._tally = Remembered(database, self._count)
         self._heads = Remembered(database, dict[Slice, Head])
         self._disputed = Remembered(database, lambda: database.rows("SELECT * FROM disputed ORDER BY candidate_id"))
-        self._arrangement = 0  # counts how often rows were numbered anew
         self._known: dict[str, Candidate] = {}  # what a generator wrote never changes
         with database.transaction("put the pairs in order"):
             if not is_arranged(database.rows):
@@ -139,27 +138,14 @@ class Queue:
     def arrange(self) -> None:
         """Put the pairs of the latest round in order."""
         arrange(self._database.rows)
-        self._database.afterwards(self._numbered_anew)
         for remembered in (self._tally, self._heads, self._disputed):
             remembered.changed()
 
-    def _numbered_anew(self, _committed: bool) -> None:
-        self._arrangement += 1
-
     def reorder(self, logit: str) -> None:
-        """Show those informative pairs first whose logit is nearest to 0: SQL, see `queue_order.turns`.
-
-        The order is found beside decisions, which would wait half a second of a million pairs; only its writing is not.
-        A queue that was arranged anew meanwhile keeps its order: whoever arranges it orders it next.
-        """
-        arrangement = self._arrangement
-        fresh = self._database.table(turns(logit))
-        with self._database.transaction("order the pairs") as cursor:
-            if self._arrangement == arrangement:
-                cursor.register("fresh", fresh)
-                cursor.execute(GIVE_TURNS)
-                cursor.unregister("fresh")
-                self._heads.changed()
+        """Show those informative pairs first whose logit is nearest to 0: SQL, see `queue_order.reorder`."""
+        with self._database.transaction("order the pairs"):
+            reorder(self._database.rows, logit)
+            self._heads.changed()
 
     def set_quotas(self, cards: Mapping[str, int]) -> None:
         """Show a question type so many times as often as one with a quota of 1; with 0, after all others.

@@ -61,19 +61,16 @@ _FAULTS = f"""
     SELECT c.image_id, count(*) FILTER ({FAULT}) / (count(*) + 1.0) AS faults
     FROM current_reviews r JOIN candidates c ON c.id = r.candidate_id WHERE {TAKEN_ALONE} GROUP BY c.image_id
 """
-_TURNS = f"""
-    SELECT number, {_TURN} FROM (
-        SELECT number, type_id, half, {_CARDS.format(row="waiting")} AS cards,
-            row_number() OVER (PARTITION BY type_id ORDER BY abs({{logit}}), candidate_id) AS place
-        FROM (SELECT q.rowid AS number, q.*, coalesce(f.faults, 0.0) AS faults
-            FROM review_queue q LEFT JOIN ({_FAULTS}) f ON f.image_id = q.image_id
-            WHERE half = 'informative') waiting)
+_REORDER = f"""
+    UPDATE review_queue SET turn = fresh.turn FROM (
+        SELECT number, {_TURN} FROM (
+            SELECT number, type_id, half, {_CARDS.format(row="waiting")} AS cards,
+                row_number() OVER (PARTITION BY type_id ORDER BY abs({{logit}}), number) AS place
+            FROM (SELECT q.rowid AS number, q.*, coalesce(f.faults, 0.0) AS faults
+                FROM review_queue q LEFT JOIN ({_FAULTS}) f ON f.image_id = q.image_id
+                WHERE half = 'informative') waiting)) fresh
+    WHERE review_queue.rowid = fresh.number
 """
-GIVE_TURNS = """
-    UPDATE review_queue SET turn = fresh.turn FROM fresh
-    WHERE review_queue.rowid = fresh.number AND half = 'informative'
-"""
-"""Orders the queue by the table `fresh`, which is what `turns` has found in it."""
 _SETTLE = """
     UPDATE review_queue SET event_id = now.event_id, action = now.action, author = now.author, drawn = now.drawn,
         seconds = now.seconds, second_author = now.second_author
@@ -99,13 +96,13 @@ def arrange(query: Query) -> None:
     query(f"CREATE OR REPLACE TABLE disputed AS {_DISPUTED} GROUP BY c.candidate_id")
 
 
-def turns(logit: str) -> str:
-    """Return a query for the turns of the informative half, the pairs first whose `logit` is nearest to 0.
+def reorder(query: Query, logit: str) -> None:
+    """Order the informative half anew: the pairs first whose `logit` is nearest to 0.
 
     It is SQL over the queue's columns and `faults`: of what was decided about a pair's image, the share that was
     rejected for another reason than its answer (one more in the denominator: a single decision says little).
     """
-    return _TURNS.format(logit=logit)
+    query(_REORDER.format(logit=logit))
 
 
 def settle(query: Query, candidate_ids: list[str]) -> None:

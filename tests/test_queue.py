@@ -258,22 +258,6 @@ def test_two_readers_who_agree_are_no_conflict(store, answers):  # noqa: F811
     assert store.queue.offers(Reader("cy", second_share=1.0), limit=4) == []
 
 
-def test_an_order_that_was_found_before_the_queue_was_arranged_anew_is_left(store, monkeypatch):  # noqa: F811
-    store.results.add_generator_run(RunId("r1"), [candidate(n, 0.5 + n / 100) for n in range(40)])
-    find = store._database.table
-
-    def slowly(query):
-        found = find(query)
-        store.queue.set_quotas({PLACE.id: 2})
-        return found
-
-    monkeypatch.setattr(store._database, "table", slowly)
-    store.queue.reorder("agreement - 0.9")
-    shown = [row.id for row in store.queue.next(40)]
-    store.queue.set_quotas({PLACE.id: 2})
-    assert [row.id for row in store.queue.next(40)] == shown
-
-
 @pytest.mark.parametrize("act", ["decide", "undo", "new round", "captions", "reorder"])
 def test_what_fails_is_forgotten(store, monkeypatch, act):  # noqa: F811
     """The commit itself fails, when everything was written and remembered already."""

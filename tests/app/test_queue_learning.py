@@ -26,7 +26,7 @@ def test_the_order_changes_once_there_are_enough_decisions(tmp_path) -> None:  #
             wait_for_threads(threads)
             if store.queue.next(60) != before:
                 orders.append(number + 1)
-        assert orders[0] == 100 and len(orders) <= 2, "a quarter more decisions, then again"
+        assert orders[0] == 100 and len(orders) <= 2, "half as many decisions again, then anew"
         assert all(place % EVERY == 0 for place in orders)
 
 
