@@ -55,9 +55,6 @@ class SelectedAdamW:
         """
         self._weights = dict(weights)
         self._entries: dict[str, Entries] = {}
-        self._in_place: set[str] = set()
-        self._spans: dict[str, slice] = {}
-        end = 0
         for name, weight in self._weights.items():
             chosen = entries[name]
             if chosen.shape != tuple(weight.shape):
@@ -66,16 +63,20 @@ class SelectedAdamW:
                     f"{tuple(weight.shape)}. Select again on this model."
                 )
             self._entries[name] = chosen.to(weight.device)
-            if weight.dtype == torch.float32 and not weight_decay and chosen.density > IN_PLACE_FROM:
-                self._in_place.add(name)
-        # Weights with a master copy come first, so that the flat gradient begins with theirs.
-        for name in sorted(self._weights, key=self._in_place.__contains__):
+        if not self.selected:
+            raise TrainingError("No weight is selected for training. Raise the row budget.")
+        self._in_place = [
+            name
+            for name, weight in self._weights.items()
+            if weight.dtype == torch.float32 and not weight_decay and self._entries[name].density > IN_PLACE_FROM
+        ]
+        copied = [name for name in self._weights if name not in self._in_place]
+        self._spans: dict[str, slice] = {}
+        end = 0
+        for name in (*copied, *self._in_place):  # the flat gradient begins with that of the master copy
             size = self._weights[name].numel() if name in self._in_place else self._entries[name].count
             self._spans[name] = slice(end, end + size)
             end += size
-        if end == 0:
-            raise TrainingError("No weight is selected for training. Raise the row budget.")
-        copied = [name for name in self._spans if name not in self._in_place]
         device = next(iter(self._weights.values())).device
         none = torch.empty(0, device=device)
         values = [self._entries[name].gather(self._weights[name].detach()).float() for name in copied]
@@ -88,7 +89,7 @@ class SelectedAdamW:
         self._gathered: set[str] = set()
         self._divisor = 1.0  # that clipping asks of the gathered gradient
         trained: list[Tensor] = [self._master] if copied else []
-        trained += [self._weights[name] for name in self._in_place_order]
+        trained += [self._weights[name] for name in self._in_place]
         self._adam = torch.optim.AdamW(trained, weight_decay=weight_decay, fused=True)
         self._processes = processes
         self._averaged = processes is None
@@ -146,8 +147,8 @@ class SelectedAdamW:
 
     def state_dict(self) -> dict[str, Any]:
         """Return master values and Adam's state, from which `load_state_dict` continues bit for bit."""
-        in_place = [self._weights[name].detach() for name in self._in_place_order]
-        counts = [self._entries[name].count for name in self._in_place_order]
+        in_place = [self._weights[name].detach() for name in self._in_place]
+        counts = [self._entries[name].count for name in self._in_place]
         adam = self._adam.state_dict()
         return {"master": self._master.detach(), "in_place": in_place, "in_place_counts": counts, "adam": adam}
 
@@ -157,9 +158,9 @@ class SelectedAdamW:
         Raises:
             TrainingError: If the state is of another selection.
         """
-        weights = [self._master, *(self._weights[name] for name in self._in_place_order)]
+        weights = [self._master, *(self._weights[name] for name in self._in_place)]
         saved, counts = [state["master"], *state.get("in_place", [])], state.get("in_place_counts", [])
-        own = [self._entries[name].count for name in self._in_place_order]
+        own = [self._entries[name].count for name in self._in_place]
         if counts != own or [value.shape for value in saved] != [weight.shape for weight in weights]:
             count = state["master"].numel() + sum(counts)
             raise TrainingError(f"The checkpoint trains {count} entries, this run {self.selected}. Start a new run.")
@@ -176,10 +177,6 @@ class SelectedAdamW:
         for weight in self._weights.values():
             weight.requires_grad_(False)
             weight.grad = None
-
-    @property
-    def _in_place_order(self) -> list[str]:
-        return [name for name in self._spans if name in self._in_place]
 
     def _collector(self, name: str) -> Callable[[Tensor], None]:
         return self._masker(name) if name in self._in_place else self._gatherer(name)

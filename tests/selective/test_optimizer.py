@@ -54,19 +54,27 @@ def frozen_is_as_before(model, before, entries):
     )
 
 
-@given(
-    budget=st.one_of(st.integers(1, 60), st.floats(0.02, 1.0)),
-    seed=st.integers(0, 50),
-    weight_decay=st.sampled_from([0.0, 0.1]),
-)
-@settings(max_examples=25, deadline=None)
-def test_the_update_equals_a_dense_masked_and_restored_oracle(budget, seed, weight_decay):
+@given(budget=st.one_of(st.integers(1, 60), st.floats(0.02, 1.0)), seed=st.integers(0, 50))
+@settings(max_examples=15, deadline=None)
+def test_the_update_equals_a_dense_masked_and_restored_oracle(budget, seed):
     selected, oracle = tiny_llama(seed), tiny_llama(seed)
     _, entries = random_entries(selected, budget, seed)
-    train_selected(selected, entries, 4, weight_decay=weight_decay)
-    train_oracle(oracle, entries, 4, weight_decay=weight_decay)
+    train_selected(selected, entries, 4)
+    train_oracle(oracle, entries, 4)
     for (name, mine), theirs in zip(selected.state_dict().items(), oracle.state_dict().values(), strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5, msg=name)
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=2e-6, msg=name)
+
+
+@given(budget=st.floats(0.8, 1.0), seed=st.integers(0, 50))
+@settings(max_examples=15, deadline=None)
+def test_the_update_in_place_equals_a_dense_masked_oracle(budget, seed):
+    selected, oracle = tiny_llama(seed), tiny_llama(seed)
+    _, entries = random_entries(selected, budget, seed)
+    train_selected(selected, entries, 4, weight_decay=0.0)
+    train_oracle(oracle, entries, 4, weight_decay=0.0)
+    for (name, mine), theirs in zip(selected.state_dict().items(), oracle.state_dict().values(), strict=True):
+        # A thousandth of one step: Adam keeps the rounding of gradients that are nearly zero.
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=RATE / 1000, msg=name)
 
 
 @given(
@@ -169,8 +177,8 @@ def test_small_updates_of_a_bfloat16_model_are_kept_in_the_float32_master():
     assert seen[0] == 1.0 and seen[-1] < 1.0
 
 
-@pytest.mark.parametrize("budget", [0.2, 0.85])
-def test_parts_of_a_batch_add_up_to_the_whole_batch(budget):
+@pytest.mark.parametrize(("budget", "tolerance"), [(0.2, 1e-5), (0.85, 5e-5)])
+def test_parts_of_a_batch_add_up_to_the_whole_batch(budget, tolerance):
     whole, parts = tiny_llama(), tiny_llama()
     _, entries = random_entries(whole, budget)
     ids = tokens(0, count=6)
@@ -182,7 +190,7 @@ def test_parts_of_a_batch_add_up_to_the_whole_batch(budget):
         optimizer.step(RATE)
     assert norm > 0
     for name, mine in whole.state_dict().items():
-        torch.testing.assert_close(mine, parts.state_dict()[name], rtol=1e-4, atol=5e-5, msg=name)
+        torch.testing.assert_close(mine, parts.state_dict()[name], rtol=1e-4, atol=tolerance, msg=name)
 
 
 def test_a_weight_that_takes_no_part_in_a_step_has_no_gradient_left_from_the_last_one():
