@@ -19,7 +19,7 @@ class QueueLearning:
     def __init__(self, store: Store) -> None:
         """Take the store."""
         self._store, self._learning = store, threading.Lock()
-        self._uncounted, self._learnt_from = 0, 0
+        self._uncounted, self._learnt_from, self._closed = 0, 0, False
 
     def decided(self) -> None:
         """Say that there is one more decision. Returns at once."""
@@ -35,7 +35,9 @@ class QueueLearning:
 
     def close(self) -> None:
         """Return when nothing is learnt any more: the store must not be closed under a query."""
-        self._learning.acquire()
+        if not self._closed:
+            self._learning.acquire()  # for good: nothing is learnt after this
+            self._closed = True
 
     def _learn(self) -> None:
         try:

@@ -52,3 +52,4 @@ def test_it_can_be_waited_for_and_begins_nothing_afterwards(tmp_path, monkeypatc
         for _ in range(EVERY):
             learning.decided()
         assert ended == [store]
+        learning.close()  # a second time, as when a `with` ends after it
