@@ -61,7 +61,7 @@ class LabelQueue:
         key = (self._store.results.round(), type_id)
         if key not in self._guesses:
             self._guesses = {known: found for known, found in self._guesses.items() if known[0] == key[0]}
-            rows = self._store.doubtful_pairs(type_id, disagreement=DISAGREEMENT_WEIGHT, limit=GUESSES)
+            rows = self._store.results.doubtful_pairs(type_id, disagreement=DISAGREEMENT_WEIGHT, limit=GUESSES)
             self._guesses[key] = [
                 Guess(row.image_id, row.options, row.option_probabilities, row.answer) for row in rows
             ]

@@ -120,7 +120,7 @@ def draw(person: Person, message: str = "", *, shown: Choices | None = None, tol
         "test": len(test),
         "labels": services.label_count(),
         "captions": len(store.captions.all()),
-        "candidates": store.candidate_count(),
+        "candidates": store.results.candidate_count(),
         "reviewed": len(store.reviewed_pairs()),
     }
     thumbs: list[Picture] = [picture(services, image.id) for image in pool[:THUMBS]]
@@ -163,7 +163,7 @@ def loop_steps(services: Services) -> list[LoopStep]:
     store, budget = services.store, services.settings.label_budget
     labels, counts, models = services.label_count(), store.queue.counts(), services.latest_models()
     decided = counts.accepted + counts.edited + counts.rejected
-    candidates = store.candidate_count()
+    candidates = store.results.candidate_count()
     done: dict[str, tuple[bool, str]] = {
         "label": (labels >= budget or candidates > 0, text.of(labels, budget)),
         "train": (candidates > 0, text.count_of("pair", candidates)),

@@ -88,7 +88,7 @@ def run_round(
         accuracy={"majority": stats.macro_accuracy(majority, groups), **accuracy},
         test_questions=len(majority),
         labels=len(given),
-        candidates=len(store.candidates()),
+        candidates=len(store.results.candidates()),
         reviewed=counts.accepted + counts.edited + counts.rejected,
         seconds=time.perf_counter() - began,
         stages=stages,

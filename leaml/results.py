@@ -67,6 +67,27 @@ class Results:
             self._rounds.changed()
             cursor.execute("INSERT OR IGNORE INTO ingested_runs VALUES (?, 'generator', ?)", [run_id, now()])
 
+    def candidates(self, *, run_id: RunId | None = None) -> list[Candidate]:
+        """Return the pseudo pairs of one run, or all."""
+        query = "SELECT * FROM candidates WHERE ? IS NULL OR run_id = ? ORDER BY id"
+        return [record(Candidate, row) for row in self._database.rows(query, run_id, run_id)]
+
+    def doubtful_pairs(self, type_id: str, *, disagreement: float, limit: int) -> list[Candidate]:
+        """Return the latest round's pairs of a question type with each option's probability, the most doubtful first.
+
+        Doubt is the normalised entropy of these probabilities, and what they give to other answers than the pair's,
+        times `disagreement`.
+        """
+        query = """SELECT * FROM candidates WHERE round = (FROM latest_round) AND type_id = ? AND len(options) > 1
+            AND len(option_probabilities) = len(options)
+            ORDER BY list_sum([p * ln(p) FOR p IN option_probabilities IF p > 0]) / ln(len(options))
+                + ? * coalesce(agreement, 1.0), id LIMIT ?"""
+        return [record(Candidate, row) for row in self._database.rows(query, type_id, disagreement, limit)]
+
+    def candidate_count(self) -> int:
+        """Return how many pseudo pairs there are, of all rounds."""
+        return int(self._database.rows("SELECT count(*) AS pairs FROM candidates")[0]["pairs"])
+
     def add_model(self, model: ModelRow, predictions: Sequence[Prediction]) -> None:
         """Take over a model and its answers to the test questions; doing it twice changes nothing."""
         with self._database.transaction(f"take over the run {model.run_id}") as cursor:

@@ -34,7 +34,6 @@ from leaml.records import (
     QuestionType,
     Rejection,
     Review,
-    RunId,
     Split,
     Suggestion,
 )
@@ -47,7 +46,6 @@ from leaml.users import Users
 STORE_FILE = "leaml.duckdb"
 
 _PAIR = "image_id, question, options, answer, type_id"
-_LATEST_ROUND = "(SELECT round FROM latest_round)"
 _REVIEW_COLUMNS = ("candidate_id", "action", "reason", "author", "seconds", "drawn", "shown")
 _DECIDED = "SELECT candidate_id FROM current_reviews WHERE action <> 'skip'"
 
@@ -288,27 +286,6 @@ class Store:
 
     # Pseudo pairs and their review
 
-    def candidates(self, *, run_id: RunId | None = None) -> list[Candidate]:
-        """Return the pseudo pairs of one run, or all."""
-        query = "SELECT * FROM candidates WHERE ? IS NULL OR run_id = ? ORDER BY id"
-        return [record(Candidate, row) for row in self._database.rows(query, run_id, run_id)]
-
-    def doubtful_pairs(self, type_id: str, *, disagreement: float, limit: int) -> list[Candidate]:
-        """Return the latest round's pairs of a question type with each option's probability, the most doubtful first.
-
-        Doubt is the normalised entropy of these probabilities, and what they give to other answers than the pair's,
-        times `disagreement`.
-        """
-        query = f"""SELECT * FROM candidates WHERE round = {_LATEST_ROUND} AND type_id = ? AND len(options) > 1
-            AND len(option_probabilities) = len(options)
-            ORDER BY list_sum([p * ln(p) FOR p IN option_probabilities IF p > 0]) / ln(len(options))
-                + ? * coalesce(agreement, 1.0), id LIMIT ?"""
-        return [record(Candidate, row) for row in self._database.rows(query, type_id, disagreement, limit)]
-
-    def candidate_count(self) -> int:
-        """Return how many pseudo pairs there are, of all rounds."""
-        return int(self._database.rows("SELECT count(*) AS pairs FROM candidates")[0]["pairs"])
-
     def add_review(self, review: Review) -> int:
         """Record a decision; a later one about the same pair replaces it. Returns the event's number.
 
@@ -376,7 +353,7 @@ class Store:
 
     def pseudo_pairs(self) -> list[Candidate]:
         """Return the latest round's pairs that nobody has decided about."""
-        query = f"SELECT * FROM candidates WHERE round = {_LATEST_ROUND} AND id NOT IN ({_DECIDED}) ORDER BY id"
+        query = f"SELECT * FROM candidates WHERE round = (FROM latest_round) AND id NOT IN ({_DECIDED}) ORDER BY id"
         return [record(Candidate, row) for row in self._database.rows(query)]
 
     # The chain of events

@@ -188,7 +188,7 @@ def test_a_whole_round_by_hand(store, jobs):
     report = json.loads((run.path / "output/sample_report.json").read_text())
     assert report["generated"] == 2 * report["images"] == 6
     assert report["kept"] + sum(report["turned_down"].values()) <= 6
-    if not store.candidates():  # so little training writes nothing valid: what comes next still needs pairs
+    if not store.results.candidates():  # so little training writes nothing valid: what comes next still needs pairs
         rows = [_candidate(store, run.id, number) for number in range(3)]
         write_rows(run.path / "output/candidates.parquet", rows, Candidate)
         store.results.add_generator_run(run.id, rows)
@@ -293,5 +293,5 @@ def test_the_loop_in_small(store, jobs, monkeypatch):
 def _with_pairs(store, jobs):
     """Take over runs; where so short a training wrote no valid pair, add some, so that the round can go on."""
     ingest_finished(store, jobs)
-    if not store.candidates():
+    if not store.results.candidates():
         store.results.add_generator_run("r0001", [_candidate(store, "r0001", number) for number in range(3)])

@@ -36,7 +36,7 @@ def test_a_round_taken_back_is_out_of_use_and_the_one_before_goes_on(two_rounds)
     taken = two_rounds.rounds.take_back(2, by="ann")
     assert (taken.labels, taken.reviews) == (0, 4)
     assert two_rounds.rounds.taken_back() == {2} and two_rounds.rounds.all()[1].decided == 0
-    assert len(two_rounds.candidates()) == 12 and list(two_rounds.events())[: len(before)] == before
+    assert len(two_rounds.results.candidates()) == 12 and list(two_rounds.events())[: len(before)] == before
     assert two_rounds.verify_events()[0] == len(before) + 5
     *_, last = two_rounds.events()
     assert (last.content["table"], last.content["round"], last.content["author"]) == ("round_events", 2, "ann")

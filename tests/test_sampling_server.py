@@ -115,7 +115,7 @@ def test_a_run_goes_on_from_a_trained_generator_through_its_server(workspace, me
     assert report["images"] == 8 - len(labelled) and report["generated"] == 2 * report["images"]
     assert not list((run.path / "checkpoints").iterdir()), "nothing was trained again"
     with Store.open(workspace) as store:
-        pairs = store.candidates()
+        pairs = store.results.candidates()
         assert len(pairs) == report["kept"] > 0 and store.results.round() == 2
         assert all(pair.log_probability < 0 and pair.run_id == "r0002" for pair in pairs)
 

@@ -137,7 +137,7 @@ def test_taking_over_a_run_twice_changes_nothing(store):
         store.results.add_generator_run(RunId("r1"), [candidate(0)])
     assert len(store.results.models()) == 1 and store.results.models()[0].method == "lora"
     assert store.results.predictions(RunId("r3")) == [answer, answer]
-    assert store.results.ingested() == {"r1", "r3"} and len(store.candidates()) == 1
+    assert store.results.ingested() == {"r1", "r3"} and len(store.results.candidates()) == 1
 
 
 def test_threads_write_and_read_at_once(store):
@@ -312,5 +312,5 @@ def test_the_most_doubtful_pairs_come_first(store):
         return entropy + 0.5 * (1 - row.agreement)
 
     wanted = sorted(rows, key=doubt, reverse=True)
-    found = store.doubtful_pairs(PLACE.id, disagreement=0.5, limit=4)
+    found = store.results.doubtful_pairs(PLACE.id, disagreement=0.5, limit=4)
     assert [row.id for row in found] == [row.id for row in wanted[:4]]

@@ -199,7 +199,7 @@ def finished(tmp_path, monkeypatch):
 def test_finished_runs_are_taken_over_once(finished):
     store, jobs = finished
     assert [ingest_finished(store, jobs) for _ in range(2)] == [2, 0]
-    assert store.candidates() == [candidate(1)] and store.results.round() == 2
+    assert store.results.candidates() == [candidate(1)] and store.results.round() == 2
     (model,) = store.results.models()
     assert (model.run_id, model.method, model.path) == ("r0002", "lora", "runs/r0002/output/model.safetensors")
     assert (model.labels, model.pairs, len(store.results.predictions(model.run_id))) == (1, 0, 1)
@@ -225,7 +225,7 @@ def test_runs_that_did_not_end_well_are_not_taken_over(finished, status):
     store, jobs = finished
     for run in jobs.runs():
         write_json(run.path / "outcome.json", {"status": status, "error": "x", "seconds": 1.0, "stages": {}})
-    assert ingest_finished(store, jobs) == 0 and store.candidates() == [] and store.results.models() == []
+    assert ingest_finished(store, jobs) == 0 and store.results.candidates() == [] and store.results.models() == []
 
 
 def test_damaged_outputs_are_said_and_taken_over_later(finished):
@@ -236,7 +236,7 @@ def test_damaged_outputs_are_said_and_taken_over_later(finished):
     with pytest.raises(LeamlError, match=r"candidates\.parquet"):
         ingest_finished(store, jobs)
     path.write_bytes(whole)
-    assert ingest_finished(store, jobs) >= 1 and store.candidates() == [candidate(1)]
+    assert ingest_finished(store, jobs) >= 1 and store.results.candidates() == [candidate(1)]
 
 
 def test_no_labels_is_a_sentence(tmp_path):

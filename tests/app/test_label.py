@@ -44,7 +44,7 @@ def test_a_question_that_a_run_is_unsure_of_comes_first(make_services: Make) -> 
     services.label_queue.wait()
     place = label.arrive(who(services, None), label.Place())
     assert place.asked is not None and place.why == "unsure"
-    asked = {(candidate.image_id, candidate.type_id) for candidate in services.store.candidates()}
+    asked = {(candidate.image_id, candidate.type_id) for candidate in services.store.results.candidates()}
     assert place.asked in asked
 
 
@@ -285,7 +285,7 @@ def test_what_a_review_has_settled_is_not_asked(make_services: Make) -> None:
     services.label_queue.wait()
     person = who(services, None)
     place = label.arrive(person, label.Place())
-    (candidate,) = [c for c in services.store.candidates() if (c.image_id, c.type_id) == place.asked]
+    (candidate,) = [c for c in services.store.results.candidates() if (c.image_id, c.type_id) == place.asked]
     pair = AnsweredQuestion(
         candidate.image_id, candidate.question, candidate.options, candidate.answer, candidate.type_id
     )

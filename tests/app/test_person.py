@@ -37,7 +37,7 @@ def shared(make_services: Make) -> Services:
 
 def acts(services: Services) -> dict[str, tuple[str, Callable[[Person], Any]]]:
     """Return everything that can be done, by name, with the right that it needs."""
-    candidate = services.store.candidates()[0]
+    candidate = services.store.results.candidates()[0]
     pair = as_pair(candidate)
     return {
         "add_label": ("label", lambda person: person.add_label(pair, seconds=1.0)),

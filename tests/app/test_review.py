@@ -189,7 +189,7 @@ def test_a_decision_is_kept_with_what_was_on_the_screen(make_services: Make) -> 
     services = make_services(candidates=2)
     person = who(services, None)
     place, html = review.look(person, review.Place())
-    (candidate,) = [row for row in services.store.candidates() if row.id == place.shown]
+    (candidate,) = [row for row in services.store.results.candidates() if row.id == place.shown]
     assert review_text.confidence(candidate.log_probability) in html
     other = next(option for option in candidate.options if option != candidate.answer)
     review.decide(person, place, {"act": "accept", "candidate": place.shown, "answer": other})

@@ -21,7 +21,7 @@ Make = Callable[..., Services]
 def audited(make_services: Make) -> Services:
     """Services with 200 pairs about the side in 25 pictures, of which the first 120 shown were accepted."""
     services = make_services(pool=25, candidates=1, users=ROLES)
-    (first,), images = services.store.candidates(), services.store.images("pool")
+    (first,), images = services.store.results.candidates(), services.store.images("pool")
     rows = [
         replace(first, id=f"c{n:03d}", image_id=images[n % 25].id, agreement=0.95, run_id=RunId("r0002"), round=2)
         for n in range(200)

@@ -174,7 +174,9 @@ def test_compare_shows_the_newest_of_each_method_and_the_majority(make_services:
 
 def test_rounds_are_compared_and_the_last_one_is_taken_back(make_services: Make) -> None:
     services = make_services(candidates=4, users=("admin", "expert"))
-    rows = [replace(row, id=f"new {row.id}", round=2, run_id=RunId("r0005")) for row in services.store.candidates()]
+    rows = [
+        replace(row, id=f"new {row.id}", round=2, run_id=RunId("r0005")) for row in services.store.results.candidates()
+    ]
     add_model(services, "r0002", "leaml_reviewed", 3, pairs=4)
     services.store.results.add_generator_run(RunId("r0005"), rows)
     services.store.add_review(Review(rows[0].id, "accept", as_pair(rows[0]), None, "expert", 1.0))
