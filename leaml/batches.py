@@ -10,7 +10,8 @@ from leaml.checks import BAR, LEAST_AUDITED, Checks
 from leaml.database import Database, record
 from leaml.errors import StoreError
 from leaml.log import EventLog
-from leaml.queue import Queue, conditions
+from leaml.queue import Queue
+from leaml.queue_order import conditions
 from leaml.records import Slice
 
 _COLUMNS = (

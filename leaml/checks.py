@@ -7,8 +7,7 @@ reader had narrowed the queue to held all of the slice; the audited pairs are th
 from dataclasses import dataclass
 
 from leaml.database import Database, record
-from leaml.queue import conditions
-from leaml.queue_order import FAULT, TAKEN_ALONE
+from leaml.queue_order import FAULT, TAKEN_ALONE, conditions
 from leaml.records import EVERYTHING, Interval, Reading, Slice
 from leaml.stats import wilson
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaml.database import Database, record
-from leaml.queue_order import arrange, is_arranged, note_captions, reorder, settle
+from leaml.queue_order import arrange, conditions, is_arranged, note_captions, reorder, settle
 from leaml.records import EVERYTHING, Candidate, Drawn, Half, Offer, Reader, Review, ReviewAction, ReviewCounts, Slice
 from leaml.remembered import Remembered
+from leaml.second_reads import SecondReads, waits
 from leaml.tally import Tally
 
-_DECIDED = ("accept", "edit", "reject")
+_STANDS = "candidate_id, half, chance, action, author, drawn, seconds, second_author"
 _LOOKED_UP = 64
 _HEAD = 64
 """Pairs of each slice's order that are remembered beyond those that were asked for."""
@@ -32,12 +33,14 @@ class Standing:
 
     Attributes:
         half: The half of the queue that it is in.
+        chance: Drawn from 0 to 1 by its id: it is read twice where that is below the share that is.
         action: The decision that counts; None where there is none.
         seconds: What that decision took.
         read_twice: Whether somebody has read it a second time, even if that was taken back.
     """
 
     half: Half
+    chance: float
     action: ReviewAction | None
     seconds: float | None
     read_twice: bool
@@ -64,6 +67,7 @@ class Queue:
         self._database = database
         self._tally = Remembered(database, self._count)
         self._heads = Remembered(database, dict[Slice, Head])
+        self._second_reads = SecondReads(database)
         self._disputed = Remembered(database, lambda: database.rows("SELECT * FROM disputed ORDER BY candidate_id"))
         self._known: dict[str, Candidate] = {}  # what a generator wrote never changes
         with database.transaction("put the pairs in order"):
@@ -84,7 +88,7 @@ class Queue:
             others: Pairs that other people have, which are left out.
         """
         disputed, enough = self._disputed_for(reader), limit + len(others)
-        second = self._second_reads_for(reader, within, enough) if len(disputed) < enough else []
+        second = self._second_reads.of_others(reader, within, enough) if len(disputed) < enough else []
         drawn: list[tuple[str, Drawn]] = [(found, "adjudication") for found in disputed]
         drawn += [(found, "second") for found in second]
         chosen = [(found, why) for found, why in drawn if found not in others][:limit]
@@ -98,21 +102,19 @@ class Queue:
 
     def offered(self, candidate_id: str, reader: Reader) -> Offer | None:
         """Return a pair with why this person may decide about it now; None where it is decided or gone."""
-        query = """SELECT half, action, author, second_author, chance, drawn FROM review_queue
-            WHERE candidate_id = ?"""
-        rows = self._database.rows(query, candidate_id)
+        rows = self._stands([candidate_id])
         drawn: Drawn | None = None
         if candidate_id in self._disputed_for(reader):
             drawn = "adjudication"
         elif rows and rows[0]["action"] in (None, "skip"):
             drawn = rows[0]["half"]
-        elif rows and _wants_second_read(rows[0], reader):
+        elif rows and waits(rows[0], reader.second_share) and rows[0]["author"] != reader.name:
             drawn = "second"
         return Offer(self._candidate(candidate_id), drawn) if drawn else None
 
     def standing(self, candidate_id: str) -> Standing | None:
         """Return how a pair of the latest round stands; None for another pair."""
-        query = """SELECT half, action, seconds,
+        query = """SELECT half, chance, action, seconds,
                 EXISTS (FROM review_events WHERE candidate_id = ? AND drawn = 'second') AS read_twice
             FROM review_queue WHERE candidate_id = ?"""
         rows = self._database.rows(query, candidate_id, candidate_id)
@@ -138,7 +140,7 @@ class Queue:
     def arrange(self) -> None:
         """Put the pairs of the latest round in order."""
         arrange(self._database.rows)
-        for remembered in (self._tally, self._heads, self._disputed):
+        for remembered in (self._tally, self._heads, self._disputed, self._second_reads):
             remembered.changed()
 
     def reorder(self, logit: str) -> None:
@@ -175,23 +177,53 @@ class Queue:
             "WHERE candidate_id = ?",
             event_id, review.action, review.author, review.drawn, review.seconds, review.candidate_id,
         )  # fmt: skip
-        if (tally := self._tally.kept()) is None:
-            self._tally.changed()
-        else:
-            tally.move((before.action, before.seconds), (review.action, review.seconds))
-            self._tally.update(tally)
-        if (heads := self._heads.kept()) is None:
-            self._heads.changed()
-        else:
-            for head in heads.values():
-                head.halves.pop(review.candidate_id, None)
-            self._heads.update(heads)
+        made = {name: getattr(review, name) for name in ("candidate_id", "action", "author", "drawn", "seconds")}
+        after = {**made, "chance": before.chance, "second_author": None}
+        self._keep_up([(before.action, before.seconds)], [after], newest=True)
 
     def settle(self, candidate_ids: list[str]) -> None:
         """Note how some pairs stand after events that took others back or set them aside."""
+        self._disputed.changed()
+        if len(candidate_ids) > _LOOKED_UP:
+            settle(self._database.rows, candidate_ids)
+            for remembered in (self._tally, self._heads, self._second_reads):
+                remembered.changed()
+            return
+        before = [(row["action"], row["seconds"]) for row in self._stands(candidate_ids)]
         settle(self._database.rows, candidate_ids)
-        for remembered in (self._tally, self._heads, self._disputed):
-            remembered.changed()
+        self._keep_up(before, self._stands(candidate_ids), newest=False)
+
+    def _stands(self, candidate_ids: list[str]) -> list[dict[str, Any]]:
+        which = ", ".join("?" * len(candidate_ids))
+        query = f"SELECT {_STANDS} FROM review_queue WHERE candidate_id IN ({which}) ORDER BY candidate_id"
+        return self._database.rows(query, *candidate_ids)
+
+    def _keep_up(
+        self, before: list[tuple[ReviewAction | None, float | None]], after: list[dict[str, Any]], *, newest: bool
+    ) -> None:
+        """Bring what is remembered up to date with pairs that stand otherwise now.
+
+        Args:
+            before: Their actions and seconds until now.
+            after: The same pairs, rows of `review_queue`.
+            newest: Whether they stand so by a decision that was made just now.
+        """
+        if (tally := self._tally.kept()) is None:
+            self._tally.changed()
+        else:
+            for was, row in zip(before, after, strict=True):
+                tally.move(was, (row["action"], row["seconds"]))
+            self._tally.update(tally)
+        heads = self._heads.kept()
+        if heads is None or any(row["action"] is None for row in after):  # such a pair comes between others
+            self._heads.changed()
+        else:
+            for head in heads.values():
+                for row in after:
+                    head.halves.pop(row["candidate_id"], None)
+            self._heads.update(heads)
+        for row in after:
+            self._second_reads.follow(row, newest=newest)
 
     def _open(self, limit: int, within: Slice, others: Collection[str] = ()) -> list[Offer]:
         halves = self._unseen(limit, within, others)
@@ -261,33 +293,3 @@ class Queue:
             for row in self._disputed()
             if reader.name not in row["passed"] and (reader.adjudicates or reader.name not in row["readers"])
         ]
-
-    def _second_reads_for(self, reader: Reader, within: Slice, limit: int) -> list[str]:
-        if reader.second_share == 0:
-            return []
-        where, values = conditions(within)
-        query = f"""SELECT candidate_id FROM review_queue WHERE action IN {_DECIDED} AND second_author IS NULL
-            AND author <> ? AND chance < ? AND coalesce(drawn, '') NOT IN ('batch', 'adjudication') AND {where}
-            ORDER BY event_id LIMIT ?"""
-        rows = self._database.rows(query, reader.name, reader.second_share, *values, limit)
-        return [row["candidate_id"] for row in rows]
-
-
-def conditions(within: Slice) -> tuple[str, list[Any]]:
-    """Return a slice as an SQL condition on the queue's columns, and its values."""
-    parts, values = ["true"], list[Any]()
-    for condition, value, narrows in (
-        ("type_id = ?", within.type_id, within.type_id is not None),
-        ("agreement >= ?", within.at_least, within.at_least > 0),
-        ("agreement <= ?", within.at_most, within.at_most < 1),
-        ("captioned = ?", within.captioned, within.captioned is not None),
-    ):
-        if narrows:
-            parts.append(condition)
-            values.append(value)
-    return " AND ".join(parts), values
-
-
-def _wants_second_read(row: dict[str, Any], reader: Reader) -> bool:
-    alone = row["second_author"] is None and row["author"] != reader.name
-    return bool(alone and row["chance"] < reader.second_share and row["drawn"] not in ("batch", "adjudication"))

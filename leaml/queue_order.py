@@ -7,7 +7,10 @@ an order that cannot be guessed; pairs of one turn come type by type. A type wit
 thirds, and so comes three times as often; one with a quota of none comes after all others.
 """
 
+from typing import Any
+
 from leaml.events import Query
+from leaml.records import Slice
 
 TAKEN_ALONE = "r.action IN ('accept', 'edit', 'reject') AND coalesce(r.drawn, '') <> 'batch'"
 """Of `current_reviews r`: decisions about one pair, not about a batch."""
@@ -58,17 +61,30 @@ _DISPUTED = """
         ON p.candidate_id = c.candidate_id AND p.drawn = 'adjudication' AND p.action = 'skip'
 """
 _FAULTS = f"""
-    SELECT c.image_id, count(*) FILTER ({FAULT}) / (count(*) + 1.0) AS faults
-    FROM current_reviews r JOIN candidates c ON c.id = r.candidate_id WHERE {TAKEN_ALONE} GROUP BY c.image_id
+    SELECT image_id, count(*) FILTER ({FAULT}) / (count(*) + 1.0) AS faults
+    FROM current_reviews r WHERE {TAKEN_ALONE} GROUP BY image_id
 """
+_FRONT = 2000
+"""So many pairs of each question type follow the acceptance model at a time: a million would take half a second."""
+# Pairs change places: the doubtful ones get the first turns, and those that had them get the turns that these leave.
 _REORDER = f"""
     UPDATE review_queue SET turn = fresh.turn FROM (
-        SELECT number, {_TURN} FROM (
-            SELECT number, type_id, half, {_CARDS.format(row="waiting")} AS cards,
-                row_number() OVER (PARTITION BY type_id ORDER BY abs({{logit}}), number) AS place
-            FROM (SELECT q.rowid AS number, q.*, coalesce(f.faults, 0.0) AS faults
+        WITH waiting AS (
+            SELECT type_id, number, turn, abs({{logit}}) AS doubt
+            FROM (SELECT q.*, q.rowid AS number, coalesce(f.faults, 0.0) AS faults
                 FROM review_queue q LEFT JOIN ({_FAULTS}) f ON f.image_id = q.image_id
-                WHERE half = 'informative') waiting)) fresh
+                WHERE half = 'informative' AND action IS NULL)),
+        picked AS (
+            SELECT type_id, min({{{{'doubt': doubt, 'number': number, 'turn': turn}}}}, {_FRONT}) AS doubtful,
+                min({{{{'turn': turn, 'number': number}}}}, {_FRONT}) AS front
+            FROM waiting GROUP BY type_id),
+        moved AS (
+            SELECT type_id, number, turn, min(doubt) AS doubt
+            FROM (SELECT type_id, unnest(doubtful, recursive := true) FROM picked
+                UNION ALL BY NAME SELECT type_id, unnest(front, recursive := true) FROM picked)
+            GROUP BY type_id, number, turn)
+        SELECT unnest(list(number ORDER BY doubt NULLS LAST, turn)) AS number, unnest(list(turn ORDER BY turn)) AS turn
+        FROM moved GROUP BY type_id) fresh
     WHERE review_queue.rowid = fresh.number
 """
 _SETTLE = """
@@ -97,7 +113,7 @@ def arrange(query: Query) -> None:
 
 
 def reorder(query: Query, logit: str) -> None:
-    """Order the informative half anew: the pairs first whose `logit` is nearest to 0.
+    """Put those pairs of the informative half in front whose `logit` is nearest to 0.
 
     It is SQL over the queue's columns and `faults`: of what was decided about a pair's image, the share that was
     rejected for another reason than its answer (one more in the denominator: a single decision says little).
@@ -118,3 +134,18 @@ def note_captions(query: Query) -> None:
     query(
         "UPDATE review_queue SET captioned = true WHERE NOT captioned AND image_id IN (SELECT image_id FROM captions)"
     )
+
+
+def conditions(within: Slice) -> tuple[str, list[Any]]:
+    """Return a slice as an SQL condition on the queue's columns, and its values."""
+    parts, values = ["true"], list[Any]()
+    for condition, value, narrows in (
+        ("type_id = ?", within.type_id, within.type_id is not None),
+        ("agreement >= ?", within.at_least, within.at_least > 0),
+        ("agreement <= ?", within.at_most, within.at_most < 1),
+        ("captioned = ?", within.captioned, within.captioned is not None),
+    ):
+        if narrows:
+            parts.append(condition)
+            values.append(value)
+    return " AND ".join(parts), values

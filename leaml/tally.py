@@ -24,21 +24,23 @@ class Tally:
         self._pairs, self._actions = pairs, Counter(actions)
         self._seconds = array("d", sorted(value for value in seconds if value > 0))
 
-    def move(self, before: tuple[str | None, float | None], after: tuple[str, float]) -> None:
+    def move(self, before: tuple[str | None, float | None], after: tuple[str | None, float | None]) -> None:
         """Note that a pair stands otherwise.
 
         Args:
             before: Its action and seconds until now; None where nobody has decided about it.
-            after: Its action and seconds now.
+            after: Its action and seconds now, likewise.
         """
         action, seconds = before
         if action is not None:
             self._actions[action] -= 1
             if seconds is not None and seconds > 0:
                 del self._seconds[bisect_left(self._seconds, seconds)]
-        self._actions[after[0]] += 1
-        if after[1] > 0:
-            insort(self._seconds, after[1])
+        action, seconds = after
+        if action is not None:
+            self._actions[action] += 1
+            if seconds is not None and seconds > 0:
+                insort(self._seconds, seconds)
 
     def counts(self) -> ReviewCounts:
         """Return the counts; skipped pairs are open."""

@@ -143,6 +143,23 @@ def test_reordering_moves_the_informative_half_only(store):  # noqa: F811
         assert [half_of[candidate_id] for candidate_id in order] == [half_of[candidate_id] for candidate_id in before]
 
 
+def test_reordering_brings_two_thousand_to_the_front_and_leaves_the_rest_as_it_was(store):  # noqa: F811
+    store.results.add_generator_run(RunId("r1"), many(4_300, (PLACE,)))
+    half_of = halves(store)
+    before = [row for row in store.queue.next(4_300) if half_of[row.id] == "informative"]
+    assert len(before) == 2_150
+    for row in before[:3]:
+        store.add_review(review(row, "accept"))
+    store.queue.reorder("agreement - 0.9")
+    after = [row for row in store.queue.next(4_300) if half_of[row.id] == "informative"]
+    doubt = [abs(row.agreement - 0.9) for row in after]
+    assert doubt[:2_000] == sorted(doubt)[:2_000] and sorted(doubt)[2_000:] != doubt[2_000:]
+    never_in_front = set(after[2_000:]) & set(before[2_003:])
+    assert set(after) == set(before[3:]) and never_in_front
+    assert [row for row in after if row in never_in_front] == [row for row in before if row in never_in_front]
+    assert_remembered(store, Reader("ann"))
+
+
 def test_quotas_say_how_often_a_type_comes_and_leave_its_own_order_alone(store):  # noqa: F811
     store.results.add_generator_run(RunId("r1"), many(40))
     before, half_of = store.queue.next(80), halves(store)
