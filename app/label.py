@@ -38,7 +38,7 @@ class Place:
         ahead: Images that come next, for the browser to load already.
         why: Why this image was chosen; None where a person chose it.
         suggested: A question that a model was asked, and what it suggested.
-        selected: What was chosen already when the model was asked.
+        selected: What was chosen already on the card when it was drawn again.
         listed: How many of this person's labels are listed.
         message: What just happened.
         serial: Counts the questions shown.
@@ -141,7 +141,7 @@ def draw(person: Person, now: Place) -> str:
             picture=picture(services, now.asked[0]),
             current=next((kind for kind in project.question_types if kind.id == now.asked[1]), None),
             types=project.question_types,
-            chosen=now.selected if now.suggestion and now.selected else now.chosen,
+            chosen=now.selected or now.chosen,
             own=now.own,
             why=label_text.WHY[now.why] if now.why else "",
             history=history[: now.listed],
@@ -172,7 +172,8 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     if act == "undo":
         return _undo(person, now)
     if act == "more":
-        return replace(now, listed=now.listed + MORE, message="")
+        return replace(now, listed=now.listed + MORE, selected=_selected(data), message="")
+    now = replace(now, selected=None)
     if act == "show":
         return _shown_again(person, now, str(data.get("event", "")))
     if now.asked is None or (data.get("image"), data.get("type")) != now.asked:
@@ -222,9 +223,12 @@ def suggest(person: Person, now: Place, data: dict[str, Any]) -> Place:
         return now
     found = person.services.suggest(now.asked[0], kind)
     message = label_text.suggested(found.answer) if found.shown else label_text.KEPT_BACK
-    # The same card, drawn again: what was chosen on it stays chosen.
-    chosen = str(data["answer"]) if data.get("answer") else now.chosen
-    return replace(now, suggested=(now.asked, found), selected=chosen, message=message)
+    return replace(now, suggested=(now.asked, found), selected=_selected(data), message=message)
+
+
+def _selected(data: dict[str, Any]) -> str | None:
+    """Return what is chosen on a card that is drawn again: it stays chosen."""
+    return str(data["answer"]) if data.get("answer") else None
 
 
 def _figures(now: Place) -> tuple[float, ...]:

@@ -54,7 +54,8 @@ window.leaml = (() => {
     const card = source.closest('[data-card]');
     const data = { ...(card ? card.dataset : {}), ...source.dataset, act: source.dataset.act || source.dataset.change };
     for (const field of (card || panel).querySelectorAll('input[name],textarea[name],select[name]')) data[field.name] = field.value;
-    if (card?.querySelector('[data-local=choose]')) data.answer = chosen(card);
+    const shown = card || panel.querySelector('[data-card]');
+    if (shown?.querySelector('[data-local=choose]')) data.answer = chosen(shown);
     data.seconds = Math.min(3600, spent(panel) / 1000);
     panel.dataset.busy = '1';
     panel.waiting = null;

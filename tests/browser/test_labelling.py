@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from leaml.records import Prediction, QuestionType, RunId
+from leaml.records import AnsweredQuestion, Prediction, QuestionType, RunId
 from leaml.results import ModelRow
 from leaml.store import Store
 from tests.browser.conftest import App
@@ -92,6 +92,24 @@ def test_an_earlier_label_is_seen_and_changed(app: App, page: Page) -> None:
     assert [label.pair.answer for label in labels] == ["dot", "green"]
     with Store.open(app.workspace) as store:
         assert len(list(store.events())) == 3
+
+
+def test_listing_more_labels_leaves_what_is_chosen(tmp_path: Path, serve: Serve, page: Page) -> None:
+    fill(tmp_path / "work")
+    with Store.open(tmp_path / "work") as store:
+        image = store.images("pool")[0]
+        for number in range(13):
+            store.add_label(AnsweredQuestion(image.id, f"Is it {number}?", (), "yes"), author="expert", seconds=1.0)
+    open_tab(page, serve(tmp_path / "work", "--no-sample"), "label")
+    page.keyboard.press("2")
+    chosen = page.locator("#label-panel [aria-checked=true]")
+    expect(chosen).to_have_count(1)
+    answer = chosen.get_attribute("data-value")
+    page.locator("#label-panel .history summary").click()
+    page.locator("#label-panel .history [data-act=more]").click()
+    expect(page.locator("#label-panel .given button")).to_have_count(13)
+    expect(chosen).to_have_attribute("data-value", str(answer))
+    expect(chosen).to_have_count(1)
 
 
 def test_a_model_that_cannot_answer_says_so_and_the_card_goes_on(tmp_path: Path, serve: Serve, page: Page) -> None:
