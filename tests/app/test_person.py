@@ -2,9 +2,10 @@
 
 import ast
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -25,6 +26,7 @@ from leaml.teacher_config import TeacherConfig
 from tests.app.conftest import PASSWORD
 
 Make = Callable[..., Services]
+Result = TypeVar("Result")
 BEHIND = ("services", "store", "jobs", "batches", "rollback", "choosing")
 APP = Path(__file__).parents[2] / "app"
 
@@ -202,6 +204,12 @@ def test_without_users_the_one_at_the_computer_may_everything(make_services: Mak
     assert people_text.SIGN_OUT not in header_of(person)
 
 
+def waited_for(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run it in a thread of its own: Playwright's loop may be running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
 def test_after_five_wrong_passwords_a_name_waits(tmp_path: Path) -> None:
     seconds = 0.0
     with Store.open(tmp_path) as store:
@@ -210,7 +218,7 @@ def test_after_five_wrong_passwords_a_name_waits(tmp_path: Path) -> None:
         sign_in = SignIn(store.users, clock=lambda: seconds)
 
         def tried(name: str, password: str) -> bool:
-            return asyncio.run(sign_in.check(name, password))
+            return waited_for(sign_in.check(name, password))
 
         for _ in range(GUESSES - 1):
             assert not tried("ann", "wrong wrong")
@@ -237,5 +245,5 @@ def test_guesses_at_once_are_counted_too(tmp_path: Path) -> None:
         async def flood() -> list[bool]:
             return await asyncio.gather(*(sign_in.check("ann", f"guess number {n}") for n in range(20)))
 
-        assert not any(asyncio.run(flood()))
+        assert not any(waited_for(flood()))
         assert len(asked) == GUESSES
