@@ -36,7 +36,7 @@ class Run:
         pairs: Pseudo pairs trained on.
         precision: Share of the unreviewed ones that were right; empty where there were none.
         reviewed: Decisions of the expert.
-        seconds: Of all stages that the method needs.
+        seconds: Of all stages that the method needs; empty where the run was halted meanwhile.
         right: Bits of the test answers, hexadecimal.
         machine: Processor and threads.
         at: UTC time.
@@ -55,7 +55,7 @@ class Run:
     pairs: int
     precision: float | None
     reviewed: int
-    seconds: float
+    seconds: float | None
     right: str
     machine: str
     at: str
@@ -99,7 +99,8 @@ def _run(line: dict[str, str]) -> Run:
     values: dict[str, Any] = dict(line)
     for name in ("labels", "draw", "seed", "pairs", "reviewed"):
         values[name] = int(line[name])
-    for name in ("share", "macro", "majority", "seconds"):
+    for name in ("share", "macro", "majority"):
         values[name] = float(line[name])
-    values["precision"] = float(line["precision"]) if line["precision"] else None
+    for name in ("precision", "seconds"):
+        values[name] = float(line[name]) if line[name] else None
     return Run(**values)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import plotly.graph_objects as go
 
@@ -58,6 +59,7 @@ class Table:
         if base and top and name not in (FULL.name, SUPERVISED.name):
             way = recovered(runs, base, top, exam)
         precision = [run.precision for run in runs if run.precision is not None]
+        seconds = [run.seconds for run in runs if run.seconds is not None]
         cells = [
             name,
             f"{len(runs)}",
@@ -67,7 +69,7 @@ class Table:
             f"{_mean([run.pairs for run in runs]):.0f}",
             f"{_mean(precision):.2f}" if precision else "",
             f"{_mean([minutes(run) for run in runs]):.0f}",
-            f"{_mean([run.seconds for run in runs]):.0f}",
+            f"{median(seconds):.0f}" if seconds else "",
         ]
         return "| " + " | ".join(cells) + " |\n"
 
@@ -110,7 +112,7 @@ def write_docs(runs: Sequence[Run], collections: Sequence[Collection]) -> None:
         "shares over the draws and seeds that both methods have. With one draw they are over test images alone, and\n"
         f"two draws say little of what a third would bring. Expert minutes are assumed: {LABEL_SECONDS:.0f} s a label, "
         f"{REVIEW_SECONDS:.0f} s a review.\n"
-        "Seconds: of one process with the log's threads, another one perhaps beside it. How settings were chosen,\n"
+        "Seconds: of the median run, one process, another one perhaps beside it. How settings were chosen,\n"
         "what the tables say, and what did not work: decisions.md.\n"
     ]
     for collection in collections:

@@ -130,7 +130,7 @@ def run_methods(study: Study, methods: Sequence[Method], path: Path, base: str) 
         log.append(run, path)
         print(
             f"{run.collection} {run.share:.0%} draw {run.draw} seed {run.seed}: {run.method} {run.macro:.3f} "
-            f"(majority {run.majority:.3f}, {run.pairs} pairs, {run.seconds:.0f} s)",
+            f"(majority {run.majority:.3f}, {run.pairs} pairs, {run.seconds or 0:.0f} s)",
             flush=True,
         )
 
