@@ -4,9 +4,11 @@ from pathlib import Path
 from types import ModuleType
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from app import compare, label, people_text, project, review, terminal_text, text, train
 from app.errors import InputError, shown_to_people
+from app.local_only import LocalOnly
 from app.screen import Screen, in_turn
 from app.services import Services
 from app.sign_in import SignIn
@@ -59,6 +61,8 @@ def launch(page: gr.Blocks, services: Services) -> None:
             show_error=True,
             footer_links=[],
             run_history=False,
+            max_file_size=1,  # bytes: nothing of ours is uploaded by Gradio's way
+            app_kwargs={} if services.needs_sign_in else {"middleware": [Middleware(LocalOnly)]},
             # Only images may be read through the page: neither the database nor models.
             allowed_paths=[str(settings.workspace / "images")],
             favicon_path=str(ASSETS / "icon.svg"),

@@ -4,6 +4,11 @@ from app.text import NAME
 
 PURPOSE = "Adapt a vision-language model to a specialist domain with very few expert labels."
 
+NOT_LOCAL = (
+    "Without users this app answers only its own page at this computer's address, such as http://127.0.0.1:7860. To "
+    "reach it under another name, add a user and start it again: python -m leaml user add NAME --role admin"
+)
+
 
 def host_refused(host: str, workspace: str) -> str:
     """Say why the app does not listen to the network."""

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -113,3 +115,20 @@ def test_a_second_app_leaves_the_first_alone(tmp_path: Path, serve: Serve, page:
     with pytest.raises(pytest.fail.Exception, match="ended with 2"):
         serve(tmp_path / "work", "--no-sample")
     open_tab(page, app, "label")
+
+
+def test_other_websites_reach_nothing(tmp_path: Path, serve: Serve) -> None:
+    fill(tmp_path / "work", candidates=4)
+    app = serve(tmp_path / "work", "--no-sample")
+    address = urlsplit(app.url).netloc
+    port = address.split(":")[1]
+    with httpx.Client(base_url=app.url) as browser:
+        for host, origin in (("evil.example", None), (f"evil.example:{port}", f"http://evil.example:{port}")):
+            headers = {"host": host, **({"origin": origin} if origin else {})}
+            for path in ("/", "/config", "/gradio_api/info"):
+                assert browser.get(path, headers=headers).status_code == 403
+        foreign = {"origin": "https://evil.example"}
+        posted = browser.post("/gradio_api/upload", headers=foreign, files={"files": b"large"})
+        assert posted.status_code == 403 and "address" in posted.text
+        assert browser.get("/config", headers={"host": f"localhost:{port}"}).status_code == 200
+        assert browser.post("/gradio_api/upload", files={"files": b"large"}).status_code == 413
