@@ -170,6 +170,12 @@ def test_all_right_is_not_known_to_be_always_right():
     assert accuracy_by_type(rows)["x"].low == pytest.approx(found.low)
 
 
+def test_what_is_the_same_for_every_image_is_not_known_to_be_so_for_all():
+    rows = [prediction(f"i{n}", kind, kind == "x") for n in range(72) for kind in "xyz"]
+    found = macro_accuracy(rows)
+    assert found.value == pytest.approx(1 / 3) and found.low < 0.24 and found.high > 0.44
+
+
 @pytest.mark.parametrize("images", [3, 40])
 def test_a_model_that_is_always_better_is_believed_with_the_number_of_images(images):
     right = [prediction(f"i{n}", "x", True) for n in range(images)]

@@ -35,7 +35,8 @@ def clustered_wilson(share: float, error: float, clusters: int) -> Interval:
         error: Its standard error, over clusters.
         clusters: How many there are.
     """
-    size = share * (1 - share) / error**2 if error > 0 else 0.0
+    # A constant bootstrap's error is some 1e-17 by rounding, not 0.
+    size = share * (1 - share) / error**2 if error > 1e-9 else 0.0
     if clusters < 2 or not 0 < share < 1 or not math.isfinite(size) or size == 0:
         return wilson(share * clusters, clusters)
     return wilson(share * size, size, alpha=2 * float(norm.sf(t.ppf(0.975, clusters - 1))))
