@@ -307,7 +307,8 @@ class Store:
     def undo_review(self, author: str) -> Candidate | None:
         """Take back the author's latest decision that stands; return its pair, or None.
 
-        A batch is no decision about one pair: it is taken back as a whole.
+        A batch is no decision about one pair: it is taken back as a whole. Nor is one about an earlier round's pair
+        taken back, which nobody would be asked again, unless it settled a dispute.
         """
         with self._database.transaction("undo the decision"):
             rows = self._database.rows(
@@ -315,7 +316,7 @@ class Store:
                 "AND coalesce(drawn, '') <> 'batch' ORDER BY event_id DESC LIMIT 1",
                 author,
             )
-            if not rows:
+            if not rows or (rows[0]["drawn"] != "adjudication" and not self.queue.standing(rows[0]["candidate_id"])):
                 return None
             undone = rows[0]
             kept = ("candidate_id", "image_id", "question", "options", "answer", "type_id", "author")

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from leaml.errors import StoreError
-from leaml.records import RunId
+from leaml.records import Reader, RunId
 from tests.test_queue import assert_derived, many
-from tests.test_store import PLACE, review, store  # noqa: F401 - a fixture
+from tests.test_store import PLACE, candidate, review, store  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -69,3 +69,24 @@ def test_it_is_the_same_after_the_store_was_closed(two_rounds):
     two_rounds.close()
     with type(two_rounds).open(workspace) as again:
         assert again.rounds.all() == rounds and len(again.queue.next(9)) == 5
+
+
+def test_undo_leaves_decisions_of_an_earlier_round_alone(store):  # noqa: F811
+    store.results.add_generator_run(RunId("r1"), [candidate(0), candidate(1)])
+    for number in (0, 1):
+        store.add_review(review(candidate(number), "accept"))
+    store.results.add_generator_run(RunId("r2"), [candidate(2, round_number=2)])
+    assert store.undo_review("ann") is None and len(store.reviewed_pairs()) == 2
+    (row,) = store.queue.next(1)
+    store.add_review(review(row, "accept"))
+    assert store.undo_review("ann") == row and store.undo_review("ann") is None
+
+
+def test_what_settled_a_dispute_of_an_earlier_round_can_be_undone(store):  # noqa: F811
+    store.results.add_generator_run(RunId("r1"), [candidate(0)])
+    for author, action, drawn in (("ann", "accept", None), ("bob", "reject", "second")):
+        store.add_review(replace(review(candidate(0), action, author=author), drawn=drawn))
+    store.results.add_generator_run(RunId("r2"), [candidate(1, round_number=2)])
+    store.add_review(replace(review(candidate(0), "accept", author="cy"), drawn="adjudication"))
+    assert store.undo_review("cy") is not None
+    assert [offer.drawn for offer in store.queue.offers(Reader("cy"), limit=1)] == ["adjudication"]
