@@ -29,6 +29,8 @@ class QueueLearning:
         self._uncounted = 0
         counts = self._store.queue.counts()
         decided = counts.accepted + counts.edited + counts.rejected
+        if decided < self._learnt_from:  # a new round
+            self._learnt_from = 0
         if decided >= max(LEAST_DECISIONS, GROWTH * self._learnt_from) and self._learning.acquire(blocking=False):
             self._learnt_from = decided
             threading.Thread(target=self._learn, daemon=True).start()

@@ -1,6 +1,7 @@
 """The queue follows what people accept, beside their decisions."""
 
 import threading
+from dataclasses import replace
 
 from app.queue_learning import EVERY, QueueLearning
 from leaml.records import RunId
@@ -28,6 +29,23 @@ def test_the_order_changes_once_there_are_enough_decisions(tmp_path) -> None:  #
                 orders.append(number + 1)
         assert orders[0] == 100 and len(orders) <= 2, "half as many decisions again, then anew"
         assert all(place % EVERY == 0 for place in orders)
+
+
+def test_a_new_round_is_learnt_from_anew(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with Store.open(tmp_path) as store:
+        learning, learnt = QueueLearning(store), []
+        for number in (1, 2):
+            pairs = [candidate(n, n / 200, PLACE, round_number=number) for n in range(200)]
+            store.results.add_generator_run(RunId(f"r{number}"), [replace(p, id=f"{number} {p.id}") for p in pairs])
+            for place in range(120):
+                (row,) = store.queue.next(1)
+                store.add_review(review(row, "accept" if place % 3 else "reject"))
+                threads = threading.active_count()
+                learning.decided()
+                if threading.active_count() > threads:
+                    learnt.append((number, place + 1))
+                wait_for_threads(threads)
+        assert learnt == [(1, 100), (2, 100)]
 
 
 def test_it_can_be_waited_for_and_begins_nothing_afterwards(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
