@@ -188,11 +188,33 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     if act != "own" and given is not None and given.author != person.name:  # while this card lay open
         return replace(now, asked=None, chosen=None, message=label_text.ANSWERED_MEANWHILE)
     pair = _own_pair(now, now.asked[0], data) if act == "own" else _answered(person.services, now.asked, data)
+    if act == "own":
+        _require_free(person, pair)
     suggestion = None if act == "own" else now.suggestion
     person.add_label(pair, seconds=read_seconds(data), suggestion=suggestion)
     # A question of one's own leaves the card's question unanswered: it stays.
     stay = replace(now, message=text.SAVED, serial=now.serial + 1)
     return stay if act == "own" and now.own is None else replace(stay, asked=None, chosen=None, own=None)
+
+
+def _require_free(person: Person, pair: AnsweredQuestion) -> None:
+    """Check that a question of one's own stands for no other label: the latest answer to a question replaces it.
+
+    Raises:
+        InputError: If it is one of the project's questions, or another person's about the same image.
+    """
+    store = person.services.store
+    project = store.project()
+    if pair.type_id is None and project and pair.question in {kind.question for kind in project.question_types}:
+        raise InputError(label_text.asked_already(pair.question))
+    given = [label for label in store.labels("pool") if asks_the_same(label.pair, pair)]
+    if given and given[0].author != person.name:
+        raise InputError(label_text.answered_by(given[0].author, pair.question))
+
+
+def asks_the_same(one: AnsweredQuestion, other: AnsweredQuestion) -> bool:
+    """Return whether two labels are about one question about one image."""
+    return (one.image_id, one.question) == (other.image_id, other.question)
 
 
 def _given_to(person: Person, asked: Asked) -> Label | None:

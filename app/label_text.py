@@ -42,6 +42,18 @@ LABEL_GONE = "That answer has been changed or taken back since. Here is the list
 
 ANSWERED_BY_ANOTHER = "Somebody else has answered that question about this image."
 ANSWERED_MEANWHILE = "Somebody else has answered that question by now. Nothing was saved; here is the next."
+
+
+def asked_already(question: str) -> str:
+    """Say that a question of one's own is one of the project's."""
+    return f"“{question}” is one of this project's questions. Nothing was saved; choose it below the image's question."
+
+
+def answered_by(author: str, question: str) -> str:
+    """Say that somebody else has asked the same about the image."""
+    return f"{author} has answered “{question}” about this image. Nothing was saved; ask in other words."
+
+
 SHOWN_AGAIN = "Your earlier answer; save another to change it."
 WHY: dict[Reason, str] = {
     "random": "Chosen at random: the images are still being compared.",

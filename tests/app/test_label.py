@@ -1,5 +1,6 @@
 """What the Label screen asks next, and what its buttons do."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -291,6 +292,36 @@ def test_what_a_review_has_settled_is_not_asked(make_services: Make) -> None:
     )
     services.store.add_review(Review(candidate.id, "accept", pair, None, "ann", 1.0))
     assert label.arrive(person, label.Place()).asked != place.asked
+
+
+def test_a_question_of_ones_own_replaces_nobodys_answer(make_services: Make) -> None:
+    services = make_services(users=("admin", "expert"))
+    ann, bob = who(services, "admin"), who(services, "expert")
+    place = label.arrive(ann, label.Place())
+    typed = {"act": "own", "own_question": "Which stain?", "own_options": "", "own_answer": "Giemsa", "seconds": 1.0}
+    project, (image_id, type_id) = services.store.project(), place.asked
+    kind = next(kind for kind in project.question_types if kind.id == type_id)
+    sent = {"image": image_id, "type": type_id}
+    place = label.decide(ann, place, {**sent, **typed})
+    with pytest.raises(InputError, match="one of this project's questions"):
+        label.decide(ann, place, {**sent, **typed, "own_question": kind.question})
+    other = label.Place(asked=(image_id, next(k.id for k in project.question_types if k.id != type_id)))
+    with pytest.raises(InputError, match="admin has answered “Which stain"):
+        label.decide(bob, other, {"image": other.asked[0], "type": other.asked[1], **typed, "own_answer": "Wright"})
+    label.decide(ann, place, {**sent, **typed, "own_answer": "Wright"})
+    (kept,) = services.store.labels("pool")
+    assert (kept.author, kept.pair.answer) == ("admin", "Wright"), "one may change one's own"
+
+
+def test_what_is_chosen_stays_when_more_labels_are_listed(make_services: Make) -> None:
+    services = make_services()
+    place = label.arrive(who(services, None), label.Place())
+    answer = answer_to(services, place)
+    more = press(services, place, "more", answer=answer)
+    (chosen,) = re.findall('<[^>]*aria-checked="true"[^>]*>', label.draw(who(services, None), more))
+    assert f'data-value="{answer}"' in chosen
+    after = press(services, more, "save", answer=answer)
+    assert 'aria-checked="true"' not in label.draw(who(services, None), after), "the next card has nothing chosen"
 
 
 def test_all_of_ones_labels_can_be_listed(make_services: Make) -> None:
