@@ -1,7 +1,8 @@
 """The DuckDB file under the store: opening, migrating, transactions, rows. Knows no table of its own but `migrations`.
 
 DuckDB lets one process hold a file. Threads of that process share it here: reads have a cursor each; a transaction
-holds a lock, and statements of the same thread inside it join it.
+holds a lock, and statements of the same thread inside it join it. Who reads much and must see one state does so in
+`Database.one_moment`, which nobody waits for.
 """
 
 import errno
@@ -36,7 +37,8 @@ class Database:
         """
         self._file = file
         self._writing = threading.RLock()
-        self._own = threading.local()  # this thread's open transaction: its cursor, and whom to call when it ends
+        # This thread's open transaction: its cursor, whether it only reads, and whom to call when it ends.
+        self._own = threading.local()
         try:
             self._connection = duckdb.connect(str(file))
         except duckdb.Error as error:
@@ -73,8 +75,10 @@ class Database:
             doing: What would fail, as in "Cannot {doing}".
 
         Raises:
-            StoreError: If a statement or the commit fails; nothing was changed.
+            StoreError: If a statement or the commit fails, or this thread only reads; nothing was changed.
         """
+        if self.in_one_moment():
+            raise StoreError(f"Cannot {doing} while one moment of the workspace is read. Do it afterwards.")
         if (outer := getattr(self._own, "cursor", None)) is not None:
             yield outer
             return
@@ -94,6 +98,32 @@ class Database:
                 self._own.cursor = None
                 for callback in self._own.afterwards:
                     callback(committed)
+
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Have this thread's reads in the block see one state of the file, whatever others write meanwhile.
+
+        It holds no lock: reading a million pairs takes most of a minute, and decisions go on. Nothing can be written
+        in the block. A transaction of this thread around it sees one state anyway.
+
+        Raises:
+            StoreError: If the workspace is closed.
+        """
+        if getattr(self._own, "cursor", None) is not None:
+            yield
+            return
+        with self._cursor() as cursor:
+            cursor.begin()
+            self._own.cursor, self._own.only_reads = cursor, True
+            try:
+                yield
+            finally:
+                self._own.cursor, self._own.only_reads = None, False
+                _roll_back(cursor)
+
+    def in_one_moment(self) -> bool:
+        """Tell whether this thread is in a block of `one_moment`."""
+        return bool(getattr(self._own, "only_reads", False))
 
     def afterwards(self, callback: Callable[[bool], None]) -> None:
         """Call back when this thread's open transaction has ended, before another one begins.

@@ -1,8 +1,10 @@
 """Freezes the store's current state as a run's snapshot."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from leaml.acceptance import expected_acceptance
+from leaml.checks import Decision
 from leaml.errors import SnapshotError
 from leaml.snapshot import SnapshotTables, write_snapshot
 from leaml.store import Store
@@ -11,27 +13,33 @@ from leaml.store import Store
 def freeze(store: Store, directory: Path) -> None:
     """Write what the store knows now as an immutable snapshot.
 
-    Captions of test images are left out here; a label or a pair of a test image is an error, because it can only
-    come from a fault.
+    All of it is of one moment: a pair that somebody decides about meanwhile is not open and rejected at once. Captions
+    of test images are left out here; a label or a pair of a test image is an error, because it can only come from a
+    fault.
 
     Raises:
         SnapshotError: If there is no project, or the wall between pool and test would be broken.
     """
+    with store.one_moment():
+        tables, decisions = _read(store)
+    acceptance = expected_acceptance(decisions, tables.pseudo)
+    write_snapshot(replace(tables, acceptance=acceptance), directory, workspace=store.workspace)
+
+
+def _read(store: Store) -> tuple[SnapshotTables, list[Decision]]:
     project = store.project()
     if project is None:
         raise SnapshotError("This workspace is empty. Import a project or a folder of images first.")
     pool = {image.id for image in store.images("pool")}
-    pseudo = store.pseudo_pairs()
     tables = SnapshotTables(
         images=store.images(),
         labels=[label.pair for label in store.labels("pool")],
         captions=[caption for caption in store.captions.all() if caption.image_id in pool],
         reviewed=store.reviewed_pairs(),
         rejected=store.rejections(),
-        pseudo=pseudo,
+        pseudo=store.pseudo_pairs(),
         question_types=project.question_types,
         evaluation=store.references("test"),
         round=store.rounds.latest(),
-        acceptance=expected_acceptance(store.checks.decisions(), pseudo),
     )
-    write_snapshot(tables, directory, workspace=store.workspace)
+    return tables, store.checks.decisions()

@@ -27,6 +27,8 @@ class Remembered(Generic[Value]):
 
     def __call__(self) -> Value:
         """Return the value."""
+        if self._database.in_one_moment():
+            return self._compute()  # what is kept may be newer than that moment
         mine = self._changing == get_ident()
         if (kept := self._kept) is not None and not mine:
             return kept[0]

@@ -10,6 +10,7 @@ reviews are worth, `Store.batches` accepts and `Store.rollback` takes back many 
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -94,6 +95,10 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def one_moment(self) -> AbstractContextManager[None]:
+        """Have this thread's reads in a block see one state of the workspace; others go on writing meanwhile."""
+        return self._database.one_moment()
 
     # Project and images
 

@@ -64,6 +64,25 @@ def test_others_see_what_was_there_and_do_not_wait(counted):
     assert elsewhere(value) == 1 == value()
 
 
+def test_one_moment_sees_one_state_while_others_write(counted):
+    value, database, _ = counted
+    with database.one_moment():
+        assert value() == 0
+        elsewhere(lambda: add(database, value))
+        assert elsewhere(value) == 1, "who writes does not wait"
+        with database.one_moment():
+            assert [value(), database.rows("SELECT count(*) AS n FROM t")[0]["n"]] == [0, 0]
+        assert value() == 0
+        with pytest.raises(StoreError, match="Cannot add a row while one moment of the workspace is read"):
+            add(database, value)
+    assert [value(), value.kept()] == [1, 1]
+    with database.transaction("add a row") as cursor:
+        cursor.execute("INSERT INTO t VALUES (1)")
+        with database.one_moment():
+            assert len(database.rows("FROM t")) == 2
+        assert len(database.rows("FROM t")) == 2, "the transaction goes on"
+
+
 @pytest.mark.parametrize(("fail", "left"), [(False, 7), (True, 0)])
 def test_a_value_kept_up_by_hand_ends_with_its_transaction(counted, fail, left):
     value, database, computed = counted

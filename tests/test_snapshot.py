@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import threading
 
 import pytest
 
@@ -10,7 +11,7 @@ from leaml.freeze import freeze
 from leaml.records import Acceptance, Project
 from leaml.snapshot import SnapshotTables, read_snapshot, write_snapshot
 from leaml.store import Store
-from tests.test_store import PLACE, candidate, image, pair, review, store  # noqa: F401 - a fixture
+from tests.test_store import PLACE, SIZE, candidate, image, pair, review, store  # noqa: F401 - a fixture
 
 TABLES = SnapshotTables(
     images=[image(0), image(1), image(8, "test")], labels=[pair(0)], captions=[], reviewed=[], pseudo=[candidate(1)],
@@ -29,6 +30,36 @@ def test_a_frozen_store_is_read_back(store, tmp_path):  # noqa: F811
     assert set(snapshot.test_images) == {"i8", "i9"} and "i8" not in snapshot.images
     assert snapshot.images["i0"] == store.workspace.resolve() / "images/i0.jpg"
     assert snapshot.question_types == store.project().question_types and snapshot.round == 1
+
+
+def test_a_snapshot_is_of_one_moment_while_somebody_reviews(store, tmp_path):  # noqa: F811
+    pairs = [candidate(n, kind=kind) for n in range(6) for kind in (PLACE, SIZE)]
+    store.results.add_generator_run("r1", pairs)
+    stop, rounds = threading.Event(), []
+
+    def decide_and_undo():
+        while not stop.is_set():
+            for number, found in enumerate(pairs):
+                store.add_review(review(found, ("reject", "accept")[number % 2]))
+            while store.undo_review("ann"):
+                pass
+            rounds.append(len(rounds))
+
+    reviewer = threading.Thread(target=decide_and_undo)
+    reviewer.start()
+    try:
+        snapshots = []
+        while len(snapshots) < 10 or not rounds:
+            freeze(store, tmp_path / f"data{len(snapshots)}")
+            snapshots.append(read_snapshot(tmp_path / f"data{len(snapshots)}"))
+    finally:
+        stop.set()
+        reviewer.join()
+    for snapshot in snapshots:
+        parts = (snapshot.pseudo, snapshot.reviewed, snapshot.rejected)
+        found = [(row.image_id, row.question) for part in parts for row in part]
+        assert sorted(found) == sorted((row.image_id, row.question) for row in pairs), "each pair is in one part"
+    assert len({snapshot.pseudo for snapshot in snapshots}) > 1
 
 
 def test_the_acceptance_of_pairs_is_read_back_and_an_older_run_has_none(tmp_path):
