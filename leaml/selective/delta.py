@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from leaml.errors import ModelError
+from leaml.selective.directory import check_replaceable, replace_directory
 from leaml.selective.entries import Entries
 from leaml.selective.files import pack_entries, read_tensors, unpack_entries, write_tensors
 
@@ -177,23 +178,22 @@ class ResidentModel:
 
         Args:
             delta: Whose values are written, exact to the bit.
-            directory: New, empty, or an earlier model's, which is replaced.
+            directory: New, empty, or an earlier model's alone, which is replaced.
             *processors: Tokenizers or processors to be saved beside the weights.
 
         Raises:
             ModelError: If the delta belongs to another base model, the directory holds something else, or the disk
                 does not take it.
         """
-        if directory.is_dir() and any(directory.iterdir()) and not (directory / "config.json").exists():
-            raise ModelError(f"{directory} holds files that are not a model's. Name a new folder.")
+        directory = directory.resolve()  # a link is renamed by itself, without what it leads to
+        check_replaceable(directory)
         self.apply(delta)
         aside = directory.with_name(f".{directory.name}.partial")
         shutil.rmtree(aside, ignore_errors=True)
         try:
             for part in (self.model, *processors):
                 part.save_pretrained(aside)
-            shutil.rmtree(directory, ignore_errors=True)
-            aside.rename(directory)
+            replace_directory(directory, aside)
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise ModelError(f"Cannot write {directory}: {error}. Free some disk space and try again.") from error

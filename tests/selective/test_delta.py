@@ -1,5 +1,7 @@
 """Deltas come and go bit for bit, and only on their own base model."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -119,11 +121,14 @@ def test_a_merged_model_is_an_ordinary_one_with_the_same_logits(tmp_path):
     delta, state = trained_delta(0.3, 0)
     resident = ResidentModel(tiny_llama())
     resident.merge(delta, tmp_path / "merged")
-    (tmp_path / "merged" / "old.txt").write_text("of an earlier model")
+    (tmp_path / "merged" / "merges.txt").write_text("of an earlier model")
+    (tmp_path / "merged" / "chat_templates").mkdir()
+    (tmp_path / "merged" / "chat_templates" / "rag.jinja").write_text("of an earlier model")
     resident.merge(delta, tmp_path / "merged")
     assert weights_hash(resident.model) == resident.base_hash
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32).eval()
-    assert same(state, merged.state_dict()) and not (tmp_path / "merged" / "old.txt").exists()
+    assert same(state, merged.state_dict()) and not (tmp_path / "merged" / "merges.txt").exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["merged"]
     resident.apply(delta)
     with torch.no_grad():
         logits = [model(input_ids=tokens(9)).logits for model in (merged, resident.model)]
@@ -147,12 +152,58 @@ def test_a_merge_that_fails_leaves_the_earlier_directory_and_the_base_model(tmp_
     assert weights_hash(resident.model) == resident.base_hash
 
 
-def test_a_folder_of_other_things_is_never_replaced(tmp_path):
+def test_a_merge_that_cannot_be_put_in_place_leaves_the_earlier_directory(tmp_path, monkeypatch):
     delta, _ = trained_delta(0.3, 0)
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ModelError, match="holds files that are not a model"):
+    resident = ResidentModel(tiny_llama())
+    resident.merge(delta, tmp_path / "merged")
+    (tmp_path / "merged" / "merges.txt").write_text("of an earlier model")
+    rename = Path.rename
+
+    def refuse(path, target):
+        if path.name.endswith(".partial"):
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(ModelError, match=r"Cannot write .*merged: .*Input/output error"):
+        resident.merge(delta, tmp_path / "merged")
+    assert [file.name for file in tmp_path.iterdir()] == ["merged"]
+    assert (tmp_path / "merged" / "merges.txt").exists() and (tmp_path / "merged" / "model.safetensors").exists()
+
+
+MODEL = '{"model_type": "llama"}'
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"thesis.txt": "years of work"}, "holds files that are not a model"),
+        ({"config.json": '{"port": 80}', "model.safetensors": "?"}, "holds files that are not a model"),
+        ({"config.json": "port = 80"}, "holds files that are not a model"),
+        ({"config.json": '["model_type"]'}, "holds files that are not a model"),
+        ({"config.json": MODEL, "thesis.txt": "years of work"}, "holds thesis.txt, which no saved model has"),
+        ({"config.json": MODEL, "results/r1.json": "{}"}, "holds results, which no saved model has"),
+        ({"config.json": MODEL, "chat_templates/thesis.txt": "!"}, r"holds chat_templates/thesis\.txt, which"),
+    ],
+)
+def test_a_folder_with_other_things_is_never_replaced(tmp_path, files, sentence):
+    delta, _ = trained_delta(0.3, 0)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ModelError, match=rf"{sentence}.* Name a new folder"):
         ResidentModel(tiny_llama()).merge(delta, tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+    assert {name: (tmp_path / name).read_text() for name in files} == files
+
+
+def test_a_link_to_an_earlier_model_leads_to_the_new_one(tmp_path):
+    delta, state = trained_delta(0.3, 0)
+    resident = ResidentModel(tiny_llama())
+    (tmp_path / "disk" / "merged").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "merged")
+    resident.merge(delta, tmp_path / "link")
+    assert same(state, AutoModelForCausalLM.from_pretrained(tmp_path / "link", dtype=torch.float32).state_dict())
+    assert [file.name for file in (tmp_path / "disk").iterdir()] == ["merged"]
 
 
 def test_damaged_files_and_full_disks_are_said(tmp_path, monkeypatch):
