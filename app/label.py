@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -273,7 +274,8 @@ def picture(services: Services, image_id: ImageId) -> Picture:
 
 
 def _url(path: Path) -> str:
-    return f"/gradio_api/file={path}"
+    """Return where the page finds a file; quoted, because `#`, `?`, `%` and blanks mean something else in addresses."""
+    return f"/gradio_api/file={quote(str(path))}"
 
 
 def _answered(services: Services, asked: Asked, data: dict[str, Any]) -> AnsweredQuestion:
