@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from leaml.backbone import Backbone
+from leaml.data.images import is_turned
 from leaml.data.items import open_pictures
 from leaml.errors import ImportDataError, ModelError
 from leaml.records import ImageId
@@ -54,7 +55,7 @@ class ImageFeatures:
         for image_id, path in images.items():
             if image_id in self._sources:
                 continue
-            if not self._use(image_id):
+            if not self._use(image_id) or self._lies(image_id, path):
                 self._encode(image_id, path)
             self._sources[image_id] = path
 
@@ -89,6 +90,10 @@ class ImageFeatures:
         self._about[image_id] = about
         return True
 
+    def _lies(self, image_id: ImageId, path: Path) -> bool:
+        """Tell whether features are those of a picture as it lies in its file: an older version did not turn it."""
+        return not self._about[image_id].get("upright") and is_turned(path)
+
     def _read(self, image_id: ImageId) -> tuple[EncodedImage, ...] | None:
         """Return an image's features from disk, or None where they are not there (any more) or damaged."""
         about = self._about.get(image_id)
@@ -122,6 +127,7 @@ class ImageFeatures:
             "tokens": [len(image.features) for image in images],
             "grids": [image.grid for image in images],
             "deep": 0 if images[0].deep is None else len(images[0].deep),
+            "upright": True,
         }
         try:
             self._write(image_id, ".json", json.dumps(about).encode())

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from leaml.data.images import upright
 from leaml.data.items import cover
 from leaml.errors import ImportDataError
 from leaml.records import ImageId
@@ -72,7 +73,7 @@ def _small_picture(path: Path) -> Vectors | None:
     try:
         with Image.open(cover(path)) as image:
             image.draft("RGB", (4 * SIDE, 4 * SIDE))
-            small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+            small = upright(image).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     except (OSError, ImportDataError):
         return None
     vector: Vectors = np.asarray(small, dtype=np.float32).reshape(-1)

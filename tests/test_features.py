@@ -160,6 +160,32 @@ def test_features_that_do_not_fit_their_description_are_computed_again(counted, 
     assert len(runs) == 2 * len(pictures)
 
 
+def test_features_of_a_lying_picture_are_computed_again(counted, pictures, tmp_path):
+    """An older version did not turn pictures as cameras note, and kept what it saw."""
+    backbone, runs = counted
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying, plain = ImageId("lying"), next(iter(pictures))
+    with Image.open(pictures[plain]) as image:
+        image.save(tmp_path / "lying.jpg", exif=exif)
+        image.convert("RGB").save(tmp_path / "b.jpg")
+    paths = {lying: tmp_path / "lying.jpg", plain: pictures[plain]}
+    older = ImageFeatures(backbone, tmp_path / "cache")
+    older.add({lying: tmp_path / "b.jpg", plain: pictures[plain]})
+    for file in (tmp_path / "cache").glob("*/*.json"):
+        file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "upright"}))
+    upright = ImageFeatures(backbone, tmp_path / "fresh")
+    upright.add(paths)
+    before = len(runs)
+    now = ImageFeatures(backbone, tmp_path / "cache")
+    now.add(paths)
+    assert len(runs) == before + 1, "the other picture's features stay as they are"
+    for seen, expected in zip(now.batch(paths), upright.batch(paths), strict=True):
+        same(seen, expected)
+    ImageFeatures(backbone, tmp_path / "cache").add(paths)
+    assert len(runs) == before + 1
+
+
 def test_weights_of_another_precision_have_another_cache(tmp_path):
     path = str(make("qwen2_vl", tmp_path / "model"))
     rounded = load(path, device="cpu", dtype=torch.bfloat16)

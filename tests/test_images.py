@@ -5,9 +5,9 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
-from leaml.data.images import open_rgb, read_picture
+from leaml.data.images import is_turned, open_rgb, read_picture
 from leaml.errors import ImportDataError
 
 RED, DARK = (200, 40, 30), (20, 30, 60)
@@ -111,8 +111,57 @@ def test_a_truncated_jpeg(tmp_path, share):
         open_rgb(tmp_path / "a.jpg")
 
 
-def test_a_picture_is_not_turned_by_what_the_camera_noted(tmp_path):
+def turned(orientation):
+    """Return EXIF data that tell how a camera was held."""
     exif = Image.Exif()
-    exif[0x0112] = 6
-    path = saved(halves(), tmp_path / "a.jpg", exif=exif)
+    exif[ExifTags.Base.Orientation] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
+def test_a_picture_is_upright_as_its_camera_noted(tmp_path, ending, orientation):
+    settings = {"quality": 95} if ending == "jpg" else {"lossless": True} if ending == "webp" else {}
+    path = saved(halves(), tmp_path / f"a.{ending}", exif=turned(orientation), **settings)
+    lying = saved(halves(), tmp_path / f"b.{ending}", **settings)
+    seen, picture = open_rgb(path), read_picture(path)
+    with Image.open(lying) as image:
+        expected = ImageOps.exif_transpose(with_exif(image.convert("RGB"), orientation))
+    assert np.array_equal(np.asarray(seen), np.asarray(expected))
+    assert seen.size == (picture.width, picture.height) == ((48, 64) if orientation > 4 else (64, 48))
+    assert not seen.getexif() and not seen.info, "or an image processor would turn it again"
+    assert is_turned(path) == (orientation > 1 and ending != "tif"), "PIL turns a TIFF itself"
+
+
+def with_exif(image, orientation):
+    image.info["exif"] = turned(orientation).tobytes()
+    return image
+
+
+def test_sixteen_bits_are_turned_too(tmp_path):
+    values = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (48, 1))
+    path = saved(Image.fromarray(values), tmp_path / "a.png", exif=turned(6))
+    seen = np.asarray(open_rgb(path))[..., 0]
+    assert seen.shape == (64, 48) and seen[0].max() == 0 and seen[-1].min() == 255
+
+
+@pytest.mark.parametrize("exif", [b"", b"Exif\0\0", b"Exif\0\0MM", b"Exif\0\0no note at all", turned(9).tobytes()])
+def test_a_picture_without_a_note_that_can_be_read_is_what_pil_reads(tmp_path, exif):
+    path = saved(halves(), tmp_path / "a.jpg", exif=exif, quality=90)
+    with Image.open(path) as image:
+        expected = np.asarray(image.convert("RGB"))
+    assert np.array_equal(np.asarray(open_rgb(path)), expected) and read_picture(path).width == 64
+    assert not is_turned(path)
+
+
+def test_only_exif_turns_a_picture_as_in_browsers(tmp_path):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    path = saved(halves(), tmp_path / "a.jpg", xmp=xmp)
+    with Image.open(path) as image:
+        assert ImageOps.exif_transpose(image).size == (48, 64)
     assert open_rgb(path).size == (read_picture(path).width, read_picture(path).height) == (64, 48)
+
+
+def test_what_cannot_be_read_is_not_turned(tmp_path):
+    (tmp_path / "a.jpg").write_text("no picture")
+    assert not is_turned(tmp_path / "a.jpg") and not is_turned(tmp_path / "missing.jpg")

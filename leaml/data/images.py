@@ -2,13 +2,16 @@
 
 import hashlib
 import os
+import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from leaml.errors import ImportDataError
 from leaml.records import ImageId, ImageRow, Split
@@ -22,6 +25,16 @@ LARGEST_MEGAPIXELS = 150
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 WITHOUT_RANGE = ("I", "F")
 """PIL's modes of 32-bit values. Nobody says which of them is white."""
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by the orientation that the camera noted."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +56,14 @@ def read_picture(path: Path) -> Picture:
     """
     try:
         content = path.read_bytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours, and above PIL's
-            with Image.open(BytesIO(content)) as image:
-                kind, mode, (width, height) = image.format or "", image.mode, image.size
-                frames = getattr(image, "n_frames", 1)
-                if width * height > LARGEST_MEGAPIXELS * 1e6:
-                    raise Image.DecompressionBombError
-                image.load()
+        with _opened(BytesIO(content)) as image:
+            kind, mode = image.format or "", image.mode
+            frames = getattr(image, "n_frames", 1)
+            if image.width * image.height > LARGEST_MEGAPIXELS * 1e6:
+                raise Image.DecompressionBombError
+            shown = upright(image)
+            shown.load()
+            width, height = shown.size
     except FileNotFoundError:
         raise ImportDataError(f"The image {path} does not exist. Check the folder.") from None
     except Image.DecompressionBombError:
@@ -73,20 +86,59 @@ def read_picture(path: Path) -> Picture:
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """Return a picture as models see it: 8-bit RGB, not turned by what the camera noted.
+    """Return a picture as models see it: 8-bit RGB, upright, without what else the file says.
 
     Raises:
         ImportDataError: If it cannot be read.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # looked at when it was imported
-            with Image.open(path) as image:
-                if image.mode in SIXTEEN_BITS:  # PIL itself would make everything from 256 on white
-                    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-                return image.convert("RGB")
+        with _opened(path) as image:
+            shown = upright(image)
+            if shown.mode in SIXTEEN_BITS:  # PIL itself would make everything from 256 on white
+                shown = Image.fromarray((np.asarray(shown) >> 8).astype(np.uint8))
+            seen = shown.convert("RGB")
+            seen.info.clear()  # or whoever gets it might turn it again
+            return seen
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImportDataError(f"Cannot read the image {path.name}: {error}. Import it again.") from error
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return an opened picture as browsers show it, turned as the camera noted; itself where nothing is to turn."""
+    turn = _turn(image)
+    return image if turn is None else image.transpose(turn)
+
+
+def is_turned(path: Path) -> bool:
+    """Tell whether a picture lies in its file otherwise than it is shown; False where it cannot be read."""
+    try:
+        with _opened(path) as image:
+            return _turn(image) is not None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+
+
+@contextmanager
+def _opened(source: Path | BytesIO) -> Iterator[Image.Image]:
+    """Open a picture; the limit of pixels is ours, and above the one from which PIL warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(source) as image:
+            yield image
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Return what makes a picture upright, or None.
+
+    Only EXIF counts, as in browsers: PIL's own `exif_transpose` heeds XMP too, and fails where EXIF data are broken.
+    A TIFF is turned by PIL itself when it is decoded.
+    """
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif", b""))
+        return TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
+    except (SyntaxError, struct.error):  # a note that cannot be read
+        return None
 
 
 def copy_picture(picture: Picture, workspace: Path, *, name: str, group: str, split: Split) -> ImageRow:

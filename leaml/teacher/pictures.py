@@ -14,7 +14,7 @@ JPEG_QUALITY = 92
 def data_urls(path: Path, *, longest_side_px: int, image_format: str) -> list[str]:
     """Return a picture, or each frame of a clip, as a data URL: reduced where it is larger, without any metadata.
 
-    It is sent as the student sees it, not turned by what the camera noted.
+    It is sent as the student sees it: upright.
 
     Args:
         path: Its file.

@@ -2,16 +2,31 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
+from PIL import Image
 from playwright.sync_api import Page, expect
 
+from leaml.data.images import open_rgb
+from leaml.data.items import copy_item, read_item
+from leaml.records import ImageRow
+from leaml.store import Store
 from tests.browser.conftest import App
 from tests.browser.test_keys import open_tab
-from tests.drawn import fill
+from tests.drawn import PROJECT, fill
 
 Serve = Callable[..., App]
 SIZE = "image => image.decode().then(() => [image.naturalWidth, image.naturalHeight], () => [0, 0])"
+ROWS = """async image => {
+    await image.decode();
+    const board = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext('2d');
+    board.drawImage(image, 0, 0);
+    const { data, width, height } = board.getImageData(0, 0, image.naturalWidth, image.naturalHeight);
+    return Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => data[4 * (y * width + x)]));
+}"""
+"""The red of each pixel, by rows, as the browser paints them."""
 
 
 def test_a_workspace_may_have_any_name(tmp_path: Path, serve: Serve, page: Page) -> None:
@@ -33,3 +48,24 @@ def test_a_workspace_may_have_any_name(tmp_path: Path, serve: Serve, page: Page)
     thumbs = page.locator("#project-panel img")
     expect(thumbs.first).to_be_visible()
     assert all(thumbs.nth(number).evaluate(SIZE) == [240, 180] for number in range(thumbs.count()))
+
+
+def test_people_and_models_see_a_turned_photograph_alike(tmp_path: Path, serve: Serve, page: Page) -> None:
+    photo, exif = Image.new("RGB", (200, 100), "white"), Image.Exif()
+    photo.paste("navy", (0, 0, 100, 100))
+    exif[0x0112] = 6
+    row = open_single(tmp_path, serve, page, photo, "photo.jpg", exif=exif)
+    seen = np.asarray(open_rgb(tmp_path / "work" / row.path))[..., 0].astype(int)
+    assert page.locator("#label-panel .seen img").evaluate(SIZE) == [row.width, row.height] == [100, 200]
+    assert seen[:90].max() < 30 and seen[110:].min() > 220, "dark above, light below"
+    assert np.abs(np.array(page.locator("#label-panel .seen img").evaluate(ROWS)) - seen).max() <= 3
+
+
+def open_single(tmp_path: Path, serve: Serve, page: Page, picture: Image.Image, name: str, **settings: Any) -> ImageRow:
+    """Open Label on a project of one picture, and return its row."""
+    picture.save(tmp_path / name, **settings)
+    with Store.open(tmp_path / "work") as store:
+        row = copy_item(read_item(tmp_path / name), store.workspace, name=name, group="g", split="pool")
+        store.import_project(PROJECT, [row])
+    open_tab(page, serve(tmp_path / "work", "--no-sample"), "label")
+    return row
