@@ -5,6 +5,7 @@ Screens ask this object and draw what it returns. It knows no HTML and no Gradio
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -22,7 +23,7 @@ from leaml.config import RunConfig, TrainConfig, generator_run, model_run
 from leaml.data.folder import import_folder
 from leaml.data.labels import import_labels
 from leaml.data.project_folder import SAMPLES, import_project
-from leaml.errors import ConfigError
+from leaml.errors import ConfigError, LeamlError
 from leaml.experts import label_from_references
 from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
@@ -76,7 +77,8 @@ class Services:
         services = cls(replace(settings, workspace=workspace), store, Jobs(workspace / "runs"), answerer)
         if settings.sample and store.project() is None:
             services.load_sample()
-        services.take_over_finished()
+        with suppress(LeamlError):  # the Train screen says it; labels and reviews need no run
+            services.take_over_finished()
         services.label_queue.prepare()
         return services
 

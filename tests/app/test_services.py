@@ -86,6 +86,17 @@ def test_the_train_screen_redraws_only_what_changed(make_services: Make) -> None
     assert isinstance(third[1], str)
 
 
+def test_a_damaged_run_is_said_on_train_and_closes_nothing_else(make_services: Make, tmp_path: Path) -> None:
+    folder = tmp_path / "work0" / "runs" / "r0002"
+    (folder / "output").mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(generator_run(GeneratorConfig(round=1)).to_json()))
+    (folder / "outcome.json").write_text(json.dumps({"status": "done"}))
+    (folder / "output" / "candidates.parquet").write_bytes(b"PAR1 cut short")
+    services = make_services(candidates=2)
+    assert services.open_count() == 2 and services.label_for_me()
+    assert "Cannot read the table candidates.parquet" in train.draw(who(services, None), {})[1]
+
+
 def test_resuming_an_unknown_run_is_an_error_for_people(make_services: Make) -> None:
     with pytest.raises(RunError, match="r9999"):
         train.decide(who(make_services(), None), {"act": "resume", "run": "r9999"})
