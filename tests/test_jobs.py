@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,14 @@ def test_what_cannot_be_written_leaves_no_run(jobs, monkeypatch):
     with pytest.raises(RunError, match=r"No space left on device\. Nothing was started"):
         submit(jobs)
     assert list(jobs.runs_dir.iterdir()) == []
+
+
+def test_a_copy_of_a_run_is_no_run_and_takes_no_number(jobs):
+    assert jobs.wait(submit(jobs), timeout_s=60).name == "done"
+    for name in ("r0001_backup", "r0007 old"):
+        shutil.copytree(jobs.runs_dir / "r0001", jobs.runs_dir / name)
+    assert submit(jobs) == "r0002"
+    assert [run.id for run in jobs.runs()] == ["r0002", "r0001"]
 
 
 def test_half_a_line_of_progress_is_left_out(tmp_path):

@@ -6,6 +6,7 @@ free exactly when it has ended, however it ended.
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from leaml.records import RunId
 POLL_S = 0.2
 ENDING_S = 20.0
 """Longest time that a worker may take to end after its outcome."""
+RUN_NAME = re.compile("r[0-9]+")
 UNFINISHED = ("queued", "running", "stalled")
 
 
@@ -107,8 +109,8 @@ class Jobs:
 
     def runs(self) -> list[RunDir]:
         """Return all runs, newest first."""
-        names = (path.parent for path in self.runs_dir.glob("r*/config.json"))
-        return [RunDir(path) for path in sorted(names, reverse=True)]
+        paths = (path for path in self._folders() if (path / "config.json").is_file())
+        return [RunDir(path) for path in sorted(paths, reverse=True)]
 
     def wait(
         self, run_id: RunId, *, on_progress: Callable[[RunState], None] | None = None, timeout_s: float | None = None
@@ -129,9 +131,13 @@ class Jobs:
             on_progress(state)
         return state
 
+    def _folders(self) -> list[Path]:
+        """Return what has a run's name; a copy such as `r0001_backup`, which a person may leave here, is no run."""
+        return [path for path in self.runs_dir.iterdir() if RUN_NAME.fullmatch(path.name)]
+
     def _new_directory(self) -> Path:
         """Return a new directory with the next number; making it is what reserves the number."""
-        number = 1 + max((int(path.name[1:]) for path in self.runs_dir.glob("r[0-9]*")), default=0)
+        number = 1 + max((int(path.name[1:]) for path in self._folders()), default=0)
         while True:
             path = self.runs_dir / f"r{number:04d}"
             try:
