@@ -104,9 +104,11 @@ class Services:
     def import_images(self, folder: Path, *, name: str, types: tuple[QuestionType, ...]) -> tuple[int, Path]:
         """Bring in a folder of images; return how many, and the workspace they are in.
 
-        A workspace that has a project keeps it: the new one gets a workspace beside it.
+        A workspace that has a project keeps it: the new one gets a workspace beside it, or more images in the one that
+        it has there already.
 
         Raises:
+            InputError: If no workspace can be called by the name, or that one has a project of another name.
             LeamlError: If the folder cannot be read or has no images.
         """
         if self.store.project() is None:
@@ -114,8 +116,12 @@ class Services:
             self._ratio = None
             return len(self.store.images()), self.settings.workspace
         slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
+        if not slug:
+            raise InputError(text.NAME_WITHOUT_LETTERS)
         workspace = self.settings.workspace.parent / f"{self.settings.workspace.name}-{slug}"
         with Store.open(workspace) as store:
+            if (there := store.project()) is not None and there.name != name:
+                raise InputError(text.name_taken(there.name, str(workspace)))
             import_folder(store, folder, name=name, question_types=types)
             return len(store.images()), workspace
 

@@ -78,6 +78,11 @@ def imported_elsewhere(images: int, name: str, workspace: str) -> str:
     return f"{images} images of “{name}” are ready in a workspace of their own. Stop the app and start: {start}"
 
 
+def name_taken(project: str, workspace: str) -> str:
+    """Say that another project has the workspace that a new one would get."""
+    return f"The workspace {workspace} holds another project, “{project}”. Give the new one another name."
+
+
 def bad_question_line(number: int, line: str) -> str:
     """Say what a line of typed questions must be like."""
     return f"Line {number}, “{line}”, has one answer only. Write: question | answer | another answer, or none at all."
@@ -86,6 +91,7 @@ def bad_question_line(number: int, line: str) -> str:
 NO_QUESTIONS = "Type at least one question, such as: Is a polyp visible? | yes | no"
 NO_FOLDER = "Say which folder the images are in."
 NO_PROJECT_NAME = "Give the project a name."
+NAME_WITHOUT_LETTERS = "Give the project a name with a letter or a digit in it: its workspace is called by those."
 
 # Label
 

@@ -1,13 +1,16 @@
 """What can be trained when, what comes next, and bringing images in."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from app import compare, mask_text, project, rounds_text, text, train
 from app.errors import InputError
@@ -137,6 +140,24 @@ def test_own_images_never_mix_with_a_project(make_services: Make) -> None:
     assert len(services.store.images()) == 16
     with Store.open(other) as store:
         assert len(store.images()) == 16
+
+
+def test_names_that_lead_to_one_workspace_never_mix_projects(make_services: Make, tmp_path: Path) -> None:
+    services = make_services()
+    pictures, later = services.settings.workspace / "images", tmp_path / "later"
+    later.mkdir()
+    Image.new("RGB", (60, 40)).save(later / "one.png")
+    import_folder = partial(project.import_typed, who(services, None), questions="Is a dot there? | yes | no")
+    import_folder("Study 1", str(pictures))
+    taken = text.name_taken("Study 1", str(services.settings.workspace.parent / "work0-study-1"))
+    with pytest.raises(InputError, match=re.escape(taken)):
+        import_folder("study-1", str(later))
+    with pytest.raises(InputError, match=text.NAME_WITHOUT_LETTERS):
+        import_folder("?!", str(later))
+    with Store.open(tmp_path / "work0-study-1") as store:
+        assert len(store.images()) == 16
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["later", "work0", "work0-study-1"]
+    assert text.imported_elsewhere(17, "Study 1", "")[:40] == import_folder("Study 1", str(later))[:40]
 
 
 @pytest.mark.parametrize(
