@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from leaml.data.images import upright
+from leaml.data.images import opened, upright
 from leaml.data.items import cover
 from leaml.errors import ImportDataError
 from leaml.records import ImageId
@@ -71,7 +71,7 @@ def _projection(width: int) -> Vectors:
 
 def _small_picture(path: Path) -> Vectors | None:
     try:
-        with Image.open(cover(path)) as image:
+        with cover(path).open("rb") as file, opened(file) as image:
             image.draft("RGB", (4 * SIDE, 4 * SIDE))
             small = upright(image).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     except (OSError, ImportDataError):

@@ -130,12 +130,20 @@ def test_a_picture_is_upright_as_its_camera_noted(tmp_path, ending, orientation)
     assert np.array_equal(np.asarray(seen), np.asarray(expected))
     assert seen.size == (picture.width, picture.height) == ((48, 64) if orientation > 4 else (64, 48))
     assert not seen.getexif() and not seen.info, "or an image processor would turn it again"
-    assert is_turned(path) == (orientation > 1 and ending != "tif"), "PIL turns a TIFF itself"
+    assert is_turned(path) == (orientation > 1)
 
 
 def with_exif(image, orientation):
     image.info["exif"] = turned(orientation).tobytes()
     return image
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA"])
+def test_a_tiff_that_pil_would_map_is_turned_too(tmp_path, mode):
+    path = saved(halves(mode), tmp_path / "a.tif", exif=turned(6))
+    seen = np.asarray(open_rgb(path)).mean(axis=2)
+    assert seen.shape == (64, 48) and seen[:32].min() > seen[32:].max(), "red above, dark below"
+    assert (read_picture(path).width, read_picture(path).height) == (48, 64)
 
 
 def test_sixteen_bits_are_turned_too(tmp_path):

@@ -133,14 +133,15 @@ def test_vectors_of_pictures_and_of_towers(tmp_path: Path) -> None:
     assert found.shape == (4, 8) and found[0] @ found[2] > 0.9 and found[1] @ found[3] > 0.9
 
 
-def test_a_turned_picture_looks_as_it_is_shown(tmp_path: Path) -> None:
-    picture, exif = Image.new("RGB", (64, 48), "white"), Image.Exif()
-    picture.paste("navy", (0, 0, 32, 48))
+@pytest.mark.parametrize(("mode", "ending"), [("RGB", "jpg"), ("L", "tif")])
+def test_a_turned_picture_looks_as_it_is_shown(tmp_path: Path, mode: str, ending: str) -> None:
+    picture, exif = Image.new(mode, (64, 48), "white"), Image.Exif()
+    picture.paste("black", (0, 0, 32, 48))
     exif[0x0112] = 6
-    picture.save(tmp_path / "noted.jpg", exif=exif, quality=95)
-    picture.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "turned.jpg", quality=95)
-    picture.save(tmp_path / "lying.jpg", quality=95)
-    images = {ImageId(name): tmp_path / f"{name}.jpg" for name in ("noted", "turned", "lying")}
+    images = {ImageId(name): tmp_path / f"{name}.{ending}" for name in ("noted", "turned", "lying")}
+    picture.save(tmp_path / f"noted.{ending}", exif=exif)
+    picture.transpose(Image.Transpose.ROTATE_270).save(tmp_path / f"turned.{ending}")
+    picture.save(tmp_path / f"lying.{ending}")
     found = image_vectors(images, tmp_path / "cache")
     assert found[0] @ found[1] > 0.9 > 0 > found[0] @ found[2]
 

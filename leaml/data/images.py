@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -56,7 +57,7 @@ def read_picture(path: Path) -> Picture:
     """
     try:
         content = path.read_bytes()
-        with _opened(BytesIO(content)) as image:
+        with opened(BytesIO(content)) as image:
             kind, mode = image.format or "", image.mode
             frames = getattr(image, "n_frames", 1)
             if image.width * image.height > LARGEST_MEGAPIXELS * 1e6:
@@ -85,6 +86,18 @@ def read_picture(path: Path) -> Picture:
     return Picture(ImageId(hashlib.sha256(content).hexdigest()), path, SUFFIXES[kind], width, height)
 
 
+@contextmanager
+def opened(file: BinaryIO) -> Iterator[Image.Image]:
+    """Open a picture; the limit of pixels is ours, and above the one from which PIL warns.
+
+    It is a file and no path, of which PIL would map some TIFFs into memory and forget to turn them.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(file) as image:
+            yield image
+
+
 def open_rgb(path: Path) -> Image.Image:
     """Return a picture as models see it: 8-bit RGB, upright, without what else the file says.
 
@@ -92,7 +105,7 @@ def open_rgb(path: Path) -> Image.Image:
         ImportDataError: If it cannot be read.
     """
     try:
-        with _opened(path) as image:
+        with path.open("rb") as file, opened(file) as image:
             shown = upright(image)
             if shown.mode in SIXTEEN_BITS:  # PIL itself would make everything from 256 on white
                 shown = Image.fromarray((np.asarray(shown) >> 8).astype(np.uint8))
@@ -105,37 +118,30 @@ def open_rgb(path: Path) -> Image.Image:
 
 def upright(image: Image.Image) -> Image.Image:
     """Return an opened picture as browsers show it, turned as the camera noted; itself where nothing is to turn."""
-    turn = _turn(image)
+    turn = None if image.format == "TIFF" else _turn(image)  # PIL turns a TIFF itself when it decodes it
     return image if turn is None else image.transpose(turn)
 
 
 def is_turned(path: Path) -> bool:
     """Tell whether a picture lies in its file otherwise than it is shown; False where it cannot be read."""
     try:
-        with _opened(path) as image:
+        with path.open("rb") as file, opened(file) as image:
             return _turn(image) is not None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
-
-
-@contextmanager
-def _opened(source: Path | BytesIO) -> Iterator[Image.Image]:
-    """Open a picture; the limit of pixels is ours, and above the one from which PIL warns."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(source) as image:
-            yield image
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
     """Return what makes a picture upright, or None.
 
     Only EXIF counts, as in browsers: PIL's own `exif_transpose` heeds XMP too, and fails where EXIF data are broken.
-    A TIFF is turned by PIL itself when it is decoded.
     """
     exif = Image.Exif()
     try:
-        exif.load(image.info.get("exif", b""))
+        if image.format == "TIFF":
+            exif = image.getexif()
+        else:
+            exif.load(image.info.get("exif", b""))
         return TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
     except (SyntaxError, struct.error):  # a note that cannot be read
         return None
