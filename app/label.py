@@ -16,6 +16,7 @@ from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, read_seconds, require_option, require_text, typed_options
 from app.services import Services, count_by_type
 from app.view import Picture, button, empty_state, go_button
+from leaml.data.images import shown_file
 from leaml.data.items import cover, picture_files
 from leaml.data.video import is_video
 from leaml.label_order import Asked, Reason
@@ -269,7 +270,7 @@ def picture(services: Services, image_id: ImageId) -> Picture:
     image = services.image(image_id)
     path = services.image_path(image)
     if not is_video(path):
-        return Picture(image.id, image.name, _url(path))
+        return Picture(image.id, image.name, _url(shown_file(path)))
     return Picture(image.id, image.name, _url(cover(path)), tuple(map(_url, picture_files(path))), _url(path))
 
 

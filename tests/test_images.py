@@ -1,5 +1,7 @@
 """Pictures that cameras, scanners and accidents make: read rightly, or refused in a sentence."""
 
+import os
+import threading
 import warnings
 from io import BytesIO
 
@@ -7,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from leaml.data.images import is_turned, open_rgb, read_picture
+from leaml.data.images import is_turned, open_rgb, read_picture, shown_file
+from leaml.data.items import copy_item, read_item
 from leaml.errors import ImportDataError
 
 RED, DARK = (200, 40, 30), (20, 30, 60)
@@ -80,6 +83,11 @@ def test_sixteen_bits_keep_their_brightness(tmp_path, ending):
 def test_thirty_two_bits_have_no_known_range(tmp_path, kind):
     path = saved(Image.fromarray(np.ones((20, 20), kind)), tmp_path / "a.tif")
     refused(path, r"a\.tif has 32-bit values of no known range\. Save it with 8 or 16 bits\.")
+
+
+def test_lab_colours_are_refused_at_once(tmp_path):
+    path = saved(Image.new("LAB", (20, 20)), tmp_path / "a.tif")
+    refused(path, r"a\.tif has LAB colours\. Save it with RGB colours\.")
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp", "tif", "png"])
@@ -173,3 +181,64 @@ def test_only_exif_turns_a_picture_as_in_browsers(tmp_path):
 def test_what_cannot_be_read_is_not_turned(tmp_path):
     (tmp_path / "a.jpg").write_text("no picture")
     assert not is_turned(tmp_path / "a.jpg") and not is_turned(tmp_path / "missing.jpg")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "RGBA", "I;16"])
+def test_a_tiff_is_shown_as_a_png_of_what_models_see(tmp_path, mode):
+    values = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (48, 1))
+    picture = Image.fromarray(values) if mode == "I;16" else halves(mode)
+    path = saved(picture, tmp_path / "a.tif", exif=turned(6), icc_profile=b"of CMYK, perhaps")
+    shown = shown_file(path)
+    assert shown.parent == path.parent and shown.suffix == ".png" and shown_file(path) == shown
+    with Image.open(shown) as image:
+        assert (image.format, image.mode, image.size) == ("PNG", "RGB", (48, 64)) and not image.info
+        assert np.array_equal(np.asarray(image), np.asarray(open_rgb(path)))
+    assert np.asarray(open_rgb(path)).std() > 10, "a picture and no plain area"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.shown.png", "a.tif"]
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "bmp"])
+def test_what_every_browser_shows_upright_is_its_own_file(tmp_path, ending):
+    plain = saved(halves(), tmp_path / f"a.{ending}")
+    assert shown_file(plain) == plain
+    if ending != "bmp":  # which notes nothing
+        noted = saved(halves(), tmp_path / f"b.{ending}", exif=turned(6))
+        assert shown_file(noted) == (noted if ending == "jpg" else tmp_path / "b.shown.png")
+
+
+def test_an_imported_tiff_has_its_png(tmp_path):
+    path = saved(halves(), tmp_path / "a.tiff")
+    (tmp_path / "work" / "images").mkdir(parents=True)
+    row = copy_item(read_item(path), tmp_path / "work", name="a.tiff", group="g", split="pool")
+    names = sorted(file.name for file in (tmp_path / "work" / "images").iterdir())
+    assert names == [f"{row.id}.shown.png", f"{row.id}.tif"] and row.path == f"images/{row.id}.tif"
+
+
+def test_two_who_open_a_tiff_at_once_both_get_it(tmp_path, monkeypatch):
+    path, found, both = saved(halves(), tmp_path / "a.tif"), [], threading.Barrier(2)
+    save = Image.Image.save
+
+    def together(picture, *arguments, **settings):
+        both.wait(10)
+        save(picture, *arguments, **settings)
+        both.wait(10)
+
+    monkeypatch.setattr(Image.Image, "save", together)
+    threads = [threading.Thread(target=lambda: found.append(shown_file(path))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [tmp_path / "a.shown.png"] * 2 and len(os.listdir(tmp_path)) == 2
+
+
+def test_a_full_disk_leaves_no_half_png(tmp_path, monkeypatch):
+    def full(picture, file, *arguments, **settings):
+        file.write_bytes(b"half a picture")
+        raise OSError(28, "No space left on device")
+
+    path = saved(halves(), tmp_path / "a.tif")
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(ImportDataError, match=r"Cannot keep a PNG of a\.tif: .*No space left.* Free some disk space"):
+        shown_file(path)
+    assert os.listdir(tmp_path) == ["a.tif"]

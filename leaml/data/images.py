@@ -3,6 +3,7 @@
 import hashlib
 import os
 import struct
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +80,8 @@ def read_picture(path: Path) -> Picture:
         )
     if kind not in SUFFIXES:
         raise ImportDataError(f"The image {path.name} is {kind}; JPEG, PNG, WebP, BMP and TIFF are read. Convert it.")
+    if mode == "LAB":  # PIL does not convert it, so neither models nor people would see anything
+        raise ImportDataError(f"The image {path.name} has LAB colours. Save it with RGB colours.")
     if mode in WITHOUT_RANGE:
         raise ImportDataError(f"The image {path.name} has 32-bit values of no known range. Save it with 8 or 16 bits.")
     if min(width, height) < SMALLEST_PX:
@@ -114,6 +117,32 @@ def open_rgb(path: Path) -> Image.Image:
             return seen
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImportDataError(f"Cannot read the image {path.name}: {error}. Import it again.") from error
+
+
+def shown_file(path: Path) -> Path:
+    """Return a file that browsers show as models see a picture: itself, or a PNG beside it that the first call makes.
+
+    Most browsers show no TIFF, and only of JPEGs do all of them heed how the camera was held.
+
+    Raises:
+        ImportDataError: If the picture cannot be read, or the disk does not take the PNG.
+    """
+    if path.suffix == SUFFIXES["JPEG"] or (path.suffix != SUFFIXES["TIFF"] and not is_turned(path)):
+        return path
+    target = path.with_suffix(".shown.png")
+    if not target.exists():
+        seen = open_rgb(path)
+        # Two people may open the same image at the same time, each in a thread of one process.
+        aside = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            seen.save(aside, "PNG", compress_level=1)
+            aside.replace(target)
+        except OSError as error:
+            message = f"Cannot keep a PNG of {path.name}: {error}. Free some disk space and try again."
+            raise ImportDataError(message) from error
+        finally:
+            aside.unlink(missing_ok=True)
+    return target
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from leaml.data import images, video
-from leaml.data.images import Picture, copy_picture, open_rgb, read_picture
+from leaml.data.images import Picture, copy_picture, open_rgb, read_picture, shown_file
 from leaml.data.video import frame_files, is_video, read_clip
 from leaml.records import ImageRow, Split
 
@@ -24,13 +24,14 @@ def read_item(path: Path) -> Picture:
 
 
 def copy_item(item: Picture, workspace: Path, *, name: str, group: str, split: Split) -> ImageRow:
-    """Copy a picture, or a clip with its frames, into the workspace and return its row.
+    """Copy a picture, or a clip with its frames, into the workspace and return its row; browsers can show it then.
 
     Raises:
         ImportDataError: If the disk does not take it, or the file is another one than was read.
     """
     row = copy_picture(item, workspace, name=name, group=group, split=split)
-    picture_files(workspace / row.path)
+    for file in picture_files(workspace / row.path):
+        shown_file(file)
     return row
 
 

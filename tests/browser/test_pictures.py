@@ -61,6 +61,33 @@ def test_people_and_models_see_a_turned_photograph_alike(tmp_path: Path, serve: 
     assert np.abs(np.array(page.locator("#label-panel .seen img").evaluate(ROWS)) - seen).max() <= 3
 
 
+def test_people_see_a_tiff_of_16_bits_as_models_do(tmp_path: Path, serve: Serve, page: Page) -> None:
+    values = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (48, 1))
+    row = open_single(tmp_path, serve, page, Image.fromarray(values), "scan.tif")
+    image = page.locator("#label-panel .seen img")
+    assert image.evaluate(SIZE) == [64, 48] and row.path.endswith(".tif")
+    seen = np.asarray(open_rgb(tmp_path / "work" / row.path))[..., 0]
+    assert np.array_equal(np.array(image.evaluate(ROWS)), seen) and seen[0, 0] == 0 and seen[0, -1] == 255
+
+    for file in (tmp_path / "work" / "images").glob("*.png"):  # as an older version leaves a workspace
+        file.unlink()
+    page.reload()
+    page.locator("#tab-label-button").click()
+    expect(image).to_be_visible()
+    assert image.evaluate(SIZE) == [64, 48] and len(list((tmp_path / "work" / "images").iterdir())) == 2
+
+
+def test_people_see_a_turned_webp_as_models_do(tmp_path: Path, serve: Serve, page: Page) -> None:
+    """Chromium itself does not turn it."""
+    exif, picture = Image.Exif(), Image.new("RGB", (200, 100), "white")
+    picture.paste("navy", (0, 0, 100, 100))
+    exif[0x0112] = 6
+    row = open_single(tmp_path, serve, page, picture, "photo.webp", exif=exif, lossless=True)
+    seen = np.asarray(open_rgb(tmp_path / "work" / row.path))[..., 0]
+    assert seen.shape == (200, 100)
+    assert np.array_equal(np.array(page.locator("#label-panel .seen img").evaluate(ROWS)), seen)
+
+
 def open_single(tmp_path: Path, serve: Serve, page: Page, picture: Image.Image, name: str, **settings: Any) -> ImageRow:
     """Open Label on a project of one picture, and return its row."""
     picture.save(tmp_path / name, **settings)
