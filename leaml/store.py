@@ -21,6 +21,7 @@ from leaml.checks import Checks
 from leaml.database import Database, now, record
 from leaml.errors import StoreError
 from leaml.events import Event, verify, walk
+from leaml.groups import Groups
 from leaml.leases import Leases
 from leaml.log import EventLog
 from leaml.queue import Queue
@@ -151,9 +152,14 @@ class Store:
     ) -> None:
         """Add a project with its images, reference answers and captions: all of it, or nothing.
 
-        What is there already stays: an image keeps its split, a caption its text.
+        What is there already stays: an image keeps its group, a group its split, a caption its text.
+
+        Raises:
+            ImportDataError: If an image comes in another group, or a group on another side than before.
+            StoreError: If it cannot be saved.
         """
         with self._database.transaction("import the project") as cursor:
+            Groups(self.images()).check(images)
             self.save_project(project)
             self._database.insert("images", images, ImageRow, cursor)
             self._database.insert("reference_answers", references, AnsweredQuestion, cursor)

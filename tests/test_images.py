@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from leaml.data.images import is_turned, open_rgb, read_picture, shown_file
+from leaml.data.images import image_row, is_turned, open_rgb, read_picture, shown_file
 from leaml.data.items import copy_item, read_item
 from leaml.errors import ImportDataError
 
@@ -209,7 +209,9 @@ def test_what_every_browser_shows_upright_is_its_own_file(tmp_path, ending):
 def test_an_imported_tiff_has_its_png(tmp_path):
     path = saved(halves(), tmp_path / "a.tiff")
     (tmp_path / "work" / "images").mkdir(parents=True)
-    row = copy_item(read_item(path), tmp_path / "work", name="a.tiff", group="g", split="pool")
+    item = read_item(path)
+    row = image_row(item, name="a.tiff", group="g", split="pool")
+    copy_item(item, tmp_path / "work", row)
     names = sorted(file.name for file in (tmp_path / "work" / "images").iterdir())
     assert names == [f"{row.id}.shown.png", f"{row.id}.tif"] and row.path == f"images/{row.id}.tif"
 

@@ -1,6 +1,9 @@
 """Bringing data in and out, and what is said about data that does not fit."""
 
+import hashlib
 import json
+import shutil
+from collections import defaultdict
 
 import pyarrow.parquet as pq
 import pytest
@@ -194,6 +197,118 @@ def test_more_images_leave_the_project_and_earlier_splits_as_they_were(store, tm
     import_folder(store, folder, name="Mine")
     assert store.project() == project and len(store.images()) == 2
     assert store.image(first.id) == first
+
+
+def put(folder, *names):
+    """Save a picture under each name; equal names have equal pictures, whichever folder they are in."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), tuple(hashlib.sha256(path.name.encode()).digest()[:3])).save(path)
+
+
+def sides(store):
+    """Return the sides that the images of each first subfolder are on."""
+    found = defaultdict(set)
+    for image in store.images():
+        found[image.name.split("/")[0]].add(image.split)
+    return dict(found)
+
+
+SOME = [f"{number}.png" for number in range(12)]
+MORE = [f"more{number}.png" for number in range(12)]
+
+
+def test_a_subfolder_that_held_everything_cannot_become_a_group_later(store, tmp_path):
+    folder = tmp_path / "pictures"
+    put(folder / "p1", *SOME)
+    import_folder(store, folder, name="x")
+    before = store.images()
+    assert {image.split for image in before} == {"pool", "test"}
+    put(folder / "p1", *MORE)
+    put(folder / "p2", "last.png")
+    with pytest.raises(ImportDataError, match=r"is in a group of its own already, .* in the group 'p1'"):
+        import_folder(store, folder, name="x")
+    for name in SOME:  # a drop folder: what came in before is there no more
+        (folder / "p1" / name).unlink()
+    with pytest.raises(ImportDataError, match=r"The subfolder p1 would now be a group .* came in from there"):
+        import_folder(store, folder, name="x")
+    assert store.images() == before
+    assert len(list((store.workspace / "images").iterdir())) == len(before)
+
+
+def test_a_subfolder_that_is_a_group_keeps_its_side_when_it_comes_alone(store, tmp_path):
+    folder = tmp_path / "pictures"
+    for patient in ("p1", "p2"):
+        put(folder / patient, f"{patient}.png")
+    import_folder(store, folder, name="x")
+    shutil.rmtree(folder / "p2")
+    put(folder / "p1", *MORE)
+    import_folder(store, folder, name="x")
+    assert len(store.images()) == 14
+    assert sides(store) == {"p1": {split_of("p1")}, "p2": {split_of("p2")}}
+
+
+def test_a_folder_that_is_imported_from_within_is_refused_where_its_groups_are_lost(store, tmp_path):
+    folder = tmp_path / "pictures"
+    put(folder, "p1/a.png", "p2/b.png", "p1/c.png")
+    import_folder(store, folder, name="x")
+    put(folder / "p1", *MORE)
+    with pytest.raises(ImportDataError, match=r"is in the group 'p1' already, .* in a group of its own"):
+        import_folder(store, folder / "p1", name="x")
+    assert len(store.images()) == 3
+
+
+def test_a_group_of_a_project_keeps_its_side_in_a_folder(store, project, tmp_path):
+    other = {"pool": "test", "test": "pool"}[split_of("p1")]
+    (project / "images.jsonl").write_text(lines([{"file": "0.png", "group": "p1", "split": other}]))
+    for name in ("reference.jsonl", "captions.jsonl"):
+        (project / name).unlink()
+    import_project(store, project)
+    put(tmp_path / "pictures", *(f"p1/{name}" for name in MORE), "p2/z.png")
+    import_folder(store, tmp_path / "pictures", name="x")
+    assert sides(store)["p1"] == {other}
+
+
+def test_a_copy_of_a_picture_in_another_subfolder_leaves_it_where_it_is(store, tmp_path):
+    folder = tmp_path / "pictures"
+    put(folder, "p1/a.png", "p2/b.png")
+    import_folder(store, folder, name="x")
+    before = {image.id: image for image in store.images()}
+    put(folder, "p0/b.png", "p3/a.png", "p3/c.png")
+    import_folder(store, folder, name="x")
+    after = {image.id: image for image in store.images()}
+    assert len(after) == 3 and before.items() <= after.items()
+
+
+def test_a_project_keeps_its_groups_on_their_side_over_several_imports(store, project):
+    for name in ("reference.jsonl", "captions.jsonl"):
+        (project / name).unlink()
+
+    def bring(*rows):
+        (project / "images.jsonl").write_text(
+            lines([dict(zip(("file", "group", "split"), row, strict=True)) for row in rows])
+        )
+        import_project(store, project)
+
+    bring(("0.png", "pat1", "pool"))
+    copies = list((store.workspace / "images").iterdir())
+    with pytest.raises(ImportDataError, match=r"1\.png would be in the test, but the group 'pat1' is in the pool"):
+        bring(("1.png", "pat1", "test"))
+    with pytest.raises(ImportDataError, match=r"0\.png would be in the test"):
+        bring(("0.png", "pat1", "test"), ("1.png", "pat1", "test"))
+    with pytest.raises(ImportDataError, match=r"0\.png is in the group 'pat1' already, .* in the group 'pat2'"):
+        bring(("0.png", "pat2", "pool"))
+    assert len(store.images()) == 1 and list((store.workspace / "images").iterdir()) == copies
+    bring(("0.png", "pat1", "pool"), ("1.png", "pat1", "pool"))
+    assert [(image.group, image.split) for image in store.images()] == [("pat1", "pool")] * 2
+
+
+def test_the_same_picture_is_not_on_both_sides(store, project):
+    shutil.copy(project / "images" / "0.png", project / "images" / "3.png")
+    with pytest.raises(ImportDataError, match=r"0\.png and 3\.png are the same picture, one in the pool and one in"):
+        import_project(store, project)
+    assert store.images() == []
 
 
 def test_another_project_wants_another_workspace(store, project):

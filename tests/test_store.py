@@ -80,9 +80,19 @@ def test_what_was_imported_is_there_after_reopening(store):
         assert again.captions.newest(ImageId("i0")).text == "A disc." and again.captions.newest(ImageId("i1")) is None
 
 
-def test_importing_again_keeps_the_split(store):
-    store.import_project(store.project(), [image(0, "test")])
-    assert store.image(ImageId("i0")).split == "pool"
+def test_what_is_there_keeps_its_group_and_its_side(store):
+    refused = (
+        (image(0, "test"), r"0\.jpg would be in the test, but the group 'g0' is in the pool already"),
+        (replace(image(20, "test"), group="g0"), r"20\.jpg would be in the test, but the group 'g0' is in the pool"),
+        (replace(image(0), group="g1"), r"0\.jpg is in the group 'g0' already, and would now be in the group 'g1'"),
+    )
+    before = store.images()
+    for row, sentence in refused:
+        with pytest.raises(ImportDataError, match=sentence):
+            store.import_project(Project("Other", ""), [image(21), row])
+    assert store.images() == before and store.project().name == "Discs"
+    store.import_project(store.project(), [image(0), replace(image(20), group="g0")])
+    assert len(store.images("pool")) == 7
 
 
 def test_a_later_label_is_an_edit_and_undo_brings_the_earlier_one_back(store):

@@ -3,13 +3,15 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from leaml.data.images import Picture, image_row
 from leaml.data.items import FILE_ENDINGS, READ, copy_item, read_item
 from leaml.errors import ImportDataError
-from leaml.records import ImageRow, Project, QuestionType, Split
+from leaml.groups import Groups
+from leaml.records import ImageId, ImageRow, Project, QuestionType, Split
 from leaml.store import Store
 
 TEST_SHARE = 0.2
@@ -27,6 +29,10 @@ def import_folder(
     chosen by the hash of their names, so that importing again gives the same split. A project that is there keeps its
     name and its question types.
 
+    Over several imports: a group that is there keeps its side, and what lies in a subfolder that came in as a group
+    joins it. Where an image that is there would get another group, nothing is imported. So a subfolder that held
+    everything, whose images were groups of their own, cannot become one group among others later.
+
     Args:
         store: The workspace's store.
         folder: Holds pictures or clips in the formats that are read.
@@ -35,7 +41,8 @@ def import_folder(
         skip_broken: Import the rest where some files cannot be read.
 
     Raises:
-        ImportDataError: If there is no image, or one is broken and `skip_broken` is off; nothing is imported then.
+        ImportDataError: If there is no image, one is broken and `skip_broken` is off, or one that is there would get
+            another group; nothing is imported then.
     """
     if not folder.is_dir():
         raise ImportDataError(f"There is no folder {folder}. Check the path.")
@@ -51,15 +58,56 @@ def import_folder(
         raise ImportDataError("Nothing was imported. " + " ".join(faults[:NAMED_FAULTS]) + rest)
     if not pictures:
         raise ImportDataError(f"The folder {folder} holds no image or clip ({READ}).")
-    base = os.path.commonpath([path.parent for path, _ in pictures])
-    rows: dict[str, ImageRow] = {}
-    for path, picture in pictures:
-        inside = path.relative_to(base).parts
-        group = inside[0] if len(inside) > 1 else picture.id
-        shown = str(path.relative_to(folder))
-        rows[picture.id] = copy_item(picture, store.workspace, name=shown, group=group, split=split_of(group))
+    groups = Groups(store.images())
+    rows = _rows(folder, pictures, groups)
+    groups.check(rows.values())  # before anything is copied
+    _check_subfolders(groups.images.values(), rows.values())
+    for _, picture in pictures:
+        copy_item(picture, store.workspace, rows[picture.id])
     store.import_project(with_types(store.project() or Project(name, ""), question_types), list(rows.values()))
     return faults
+
+
+def _rows(folder: Path, pictures: Sequence[tuple[Path, Picture]], groups: Groups) -> dict[ImageId, ImageRow]:
+    """Return the images in their groups, those that are there already and those that are not."""
+    base = os.path.commonpath([path.parent for path, _ in pictures])
+    known, rows = _subfolders(groups.images.values()), dict[ImageId, ImageRow]()
+    for path, picture in pictures:
+        shown, inside = path.relative_to(folder), path.relative_to(base).parts
+        joined = next((known[parent] for parent in shown.parents if parent in known), None)
+        group = joined or (inside[0] if len(inside) > 1 else picture.id)
+        before = groups.images.get(picture.id)
+        if before and before.group != group and picture.id in rows:
+            continue  # a copy of a file elsewhere in the folder, which says the group
+        split = groups.side(picture.id, group, otherwise=split_of(group))
+        rows[picture.id] = image_row(picture, name=str(shown), group=group, split=split)
+    return rows
+
+
+def _subfolders(images: Iterable[ImageRow]) -> dict[Path, str]:
+    """Return the subfolders that are groups, as paths within the folder that was imported."""
+    found: dict[Path, str] = {}
+    for image in images:
+        at = next((parent for parent in Path(image.name).parents if parent.name == image.group), None)
+        if at is not None:
+            found[at] = image.group
+    return found
+
+
+def _check_subfolders(known: Iterable[ImageRow], coming: Iterable[ImageRow]) -> None:
+    """Refuse to make a group of a subfolder from which images came in otherwise, by their names.
+
+    Those images need not be in the folder any more.
+    """
+    subfolders = _subfolders(coming)
+    for image in known:
+        for parent in Path(image.name).parents:
+            if subfolders.get(parent, image.group) != image.group:
+                raise ImportDataError(
+                    f"The subfolder {parent} would now be a group on one side of the split, but {image.name} came in "
+                    "from there in another group. Give the subfolder another name, or import everything into a new "
+                    "workspace."
+                )
 
 
 def with_types(project: Project, question_types: Sequence[QuestionType]) -> Project:

@@ -176,24 +176,28 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def copy_picture(picture: Picture, workspace: Path, *, name: str, group: str, split: Split) -> ImageRow:
-    """Copy a picture into the workspace and return its row. Copying it again changes nothing.
+def image_row(picture: Picture, *, name: str, group: str, split: Split) -> ImageRow:
+    """Return the row of a picture that is to be copied."""
+    path = Path("images") / f"{picture.id}{picture.suffix}"
+    return ImageRow(picture.id, name, str(path), group, split, picture.width, picture.height)
+
+
+def copy_picture(picture: Picture, workspace: Path, row: ImageRow) -> None:
+    """Copy a picture into the workspace, to where its row says. Copying it again changes nothing.
 
     Raises:
         ImportDataError: If the disk does not take it, or the file is another one than was read.
     """
-    relative = Path("images") / f"{picture.id}{picture.suffix}"
-    target = workspace / relative
+    target = workspace / row.path
     if not target.exists():
         aside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             content = picture.source.read_bytes()
             if hashlib.sha256(content).hexdigest() != picture.id:
-                raise ImportDataError(f"The image {name} changed while it was imported. Import it again.")
+                raise ImportDataError(f"The image {row.name} changed while it was imported. Import it again.")
             aside.write_bytes(content)
             aside.replace(target)
         except OSError as error:
             aside.unlink(missing_ok=True)
-            message = f"Cannot copy {name} into the workspace: {error}. Free some space and try again."
+            message = f"Cannot copy {row.name} into the workspace: {error}. Free some space and try again."
             raise ImportDataError(message) from error
-    return ImageRow(picture.id, name, str(relative), group, split, picture.width, picture.height)

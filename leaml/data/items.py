@@ -7,7 +7,7 @@ from PIL import Image
 from leaml.data import images, video
 from leaml.data.images import Picture, copy_picture, open_rgb, read_picture, shown_file
 from leaml.data.video import frame_files, is_video, read_clip
-from leaml.records import ImageRow, Split
+from leaml.records import ImageRow
 
 FILE_ENDINGS = images.FILE_ENDINGS | video.FILE_ENDINGS
 READ = "JPEG, PNG, WebP, BMP, TIFF; clips: MP4, MOV, MKV, WebM, AVI"
@@ -23,16 +23,15 @@ def read_item(path: Path) -> Picture:
     return read_clip(path) if is_video(path) else read_picture(path)
 
 
-def copy_item(item: Picture, workspace: Path, *, name: str, group: str, split: Split) -> ImageRow:
-    """Copy a picture, or a clip with its frames, into the workspace and return its row; browsers can show it then.
+def copy_item(item: Picture, workspace: Path, row: ImageRow) -> None:
+    """Copy a picture, or a clip with its frames, into the workspace, to where its row says; browsers can show it then.
 
     Raises:
         ImportDataError: If the disk does not take it, or the file is another one than was read.
     """
-    row = copy_picture(item, workspace, name=name, group=group, split=split)
+    copy_picture(item, workspace, row)
     for file in picture_files(workspace / row.path):
         shown_file(file)
-    return row
 
 
 def picture_files(path: Path) -> list[Path]:

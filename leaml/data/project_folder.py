@@ -10,11 +10,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from leaml.data.images import Picture
+from leaml.data.images import Picture, image_row
 from leaml.data.items import copy_item, read_item
 from leaml.errors import ImportDataError
+from leaml.groups import Groups
 from leaml.prompts import CAPTION_PROMPT, match_answer, takes_several
-from leaml.records import AnsweredQuestion, Caption, Project, QuestionType
+from leaml.records import AnsweredQuestion, Caption, ImageId, ImageRow, Project, QuestionType
 from leaml.store import Store
 
 SAMPLES = {"blood_smears": Path(__file__).resolve().parents[2] / "data" / "samples" / "blood_smears"}
@@ -24,8 +25,10 @@ SAMPLES = {"blood_smears": Path(__file__).resolve().parents[2] / "data" / "sampl
 def import_project(store: Store, folder: Path) -> None:
     """Bring a project folder into the workspace: all of it, or nothing.
 
+    Over several imports an image stays in its group, and a group on its side of the split.
+
     Raises:
-        ImportDataError: If a file is missing or broken, or the parts do not fit together.
+        ImportDataError: If a file is missing or broken, or the parts do not fit together or to what is there already.
     """
     settings = _read_json(folder / "project.json")
     types = {kind.id: kind for kind in _types(settings)}
@@ -44,10 +47,10 @@ def import_project(store: Store, folder: Path) -> None:
         Caption(_picture(line, pictures).id, line["caption"], teacher, CAPTION_PROMPT)
         for line in _read_optional(folder / "captions.jsonl", "caption")
     ]
-    images = [  # nothing is copied before everything has been checked
-        copy_item(pictures[line["file"]], store.workspace, name=line["file"], group=line["group"], split=line["split"])
-        for line in rows
-    ]
+    images = _images(rows, pictures)
+    Groups(store.images()).check(images)
+    for image in images:  # nothing is copied before everything has been checked
+        copy_item(pictures[image.name], store.workspace, image)
     project = Project(settings["name"], settings.get("description", ""), tuple(types.values()))
     store.import_project(project, images, references=references, captions=captions)
 
@@ -60,6 +63,20 @@ def _read_listed(folder: Path, line: dict[str, Any]) -> Picture:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ImportDataError(f"The image {line['file']} lies outside the project's folder. Put it into {folder}.")
     return read_item(path)
+
+
+def _images(rows: list[dict[str, Any]], pictures: dict[str, Picture]) -> list[ImageRow]:
+    """Return the images, of files with the same picture the first one."""
+    images: dict[ImageId, ImageRow] = {}
+    for line in rows:
+        name = line["file"]
+        row = image_row(pictures[name], name=name, group=line["group"], split=line["split"])
+        first = images.setdefault(row.id, row)
+        if first.split != row.split:
+            raise ImportDataError(
+                f"{first.name} and {name} are the same picture, one in the pool and one in the test. Take one out."
+            )
+    return list(images.values())
 
 
 def _types(settings: dict[str, Any]) -> list[QuestionType]:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from leaml.data.folder import split_of, with_types
+from leaml.data.images import image_row
 from leaml.data.items import copy_item, read_item
 from leaml.data.video import is_video
 from leaml.errors import ImportDataError
+from leaml.groups import Groups
 from leaml.records import AnsweredQuestion, ImageRow, Project, QuestionType
 from leaml.store import Store
 
@@ -37,7 +39,8 @@ def import_sportu(store: Store, clips: Path, questions: Sequence[Path], *, name:
         name: Of the project.
 
     Raises:
-        ImportDataError: If a file is not in this format, a clip is broken, or no clip is there; nothing is imported.
+        ImportDataError: If a file is not in this format, a clip is broken, no clip is there, or one came in before in
+            another group; nothing is imported.
     """
     asked = [row for file in questions for row in _read(file)]
     files = {path.stem: path for path in sorted(clips.rglob("*")) if is_video(path)}
@@ -48,10 +51,14 @@ def import_sportu(store: Store, clips: Path, questions: Sequence[Path], *, name:
             f"None of the {len(wanted)} clips is in {clips}, such as {min(wanted, default='any')}.mp4. Download "
             "SPORTU's clips there first."
         )
-    rows: dict[str, ImageRow] = {}
+    groups, rows = Groups(store.images()), dict[str, ImageRow]()
     for clip, item in found.items():
         group = _group(clip)
-        rows[clip] = copy_item(item, store.workspace, name=files[clip].name, group=group, split=split_of(group))
+        split = groups.side(item.id, group, otherwise=split_of(group))
+        rows[clip] = image_row(item, name=files[clip].name, group=group, split=split)
+    groups.check(rows.values())  # before anything is copied
+    for clip, item in found.items():
+        copy_item(item, store.workspace, rows[clip])
     types = _types(asked)
     answers = {(row["id"], row["question"]): _answered(row, rows, types) for row in asked if row["id"] in rows}
     project = with_types(store.project() or Project(name, ""), list(types.values()))

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from leaml.data.images import open_rgb
+from leaml.data.images import image_row, open_rgb
 from leaml.data.items import copy_item, read_item
 from leaml.records import ImageRow
 from leaml.store import Store
@@ -92,7 +92,9 @@ def open_single(tmp_path: Path, serve: Serve, page: Page, picture: Image.Image, 
     """Open Label on a project of one picture, and return its row."""
     picture.save(tmp_path / name, **settings)
     with Store.open(tmp_path / "work") as store:
-        row = copy_item(read_item(tmp_path / name), store.workspace, name=name, group="g", split="pool")
+        item = read_item(tmp_path / name)
+        row = image_row(item, name=name, group="g", split="pool")
+        copy_item(item, store.workspace, row)
         store.import_project(PROJECT, [row])
     open_tab(page, serve(tmp_path / "work", "--no-sample"), "label")
     return row

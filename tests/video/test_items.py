@@ -5,13 +5,13 @@ import json
 import pytest
 
 from leaml.data.export import export_pairs
-from leaml.data.folder import import_folder, question_type
+from leaml.data.folder import import_folder, question_type, split_of
 from leaml.data.items import cover, picture_files
 from leaml.data.sportu import import_sportu
 from leaml.data.video import FRAMES
 from leaml.errors import ImportDataError
 from leaml.looks import image_vectors
-from leaml.records import AnsweredQuestion
+from leaml.records import AnsweredQuestion, ImageId, ImageRow, Project
 from leaml.store import Store
 from leaml.teacher.pictures import data_urls
 from tests.conftest import draw
@@ -92,6 +92,20 @@ def test_sportu_questions_are_reference_answers(store, clips, tmp_path):
     assert found[images["hockey_7.mov"].id, "Why?"] == AnsweredQuestion(
         images["hockey_7.mov"].id, "Why?", (), "He fell.", None
     )
+
+
+def test_recordings_of_a_scene_stay_on_one_side_over_several_imports(store, clips, tmp_path):
+    (tmp_path / "q.json").write_text(json.dumps([question(f"soccer_{n}_1") for n in range(6)]))
+    other = {"pool": "test", "test": "pool"}[split_of("soccer_0")]
+    store.import_project(Project("x", ""), [ImageRow(ImageId("i"), "i.mp4", "images/i.mp4", "soccer_0", other, 64, 48)])
+    import_sportu(store, clips, [tmp_path / "q.json"], name="x")
+    assert {image.split for image in store.images() if image.group == "soccer_0"} == {other}
+    (tmp_path / "flat").mkdir()
+    clip(tmp_path / "flat" / "soccer_0_2.mp4", 20)
+    import_folder(store, tmp_path / "flat", name="x")
+    (tmp_path / "q.json").write_text(json.dumps([question("soccer_0_2")]))
+    with pytest.raises(ImportDataError, match=r"is in a group of its own already, .* in the group 'soccer_0'"):
+        import_sportu(store, clips, [tmp_path / "q.json"], name="x")
 
 
 @pytest.mark.parametrize(
