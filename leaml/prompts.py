@@ -117,7 +117,12 @@ def normalise_answer(text: str) -> str:
 
 
 def match_option(answer: str, options: Sequence[str]) -> str | None:
-    """Return the option that the answer names, or None. Only the whole option text counts as naming it."""
+    """Return the option that the answer names, or None. Only the whole option text counts as naming it.
+
+    An option of just this text comes before one that is alike: `p` and `P` may both be there.
+    """
+    if answer.strip() in options:
+        return answer.strip()
     wanted = normalise_answer(answer)
     return next((option for option in options if normalise_answer(option) == wanted), None)
 

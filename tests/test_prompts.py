@@ -42,6 +42,15 @@ def test_answers_are_matched(answer: str, several: bool, kept: str | None) -> No
     assert match_answer(answer, OPTIONS, several=several) == kept
 
 
+def test_an_option_of_just_this_text_comes_first() -> None:
+    alike = ("P", "p", "q")
+    assert match_answer(" p", alike, several=False) == "p" and match_answer("P", alike, several=True) == "P"
+    assert match_answer("q; p", alike, several=True) == "p; q"
+    assert match_answer("p.", alike, several=False) == "P"
+    asked = AnsweredQuestion(ImageId("a"), "Which?", alike, "p", "which")
+    assert is_correct("p", asked) and not is_correct("P", asked)
+
+
 def test_several_answers_are_compared_as_sets() -> None:
     both = AnsweredQuestion(ImageId("a"), QUESTION, OPTIONS, "polyp; ulcer", "seen")
     assert is_correct("ulcer; polyp", both)
