@@ -1,6 +1,7 @@
 """Pictures that cameras, scanners and accidents make: read rightly, or refused in a sentence."""
 
 import os
+import struct
 import threading
 import warnings
 from io import BytesIO
@@ -117,6 +118,16 @@ def test_a_truncated_jpeg(tmp_path, share):
     refused(tmp_path / "a.jpg", r"a\.jpg cannot be read: .*Replace it or take it out\.")
     with pytest.raises(ImportDataError, match=r"Cannot read the image a\.jpg: .*Import it again\."):
         open_rgb(tmp_path / "a.jpg")
+
+
+def test_a_tiff_whose_second_page_is_damaged(tmp_path):
+    width = struct.pack("<HHL", 256, 4, 1)
+    content = BytesIO()
+    halves().save(content, "TIFF", save_all=True, append_images=[halves()])
+    before, mark, after = content.getvalue().rpartition(width)
+    assert mark and width in before
+    (tmp_path / "a.tif").write_bytes(before + struct.pack("<HHL", 255, 4, 1) + after)
+    refused(tmp_path / "a.tif", r"a\.tif cannot be read: .*Replace it or take it out\.")
 
 
 def turned(orientation):

@@ -71,7 +71,7 @@ def read_picture(path: Path) -> Picture:
     except Image.DecompressionBombError:
         most = f"{LARGEST_MEGAPIXELS} megapixels are the most"
         raise ImportDataError(f"The image {path.name} is too large: {most}. Shrink it, or cut it up.") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # PIL raises whatever a damaged file leads it into
         raise ImportDataError(f"The image {path.name} cannot be read: {error}. Replace it or take it out.") from error
     if frames > 1 and kind != "MPO":
         raise ImportDataError(
