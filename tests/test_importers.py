@@ -24,6 +24,10 @@ def lines(rows):
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
+def types(*rows):
+    return json.dumps({"name": "Discs", "question_types": rows})
+
+
 @pytest.fixture
 def project(tmp_path):
     """A project folder with four pictures, one of them for the test."""
@@ -76,6 +80,32 @@ def test_a_project_folder_comes_in_whole_and_twice_is_once(store, project):
             "'up' is no answer to place",
         ),
         ("captions.jsonl", '{"file": "9.png", "caption": "x"}\n', "'9.png' is not listed"),
+        ("project.json", "[]", "lacks the project's name"),
+        ("project.json", '{"name": 3, "question_types": []}', "project.json has 3 as its 'name'"),
+        ("project.json", '{"name": "x"}', "lacks 'question_types'"),
+        ("project.json", types("place"), "Question type 1 of project.json is no JSON object"),
+        ("project.json", types({"id": "a", "question": "?", "options": "one"}), "type 1 .* has the options 'one'"),
+        ("project.json", types({"id": "a", "question": "?", "options": ["x", 1]}), r"has the options \['x', 1\]"),
+        ("project.json", types({"id": 1, "question": "?", "options": []}), "type 1 of project.json has 1 as its 'id'"),
+        ("project.json", types(*TYPES, *TYPES), "Question type 2 of project.json has the id 'place' again"),
+        ("images.jsonl", '["file", "group", "split"]\n', "Line 1 of images.jsonl is no JSON object"),
+        (
+            "images.jsonl",
+            '\n{"file": "0.png", "group": 3, "split": "pool"}\n',
+            "Line 2 of images.jsonl has 3 as its 'group'",
+        ),
+        ("images.jsonl", '{"file": 5, "group": "g", "split": "pool"}\n', "Line 1 of images.jsonl has 5 as its 'file'"),
+        ("reference.jsonl", '{"file": "0.png", "answer": "left"}\n', "Line 1 of reference.jsonl lacks 'question_type'"),
+        (
+            "reference.jsonl",
+            '{"file": "0.png", "question_type": "place", "answer": 2}\n',
+            "Line 1 of reference.jsonl has 2 as its 'answer'",
+        ),
+        (
+            "captions.jsonl",
+            '{"file": "0.png", "caption": null}\n',
+            "Line 1 of captions.jsonl has None as its 'caption'",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_named_and_nothing_comes_in(store, project, file, content, sentence):
@@ -84,6 +114,21 @@ def test_parts_that_do_not_fit_are_named_and_nothing_comes_in(store, project, fi
         import_project(store, project)
     assert store.project() is None and store.images() == []
     assert list((store.workspace / "images").iterdir()) == []
+
+
+def test_a_line_ends_at_its_newline_and_nowhere_else(store, project):
+    caption = "A disc.\u2028Round.\x85 And pale."
+    row = json.dumps({"file": "0.png", "caption": caption}, ensure_ascii=False)
+    (project / "captions.jsonl").write_bytes(f"{row}\r\n".encode())
+    import_project(store, project)
+    assert [found.text for found in store.captions.all()] == [caption]
+
+
+def test_a_file_in_another_encoding_is_named(store, project):
+    row = json.dumps({"file": "0.png", "caption": "R\xf6ntgen"}, ensure_ascii=False)
+    (project / "captions.jsonl").write_bytes(b"\n" + row.encode("latin-1"))
+    with pytest.raises(ImportDataError, match=r"Line 2 of captions\.jsonl is not in UTF-8: .* Save the file in UTF-8"):
+        import_project(store, project)
 
 
 def test_one_group_on_both_sides_is_refused(store, project):

@@ -7,6 +7,7 @@ pictures or clips are in `images/`.
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ def import_project(store: Store, folder: Path) -> None:
     Raises:
         ImportDataError: If a file is missing or broken, or the parts do not fit together or to what is there already.
     """
-    settings = _read_json(folder / "project.json")
-    types = {kind.id: kind for kind in _types(settings)}
+    settings = _read_settings(folder / "project.json")
+    types = _types(settings)
     present = store.project()
     if present is not None and present.name != settings["name"]:
         raise ImportDataError(
@@ -41,18 +42,18 @@ def import_project(store: Store, folder: Path) -> None:
     rows = _read_lines(folder / "images.jsonl", ("file", "group", "split"))
     _check_groups(rows)
     pictures = {line["file"]: _read_listed(folder / "images", line) for line in rows}
-    references = [_reference(line, pictures, types) for line in _read_optional(folder / "reference.jsonl", "answer")]
-    teacher = settings.get("teacher", "unknown teacher")
+    references = _read_optional(folder / "reference.jsonl", ("file", "question_type", "answer"))
+    answers = [_reference(line, pictures, types) for line in references]
     captions = [
-        Caption(_picture(line, pictures).id, line["caption"], teacher, CAPTION_PROMPT)
-        for line in _read_optional(folder / "captions.jsonl", "caption")
+        Caption(_picture(line, pictures).id, line["caption"], settings["teacher"], CAPTION_PROMPT)
+        for line in _read_optional(folder / "captions.jsonl", ("file", "caption"))
     ]
     images = _images(rows, pictures)
     Groups(store.images()).check(images)
     for image in images:  # nothing is copied before everything has been checked
         copy_item(pictures[image.name], store.workspace, image)
-    project = Project(settings["name"], settings.get("description", ""), tuple(types.values()))
-    store.import_project(project, images, references=references, captions=captions)
+    project = Project(settings["name"], settings["description"], tuple(types.values()))
+    store.import_project(project, images, references=answers, captions=captions)
 
 
 def _read_listed(folder: Path, line: dict[str, Any]) -> Picture:
@@ -79,22 +80,44 @@ def _images(rows: list[dict[str, Any]], pictures: dict[str, Picture]) -> list[Im
     return list(images.values())
 
 
-def _types(settings: dict[str, Any]) -> list[QuestionType]:
-    if "name" not in settings:
-        raise ImportDataError("project.json lacks the project's name.")
-    try:
-        return [
-            QuestionType(item["id"], item["question"], tuple(item["options"]), item.get("definition", ""))
-            for item in settings["question_types"]
-        ]
-    except KeyError as error:
-        raise ImportDataError(f"project.json lacks {error}: each question type has id, question, options.") from error
+def _types(settings: dict[str, Any]) -> dict[str, QuestionType]:
+    """Return the question types by id."""
+    if not isinstance(settings.get("question_types"), list):
+        raise ImportDataError("project.json lacks 'question_types': a list, each with id, question, options.")
+    types: dict[str, QuestionType] = {}
+    for number, item in enumerate(settings["question_types"], start=1):
+        where = f"Question type {number} of project.json"
+        kind = _type(item, where)
+        if kind.id in types:
+            raise ImportDataError(f"{where} has the id {kind.id!r} again. Give each question type an id of its own.")
+        types[kind.id] = kind
+    return types
 
 
-def _reference(line: dict[str, str], pictures: dict[str, Picture], types: dict[str, QuestionType]) -> AnsweredQuestion:
-    kind = types.get(line.get("question_type", ""))
+def _type(item: Any, where: str) -> QuestionType:
+    if not isinstance(item, dict):
+        raise ImportDataError(f"{where} is no JSON object: each question type has id, question, options.")
+    missing = next((name for name in ("id", "question", "options") if name not in item), None)
+    if missing:
+        raise ImportDataError(f"{where} lacks {missing!r}: each question type has id, question, options.")
+    item = {"definition": "", **item}
+    _check_texts(item, ("id", "question", "definition"), where)
+    options = item["options"]
+    if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
+        raise ImportDataError(f'{where} has the options {options!r}. Write a list of texts, such as ["yes", "no"].')
+    return QuestionType(item["id"], item["question"], tuple(options), item["definition"])
+
+
+def _check_texts(values: dict[str, Any], names: Iterable[str], where: str) -> None:
+    for name in names:
+        if not isinstance(values[name], str):
+            raise ImportDataError(f"{where} has {values[name]!r} as its {name!r}. Write a text, in quotes.")
+
+
+def _reference(line: dict[str, Any], pictures: dict[str, Picture], types: dict[str, QuestionType]) -> AnsweredQuestion:
+    kind = types.get(line["question_type"])
     if kind is None:
-        raise ImportDataError(f"reference.jsonl asks {line.get('question_type')!r}; project.json does not define it.")
+        raise ImportDataError(f"reference.jsonl asks {line['question_type']!r}; project.json does not define it.")
     several, answer = takes_several(kind.question), line["answer"]
     if kind.options:
         answer = match_answer(answer, kind.options, several=several) or ""
@@ -103,7 +126,7 @@ def _reference(line: dict[str, str], pictures: dict[str, Picture], types: dict[s
     return AnsweredQuestion(_picture(line, pictures).id, kind.question, kind.options, answer, kind.id)
 
 
-def _picture(line: dict[str, str], pictures: dict[str, Picture]) -> Picture:
+def _picture(line: dict[str, Any], pictures: dict[str, Picture]) -> Picture:
     if line["file"] not in pictures:
         raise ImportDataError(f"The image {line['file']!r} is not listed in images.jsonl.")
     return pictures[line["file"]]
@@ -120,33 +143,50 @@ def _check_groups(rows: list[dict[str, Any]]) -> None:
             raise ImportDataError(f"The group {group!r} is in the pool and in the test. Keep it on one side.")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_settings(path: Path) -> dict[str, Any]:
+    """Return what project.json says, with a name, a description and a teacher."""
     try:
-        value: dict[str, Any] = json.loads(path.read_text())
+        settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ImportDataError(f"Cannot read {path}: {error}. A project folder has a project.json.") from error
-    return value
+    if not isinstance(settings, dict) or "name" not in settings:
+        raise ImportDataError(
+            'project.json lacks the project\'s name. Write it as {"name": ..., "question_types": ...}.'
+        )
+    settings = {"description": "", "teacher": "unknown teacher", **settings}
+    _check_texts(settings, ("name", "description", "teacher"), path.name)
+    return settings
 
 
-def _read_optional(path: Path, field: str) -> list[dict[str, str]]:
-    return _read_lines(path, ("file", field)) if path.exists() else []
+def _read_optional(path: Path, needed: tuple[str, ...]) -> list[dict[str, Any]]:
+    return _read_lines(path, needed) if path.exists() else []
 
 
 def _read_lines(path: Path, needed: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return a file's lines as objects that have the needed texts."""
     try:
-        texts = path.read_text().splitlines()
+        content = path.read_bytes()
     except OSError as error:
         raise ImportDataError(f"Cannot read {path}: {error}.") from error
     rows = []
-    for number, text in enumerate(texts, start=1):
-        if not text.strip():
-            continue
-        try:
-            row = json.loads(text)
-            missing = [name for name in needed if name not in row]
-        except (ValueError, TypeError) as error:
-            raise ImportDataError(f"Line {number} of {path.name} is no JSON object: {error}.") from error
-        if missing:
-            raise ImportDataError(f"Line {number} of {path.name} lacks {missing[0]!r}.")
-        rows.append(row)
+    # Texts may hold other characters at which `splitlines` ends a line, such as U+2028.
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if line.strip():
+            rows.append(_read_line(line, needed, f"Line {number} of {path.name}"))
     return rows
+
+
+def _read_line(line: bytes, needed: tuple[str, ...], where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ImportDataError(f"{where} is not in UTF-8: {error}. Save the file in UTF-8.") from error
+    except ValueError as error:
+        raise ImportDataError(f"{where} is no JSON object: {error}.") from error
+    if not isinstance(row, dict):
+        raise ImportDataError(f"{where} is no JSON object: {row!r}. Write {{{', '.join(needed)}}}.")
+    missing = next((name for name in needed if name not in row), None)
+    if missing:
+        raise ImportDataError(f"{where} lacks {missing!r}.")
+    _check_texts(row, needed, where)
+    return row
