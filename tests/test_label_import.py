@@ -79,6 +79,7 @@ def test_each_bad_line_is_said_and_nothing_is_imported(store: Store) -> None:
         ("", "It lacks image, question, answer"),
         ("image,answer\n", "It lacks question"),
         ("image,question,answer\n", "no line below"),
+        ('"image"x,question,answer\ndot_00.png,side,left\n', "Line 1: it cannot be read as CSV .* Nothing was"),
         ('image,question,answer\ndot_00.png,side,"left\n', "Line 2: it cannot be read as CSV"),
         ("image,question,answer\n" + "x,side,left\n" * 15, "And 5 more"),
     ],

@@ -68,7 +68,12 @@ class _Reader:
 
     def read(self, content: str) -> list[ImportedLabel]:
         rows = csv.DictReader(io.StringIO(content.removeprefix("\ufeff")), dialect=_dialect(content), strict=True)
-        missing = [name for name in NEEDED if name not in (rows.fieldnames or ())]
+        try:
+            missing = [name for name in NEEDED if name not in (rows.fieldnames or ())]
+        except csv.Error as error:
+            raise ImportDataError(
+                f"Line 1: it cannot be read as CSV ({error}). Write image,question,answer there. Nothing was imported."
+            ) from error
         if missing:
             raise ImportDataError(
                 f"The first line must name the columns {', '.join(NEEDED)}, and may name author. It lacks "
