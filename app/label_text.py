@@ -137,6 +137,7 @@ LABELS_EXAMPLE = "image,question,answer,author\npolyp_017.jpg,Is a polyp visible
 LABEL_FILE = "CSV file, comma, semicolon or tab between the fields; author may be left out"
 IMPORT_LABELS = "Import the labels"
 NO_LABEL_FILE = "Choose a file first."
+LABELS_NOT_UTF8 = "Cannot read the label file: it is not in UTF-8. Save it as CSV in UTF-8 and choose it again."
 
 
 def labels_imported(new: int, known: int) -> str:

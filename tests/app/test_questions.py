@@ -70,6 +70,10 @@ def test_labels_are_imported_on_the_project_screen(make_services: Make) -> None:
     assert services.store.labels()[0].author == "expert"
     with pytest.raises(InputError, match="Choose a file"):
         project.decide(person, {"act": "import_labels", "label_csv": ""})
+    read = "image,question,answer,author\ndot_01.png,side,right,Dr. J\xf6rg\n".encode("cp1252").decode(errors="replace")
+    with pytest.raises(InputError, match="not in UTF-8"):
+        project.decide(person, {"act": "import_labels", "label_csv": read})
+    assert len(services.store.labels()) == 1
 
 
 def test_only_who_labels_may_edit(make_services: Make) -> None:
