@@ -89,8 +89,7 @@ def arrive(services: Services, now: Place) -> Place:
     project = services.store.project()
     types = [kind.id for kind in (project.question_types if project else ())]
     question = now.question if now.question in [*types, "own"] else (types[0] if types else "own")
-    images: Split = now.images if services.store.images(now.images) else "pool"
-    now = replace(now, question=question, images=images, pending=False)
+    now = replace(now, question=question, images=_with_images(services, now.images), pending=False)
     return now if now.sides == (left, right) else with_sides(now, left, right)
 
 
@@ -149,10 +148,13 @@ def adapter_on(now: Place, side: int) -> bool | None:
 def decide(services: Services, now: Place, data: dict[str, Any]) -> Place:
     """Return the place after a button or a choice. Once asked, every further step asks again by itself.
 
+    Where the chosen side has no image, the place stays on the other one and says so.
+
     Raises:
         InputError: If an own question is empty.
     """
-    images: Split = "pool" if data.get("images") == "pool" else "test"
+    wanted: Split = "pool" if data.get("images") == "pool" else "test"
+    images = _with_images(services, wanted)
     index = 0 if images != now.images else now.index
     count = max(1, len(services.store.images(images)))
     act = data.get("act")
@@ -173,7 +175,7 @@ def decide(services: Services, now: Place, data: dict[str, Any]) -> Place:
         index=index,
         question=question,
         own=own,
-        trouble="",
+        trouble="" if images == wanted else text.COMPARE_NO_IMAGES[wanted],
         asked_before=now.asked_before or act == "ask",
         touched=True,
         serial=now.serial + (act not in ("ask", "adapter")),
@@ -227,6 +229,12 @@ def finding(evaluations: dict[str, list[Prediction]], groups: Mapping[ImageId, s
         return str(error)
     names = text.METHODS[ours][0], text.METHODS[rival][0]
     return text.difference(*names, 100 * gap.value, 100 * gap.low, 100 * gap.high)
+
+
+def _with_images(services: Services, wanted: Split) -> Split:
+    """Return a side that has images: the wanted one, or else the other."""
+    other: Split = "pool" if wanted == "test" else "test"
+    return wanted if services.store.image_count(wanted) else other
 
 
 def _question(services: Services, now: Place) -> tuple[str, tuple[str, ...]]:

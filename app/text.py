@@ -356,6 +356,7 @@ def accuracy(percent: float) -> str:
 LEFT_MODEL, RIGHT_MODEL = "Left", "Right"
 IMAGES = "Images"
 COMPARE_IMAGES = {"test": "Test images", "pool": "Images to learn from"}
+COMPARE_NO_IMAGES = {"test": "This project has no test images.", "pool": "This project has no images to learn from."}
 PREVIOUS, NEXT_IMAGE, RANDOM = "Previous", "Next", "Random"
 ASK = "Ask both"
 ASKING = "The models are answering…"

@@ -243,6 +243,19 @@ def test_compare_steps_through_images_and_asks_again(make_services: Make) -> Non
         compare.decide(services, place, {"act": "ask", "question": "own", "own_question": ""})
 
 
+def test_compare_stays_where_images_are(make_services: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = make_services(test=0)
+    monkeypatch.setattr(services, "ask", lambda sides, image, *_, **__: [Answer(image.name, (), 0.1, 0.0)] * 2)
+    place = compare.arrive(services, compare.Place())
+    place = compare.answered(services, compare.decide(services, place, {"act": "ask", "images": "pool"}))
+    assert (place.images, len(place.answers), place.trouble) == ("pool", 2, "")
+    place = compare.answered(services, compare.decide(services, place, {"act": "images", "images": "test"}))
+    assert (place.images, len(place.answers)) == ("pool", 2)
+    assert text.COMPARE_NO_IMAGES["test"] in compare.draw(services, place)
+    place = compare.decide(services, place, {"act": "next", "images": "pool"})
+    assert (place.index, place.trouble) == (1, "")
+
+
 def test_compare_begins_with_the_strongest_models_until_somebody_chooses(make_services: Make) -> None:
     services = make_services()
     place = compare.arrive(services, compare.Place())
