@@ -13,6 +13,8 @@ class InputError(LeamlError):
     """What a person typed or pressed on the page cannot be used; nothing was changed."""
 
 
+READ_S = 20
+"""As long as an error stays, unless it is closed."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -20,7 +22,7 @@ R = TypeVar("R")
 def shown_to_people(function: Callable[P, R]) -> Callable[P, R | dict[str, Any]]:
     """Return the function with every LeamlError shown on the page, its sentence unchanged.
 
-    An InputError is a hint that goes away by itself, and the page stays as it is; any other stays until it is closed.
+    All go away by themselves: those that are forgotten would pile up over the page.
     """
 
     @functools.wraps(function)
@@ -32,6 +34,6 @@ def shown_to_people(function: Callable[P, R]) -> Callable[P, R | dict[str, Any]]
             skip: dict[str, Any] = gr.skip()
             return skip
         except LeamlError as error:
-            raise gr.Error(str(error), duration=None, print_exception=False) from error
+            raise gr.Error(str(error), duration=READ_S, print_exception=False) from error
 
     return wrapped

@@ -35,6 +35,7 @@ class Place:
     Attributes:
         asked: Image and question type; None before the first look, or when nothing is left.
         skipped: Questions to leave out until the page is loaded again.
+        passed: Those of them that were skipped since the last answer: undo brings them back, the last first.
         chosen: The answer that the question had: after an undo, or when it is shown again to be changed.
         own: A label outside the question types that is shown again.
         ahead: Images that come next, for the browser to load already.
@@ -48,6 +49,7 @@ class Place:
 
     asked: Asked | None = None
     skipped: frozenset[Asked] = frozenset()
+    passed: tuple[Asked, ...] = ()
     chosen: str | None = None
     own: AnsweredQuestion | None = None
     ahead: tuple[ImageId, ...] = ()
@@ -181,7 +183,8 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     if now.asked is None or (data.get("image"), data.get("type")) != now.asked:
         return now
     if act == "skip":
-        return replace(now, asked=None, chosen=None, skipped=now.skipped | {now.asked}, message="")
+        skipped, passed = now.skipped | {now.asked}, (*now.passed, now.asked)
+        return replace(now, asked=None, chosen=None, skipped=skipped, passed=passed, message="")
     if act == "switch":
         return _switched(person, now, (now.asked[0], str(data["to"])))
     if card_of(now.asked) in person.services.store.leases.held_by_others("label", person.name):
@@ -195,7 +198,7 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     suggestion = None if act == "own" else now.suggestion
     person.add_label(pair, seconds=read_seconds(data), suggestion=suggestion)
     # A question of one's own leaves the card's question unanswered: it stays.
-    stay = replace(now, message=text.SAVED, serial=now.serial + 1)
+    stay = replace(now, message=text.SAVED, passed=(), serial=now.serial + 1)
     return stay if act == "own" and now.own is None else replace(stay, asked=None, chosen=None, own=None)
 
 
@@ -298,7 +301,11 @@ def _own_pair(now: Place, image_id: ImageId, data: dict[str, Any]) -> AnsweredQu
 
 
 def _undo(person: Person, now: Place) -> Place:
-    """Take back this person's last label and show its question again, with the answer that it had."""
+    """Bring back what was skipped last, or else take this person's last label back and show its question again."""
+    if now.passed:
+        back = now.passed[-1]
+        now = replace(now, passed=now.passed[:-1], skipped=now.skipped - {back}, message=label_text.BACK_AGAIN)
+        return replace(now, asked=back, chosen=None, own=None, why=None, serial=now.serial + 1)
     undone = person.undo_label()
     if undone is None:
         return replace(now, message=text.NOTHING_TO_UNDO)

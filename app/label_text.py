@@ -38,6 +38,7 @@ TYPE_ANSWER = "Your answer, in your own words (Enter saves, Esc leaves the field
 HISTORY = "Your last answers"
 HISTORY_LEAD = "Click one to see it again and change it."
 MORE = "Show more"
+BACK_AGAIN = "The question that you skipped."
 LABEL_GONE = "That answer has been changed or taken back since. Here is the list as it stands."
 
 ANSWERED_BY_ANOTHER = "Somebody else has answered that question about this image."
@@ -136,7 +137,7 @@ LABELS_LEAD = (
 LABELS_EXAMPLE = "image,question,answer,author\npolyp_017.jpg,Is a polyp visible?,yes,Dr. Meyer"
 LABEL_FILE = "CSV file, comma, semicolon or tab between the fields; author may be left out"
 IMPORT_LABELS = "Import the labels"
-NO_LABEL_FILE = "Choose a file first."
+NO_LABEL_FILE = "Choose a file first; the one that is chosen may be empty."
 LABELS_NOT_UTF8 = "Cannot read the label file: it is not in UTF-8. Save it as CSV in UTF-8 and choose it again."
 
 

@@ -153,7 +153,7 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     caption = person.services.store.captions.newest(offer.candidate.image_id)
     seen = what_was_shown(offer.candidate, caption, _readings(person, offer))
     person.add_review(replace(review, drawn=offer.drawn, within=now.within, shown=seen))
-    return replace(now, message=text.SAVED, shown="")
+    return replace(now, message=text.SKIPPED if review.action == "skip" else text.SAVED, shown="")
 
 
 def what_was_shown(candidate: Candidate, caption: Caption | None, readings: Sequence[Reading] = ()) -> str:

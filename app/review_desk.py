@@ -157,22 +157,25 @@ def _take_back(store: Store, desk: Desk) -> str:
             review_text.batch_line(
                 batch.number, short_type(batch.type_id), batch.at_least, batch.standing, batch.author, _clock(batch.at)
             ),
+            review_text.pairs_of(batch.standing),
         )
         for batch in store.batches.all()[:SHOWN]
         if batch.standing
     ]
-    for session in store.rollback.sessions()[:SHOWN]:
-        when = _clock(session.began), _clock(session.ended)
-        lines.append((f"session {session.number}", review_text.session_line(session.author, session.decisions, *when)))
-    rows = "".join(_take_back_row(what, line, desk.pending == what) for what, line in lines)
+    standing = [session for session in store.rollback.sessions() if session.labels + session.reviews]
+    for session in standing[:SHOWN]:
+        counts, when = (session.labels, session.reviews), (_clock(session.began), _clock(session.ended))
+        line = review_text.session_line(session.author, *counts, *when)
+        lines.append((f"session {session.number}", line, review_text.both(*counts)))
+    rows = "".join(_take_back_row(*line, pending=desk.pending == line[0]) for line in lines)
     return f'<h1>{review_text.TAKE_BACK_TITLE}</h1><p class="soft">{review_text.TAKE_BACK_LEAD}</p>{rows}'
 
 
-def _take_back_row(what: str, line: str, pending: bool) -> str:
+def _take_back_row(what: str, line: str, counted: str, *, pending: bool) -> str:
     end = button(review_text.TAKE_BACK, kind="link", data_act="take_back", data_what=what)
     if pending:
         yes = button(review_text.YES, kind="no compact", data_act="confirm")
-        end = f"{escape(review_text.really(what))} {yes}{button(review_text.NO, kind='compact', data_act='open')}"
+        end = f"{escape(review_text.really(counted))} {yes}{button(review_text.NO, kind='compact', data_act='open')}"
     return f'<div class="foot"><span>{escape(line)}</span><span class="end">{end}</span></div>'
 
 

@@ -80,14 +80,24 @@ def batch_accepted(count: int, kind: str) -> str:
     return f"{count} pairs of “{kind}” accepted as one batch. It can be taken back below."
 
 
+def both(labels: int, reviews: int) -> str:
+    """Count answers of the Label screen and reviews."""
+    return f"{labels} answer{'' if labels == 1 else 's'} on Label and {reviews} review{'' if reviews == 1 else 's'}"
+
+
 def taken_back_many(labels: int, reviews: int) -> str:
     """Say what a roll-back did."""
-    return f"Taken back: {labels} labels, {reviews} reviews."
+    return f"Taken back: {both(labels, reviews)}."
 
 
 def really(what: str) -> str:
     """Ask before decisions are taken back."""
-    return f"Take back {what}?"
+    return f"Take back {what}? They can only be given anew."
+
+
+def pairs_of(standing: int) -> str:
+    """Count the pairs of a batch."""
+    return f"{standing} accepted pair{'' if standing == 1 else 's'}"
 
 
 def batch_line(number: int, kind: str, at_least: float, standing: int, author: str, at: str) -> str:
@@ -95,9 +105,9 @@ def batch_line(number: int, kind: str, at_least: float, standing: int, author: s
     return f"Batch {number}: {standing} pairs of “{kind}”, agreement at least {at_least:.2f}, by {author}, {at}"
 
 
-def session_line(author: str, decisions: int, began: str, ended: str) -> str:
+def session_line(author: str, labels: int, reviews: int, began: str, ended: str) -> str:
     """Describe a person's decisions without a long pause."""
-    return f"{author}: {decisions} decision{'' if decisions == 1 else 's'}, {began} to {ended}"
+    return f"{author}: {both(labels, reviews)}, {began} to {ended}"
 
 
 def model_line(coverage: float, precision: float | None, low: float, high: float, audited: int) -> str:

@@ -99,7 +99,7 @@ YOUR_LABEL = "Your answer"
 SAVE_NEXT = "Save, next image"
 SKIP = "Skip"
 UNDO = "Undo"
-SAVED = "Saved"
+SAVED, SKIPPED = "Saved", "Skipped: it comes again after the others"
 OTHER_QUESTION = "About this image also:"
 WRITE_OWN = "my own question"
 OWN_QUESTION = "Your question"
@@ -269,7 +269,7 @@ METHODS: dict[Method, tuple[str, str]] = {
     "leaml": ("LEAML", "Your labels and all pairs that the generator wrote, right or wrong. For comparison."),
     "leaml_reviewed": (
         "LEAML, reviewed",
-        "Your labels and the pairs that you accepted or corrected, learnt by LoRA: best of all tried.",
+        "Your labels and the pairs that you accepted or corrected, learnt by LoRA. Recommended, from some 200 on.",
     ),
 }
 MAJORITY = ("Majority answer", "Always the most frequent answer among the labels; no image needed.")

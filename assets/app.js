@@ -58,6 +58,7 @@ window.leaml = (() => {
     if (shown?.querySelector('[data-local=choose]')) data.answer = chosen(shown);
     data.seconds = Math.min(3600, spent(panel) / 1000);
     panel.dataset.busy = '1';
+    panel.pressed = true;
     panel.waiting = null;
     trigger(source.dataset.by || events[0], data);
   }
@@ -102,6 +103,10 @@ window.leaml = (() => {
       document.body.append(region);
     }
     if (region.textContent !== said) region.textContent = said;
+    // What a press brought about is in view, however far below it was pressed.
+    const told = panel.querySelector('.note')?.textContent || '';
+    if (panel.pressed && told && told !== panel.told) panel.querySelector('.note').scrollIntoView({ block: 'nearest' });
+    Object.assign(panel, { told, pressed: false });
   }
 
   /* The time on a card counts while its tab and the page are looked at. */

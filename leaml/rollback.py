@@ -19,9 +19,11 @@ PAUSE = "INTERVAL 30 MINUTE"
 
 _PAIR = ("image_id", "question", "options", "answer", "type_id")
 _STANDING = "undoes IS NULL AND event_id NOT IN (SELECT undoes FROM {table} WHERE undoes IS NOT NULL)"
-_EVENTS = """
-    SELECT event_id, author, "at", undoes FROM label_events
-    UNION ALL SELECT event_id, author, "at", undoes FROM review_events WHERE batch IS NULL"""
+_EVENTS = f"""
+    SELECT event_id, author, "at", undoes, {_STANDING.format(table="label_events")} AS label, false AS review
+        FROM label_events
+    UNION ALL SELECT event_id, author, "at", undoes, false, {_STANDING.format(table="review_events")}
+        FROM review_events WHERE batch IS NULL"""
 _SESSIONS = f"""
     WITH paused AS (
         SELECT *, coalesce("at" - lag("at") OVER sitting > {PAUSE}, true) AS begins FROM ({_EVENTS})
@@ -29,7 +31,8 @@ _SESSIONS = f"""
     numbered AS (
         SELECT *, sum(begins::INTEGER) OVER (PARTITION BY author ORDER BY event_id) AS sitting FROM paused)
     SELECT min(event_id) AS number, max(event_id) AS last, author, min("at") AS began, max("at") AS ended,
-        count(*) FILTER (undoes IS NULL) AS decisions
+        count(*) FILTER (undoes IS NULL) AS decisions, count(*) FILTER (label) AS labels,
+        count(*) FILTER (review) AS reviews
     FROM numbered GROUP BY author, sitting"""
 
 
@@ -44,6 +47,8 @@ class Session:
         began: When the first decision was saved.
         ended: When the last was.
         decisions: How many there are, those that were taken back later included.
+        labels: How many answers of them stand, those that a later one has changed included.
+        reviews: How many reviews of them stand, likewise.
     """
 
     number: int
@@ -52,6 +57,8 @@ class Session:
     began: datetime
     ended: datetime
     decisions: int
+    labels: int
+    reviews: int
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,10 @@ def busy(store, monkeypatch):  # noqa: F811
 
 def test_sessions_end_with_a_pause(busy):
     found = [
-        (row.number, row.author, row.decisions, (row.ended - row.began).seconds // 60)
+        (row.number, row.author, row.decisions, row.labels, row.reviews, (row.ended - row.began).seconds // 60)
         for row in busy.rollback.sessions()
     ]
-    assert found == [(5, "ann", 3, 0), (3, "bob", 1, 0), (1, "ann", 3, 45)]
+    assert found == [(5, "ann", 3, 1, 2, 0), (3, "bob", 1, 0, 1, 0), (1, "ann", 3, 1, 2, 45)]
 
 
 def test_a_session_is_taken_back_and_what_stood_before_stands_again(busy):
@@ -62,7 +62,9 @@ def test_a_session_is_taken_back_and_what_stood_before_stands_again(busy):
     assert busy.verify_events()[0] == 10
     with pytest.raises(StoreError, match="no session 4"):
         busy.rollback.session(4, by="eve")
-    assert [row.number for row in busy.rollback.sessions()] == [5, 3, 1], "a roll-back is no session"
+    sessions = busy.rollback.sessions()
+    assert [row.number for row in sessions] == [5, 3, 1], "a roll-back is no session"
+    assert (sessions[0].decisions, sessions[0].labels, sessions[0].reviews) == (3, 0, 0), "nothing of it stands"
 
 
 def test_what_a_person_decided_since_a_time_is_taken_back(busy):

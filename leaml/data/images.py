@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from leaml.errors import ImportDataError
 from leaml.records import ImageId, ImageRow, Split
@@ -71,6 +71,8 @@ def read_picture(path: Path) -> Picture:
     except Image.DecompressionBombError:
         most = f"{LARGEST_MEGAPIXELS} megapixels are the most"
         raise ImportDataError(f"The image {path.name} is too large: {most}. Shrink it, or cut it up.") from None
+    except UnidentifiedImageError:
+        raise ImportDataError(f"The file {path.name} is no picture. Replace it or take it out.") from None
     except Exception as error:  # PIL raises whatever a damaged file leads it into
         raise ImportDataError(f"The image {path.name} cannot be read: {error}. Replace it or take it out.") from error
     if frames > 1 and kind != "MPO":

@@ -313,6 +313,26 @@ def test_a_question_of_ones_own_replaces_nobodys_answer(make_services: Make) -> 
     assert (kept.author, kept.pair.answer) == ("admin", "Wright"), "one may change one's own"
 
 
+def test_undo_brings_back_what_was_skipped_and_only_then_takes_an_answer_back(make_services: Make) -> None:
+    services = make_services()
+    first = label.arrive(who(services, None), label.Place())
+    second = press(services, first, "save", answer=answer_to(services, first))
+    third = press(services, second, "skip")
+    now = press(services, third, "skip")
+    for shown in (third, second):
+        now = press(services, now, "undo")
+        assert (now.asked, now.chosen, services.label_count()) == (shown.asked, None, 1)
+    assert press(services, now, "undo").asked == first.asked and services.label_count() == 0
+
+
+def test_what_was_skipped_before_an_answer_stays_skipped(make_services: Make) -> None:
+    services = make_services()
+    place = press(services, label.arrive(who(services, None), label.Place()), "skip")
+    saved = press(services, place, "save", answer=answer_to(services, place))
+    back = press(services, saved, "undo")
+    assert back.asked == place.asked and services.label_count() == 0
+
+
 def test_what_is_chosen_stays_when_more_labels_are_listed(make_services: Make) -> None:
     services = make_services()
     place = label.arrive(who(services, None), label.Place())
