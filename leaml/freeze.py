@@ -37,7 +37,7 @@ def _read(store: Store) -> tuple[SnapshotTables, list[Decision]]:
         captions=[caption for caption in store.captions.all() if caption.image_id in pool],
         reviewed=store.reviewed_pairs(),
         rejected=store.rejections(),
-        pseudo=store.pseudo_pairs(),
+        pseudo=store.results.pseudo_pairs(),
         question_types=project.question_types,
         evaluation=store.references("test"),
         round=store.rounds.latest(),

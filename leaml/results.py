@@ -88,6 +88,12 @@ class Results:
         """Return how many pseudo pairs there are, of all rounds."""
         return int(self._database.rows("SELECT count(*) AS pairs FROM candidates")[0]["pairs"])
 
+    def pseudo_pairs(self) -> list[Candidate]:
+        """Return the latest round's pairs that nobody has decided about."""
+        decided = "SELECT candidate_id FROM current_reviews WHERE action <> 'skip'"
+        query = f"SELECT * FROM candidates WHERE round = (FROM latest_round) AND id NOT IN ({decided}) ORDER BY id"
+        return [record(Candidate, row) for row in self._database.rows(query)]
+
     def add_model(self, model: ModelRow, predictions: Sequence[Prediction]) -> None:
         """Take over a model and its answers to the test questions; doing it twice changes nothing."""
         with self._database.transaction(f"take over the run {model.run_id}") as cursor:

@@ -49,7 +49,6 @@ STORE_FILE = "leaml.duckdb"
 
 _PAIR = "image_id, question, options, answer, type_id"
 _REVIEW_COLUMNS = ("candidate_id", "action", "reason", "author", "seconds", "drawn", "shown")
-_DECIDED = "SELECT candidate_id FROM current_reviews WHERE action <> 'skip'"
 
 
 class Store:
@@ -362,11 +361,6 @@ class Store:
             "AND r.candidate_id NOT IN (SELECT candidate_id FROM conflicts) ORDER BY r.event_id"
         )
         return [record(Rejection, row) for row in rows]
-
-    def pseudo_pairs(self) -> list[Candidate]:
-        """Return the latest round's pairs that nobody has decided about."""
-        query = f"SELECT * FROM candidates WHERE round = (FROM latest_round) AND id NOT IN ({_DECIDED}) ORDER BY id"
-        return [record(Candidate, row) for row in self._database.rows(query)]
 
     # The chain of events
 

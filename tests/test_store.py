@@ -116,7 +116,7 @@ def test_decisions_and_their_undo(store):
     assert (counts.open, counts.accepted, counts.edited, counts.rejected, counts.skipped) == (2, 1, 1, 1, 1)
     assert counts.median_seconds == 2.0
     assert store.reviewed_pairs() == [pair(0, "left"), pair(1, "right")]
-    assert [row.id for row in store.pseudo_pairs()] == ["r1-3-place", "r1-4-place"]
+    assert [row.id for row in store.results.pseudo_pairs()] == ["r1-3-place", "r1-4-place"]
     shown = pair(2)
     assert store.rejections() == [Rejection(shown.image_id, shown.question, shown.answer, "wrong answer")]
     assert [store.undo_review("ann").id for _ in range(2)] == ["r1-3-place", "r1-2-place"]

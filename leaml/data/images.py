@@ -72,7 +72,8 @@ def read_picture(path: Path) -> Picture:
         most = f"{LARGEST_MEGAPIXELS} megapixels are the most"
         raise ImportDataError(f"The image {path.name} is too large: {most}. Shrink it, or cut it up.") from None
     except UnidentifiedImageError:
-        raise ImportDataError(f"The file {path.name} is no picture. Replace it or take it out.") from None
+        message = f"The image {path.name} cannot be read: it is no picture, or damaged. Replace it or take it out."
+        raise ImportDataError(message) from None
     except Exception as error:  # PIL raises whatever a damaged file leads it into
         raise ImportDataError(f"The image {path.name} cannot be read: {error}. Replace it or take it out.") from error
     if frames > 1 and kind != "MPO":
