@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from leaml.data.labels import Imported
 from leaml.label_order import Reason
 
 # Image viewer
@@ -132,7 +133,8 @@ def no_semicolon(number: int) -> str:
 LABELS_TITLE = "Bring labels that exist already"
 LABELS_LEAD = (
     "A CSV file with a line for each answer. The question is its text, or the short name that the Label screen shows "
-    "with underscores. Either every line is imported, or none."
+    "with underscores. Answers about images that are kept for the test are what models are tested against; nothing is "
+    "trained on them. Either every line is imported, or none."
 )
 LABELS_EXAMPLE = "image,question,answer,author\npolyp_017.jpg,Is a polyp visible?,yes,Dr. Meyer"
 LABEL_FILE = "CSV file, comma, semicolon or tab between the fields; author may be left out"
@@ -141,6 +143,8 @@ NO_LABEL_FILE = "Choose a file first; the one that is chosen may be empty."
 LABELS_NOT_UTF8 = "Cannot read the label file: it is not in UTF-8. Save it as CSV in UTF-8 and choose it again."
 
 
-def labels_imported(new: int, known: int) -> str:
+def labels_imported(found: Imported) -> str:
     """Say what an import of labels brought."""
-    return f"{new} label{'' if new == 1 else 's'} imported" + (f"; {known} were there already." if known else ".")
+    brought = f"{found.labels} label{'' if found.labels == 1 else 's'} imported"
+    tests = f", and {found.tests} answer{'' if found.tests == 1 else 's'} for the test" if found.tests else ""
+    return brought + tests + (f"; {found.known} were there already." if found.known else ".")

@@ -13,6 +13,7 @@ from app.services import Services
 from leaml.acceptance import order_by_acceptance
 from leaml.batches import Batch
 from leaml.choices import Choices
+from leaml.data.labels import Imported
 from leaml.errors import UserError
 from leaml.records import (
     METHODS,
@@ -185,8 +186,8 @@ class Person:
         self.require("import")
         return self.services.import_images(folder, name=name, types=types)
 
-    def import_labels(self, content: str) -> tuple[int, int]:
-        """Bring in the labels of a CSV file's content, which may name other people as their authors."""
+    def import_labels(self, content: str) -> Imported:
+        """Bring in the answers of a CSV file's content, which may name other people as their authors."""
         self.require("import")
         return self.services.import_labels(content, author=self.name)
 

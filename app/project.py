@@ -65,7 +65,7 @@ def decide(person: Person, data: Mapping[str, Any]) -> str:
         content = require_text(str(data.get("label_csv", "")), label_text.NO_LABEL_FILE)
         if "\ufffd" in content:  # the page puts it where bytes are no UTF-8
             raise InputError(label_text.LABELS_NOT_UTF8)
-        return label_text.labels_imported(*person.import_labels(content))
+        return label_text.labels_imported(person.import_labels(content))
     if act == "sample" and person.services.store.project() is None:
         person.load_sample()
     if act == "import":

@@ -21,7 +21,7 @@ from leaml.answering import Answer, Answerer, Asked
 from leaml.choices import model_of
 from leaml.config import RunConfig, TrainConfig, generator_run, model_run
 from leaml.data.folder import import_folder
-from leaml.data.labels import import_labels
+from leaml.data.labels import Imported, import_labels
 from leaml.data.project_folder import SAMPLES, import_project
 from leaml.errors import ConfigError, LeamlError
 from leaml.experts import label_from_references
@@ -136,8 +136,8 @@ class Services:
             raise InputError(text.NO_PROJECT_TITLE)
         self.store.save_project(replace(project, question_types=types), author=author)
 
-    def import_labels(self, content: str, *, author: str) -> tuple[int, int]:
-        """Bring in the labels of a CSV file's content; return how many are new and how many were there already."""
+    def import_labels(self, content: str, *, author: str) -> Imported:
+        """Bring in the answers of a CSV file's content."""
         return import_labels(self.store, content, author=author)
 
     def image(self, image_id: ImageId) -> ImageRow:

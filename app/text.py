@@ -277,7 +277,10 @@ TEST_IT, TRAIN_IT, TRAIN_IT_AGAIN = "Test", "Train", "Train again"
 NEEDS_LABELS = "Needs labels: answer some questions on the Label screen first."
 NEEDS_GENERATOR = "Needs pairs: train the generator first."
 NEEDS_REVIEW = "Needs reviewed pairs: accept or correct some on the Review screen first."
-NEEDS_TEST = "Needs test images with reference answers, which this project does not have."
+NEEDS_TEST = (
+    "Needs answers about the images that are kept for the test. Bring them as a CSV file on the Project screen; "
+    "Compare shows these images."
+)
 NEEDS_IMAGES = "Needs images: bring some on the Project screen first."
 IS_RUNNING = "Is running already."
 NOTHING_TO_TRAIN = "No model can be trained yet."

@@ -27,5 +27,5 @@ def _import_labels(arguments: argparse.Namespace) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise ImportDataError(f"Cannot read {arguments.file}: {error}. Save it as CSV in UTF-8.") from error
     with Store.open(arguments.workspace) as store:
-        new, known = import_labels(store, content, author=arguments.author)
-    print(f"{new} labels imported; {known} were there already.")
+        found = import_labels(store, content, author=arguments.author)
+    print(f"{found.labels} labels and {found.tests} test answers imported; {found.known} were there already.")

@@ -229,13 +229,16 @@ class Store:
             values["suggestion"] = json.dumps(asdict(suggestion), sort_keys=True)
         return self._log.append("label_events", values)
 
-    def add_labels(self, labels: Sequence[tuple[AnsweredQuestion, str]]) -> None:
-        """Record answers with their authors: all of them, or none.
+    def add_labels(
+        self, labels: Sequence[tuple[AnsweredQuestion, str]], *, references: Sequence[AnsweredQuestion] = ()
+    ) -> None:
+        """Record answers with their authors, and reference answers for the test: all of them, or none.
 
         Raises:
             StoreError: If there is no such image, or they cannot be saved; nothing was changed.
         """
-        with self._database.transaction("save the labels"):
+        with self._database.transaction("save the labels") as cursor:
+            self._database.insert("reference_answers", references, AnsweredQuestion, cursor)
             for pair, author in labels:
                 self.add_label(pair, author=author, seconds=0.0)
 

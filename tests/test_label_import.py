@@ -1,16 +1,19 @@
 """Labels from a CSV file: all lines or none, and a sentence for each bad one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from leaml.cli import main
-from leaml.data.labels import import_labels
+from leaml.data.labels import Imported, import_labels
 from leaml.errors import ImportDataError
+from leaml.records import QuestionType
 from leaml.store import Store
-from tests.drawn import COLOUR, SIDE, fill
+from tests.drawn import COLOUR, PROJECT, SIDE, fill
 
+ROUND = QuestionType("round", "Is it round?", ("yes", "no"))
 GOOD = """image,question,answer,author
 dot_00.png,side,LEFT,Dr. Meyer
 dot_00.png,Which colour is the dot?,red,
@@ -26,7 +29,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_labels_are_imported_once(store: Store) -> None:
-    assert import_labels(store, GOOD, author="me") == (3, 0)
+    assert import_labels(store, GOOD, author="me") == Imported(3, 0, 0)
     one, two, three = store.labels()
     assert (one.pair.answer, one.pair.type_id, one.pair.options, one.author) == (
         "left",
@@ -36,15 +39,29 @@ def test_labels_are_imported_once(store: Store) -> None:
     )
     assert (two.pair.question, two.pair.answer, two.author) == (COLOUR.question, "red", "me")
     assert (three.pair.question, three.pair.type_id, three.pair.options) == ("Is it round, mostly?", None, ())
-    assert import_labels(store, GOOD.replace("red", "blue"), author="me") == (1, 2)
+    assert import_labels(store, GOOD.replace("red", "blue"), author="me") == Imported(1, 0, 2)
     assert [label.pair.answer for label in store.labels()] == ["left", "yes", "blue"]
     assert store.verify_events()[0] == 4
+
+
+def test_answers_about_test_images_are_what_models_are_tested_against(store: Store) -> None:
+    asked = {(pair.image_id, pair.question) for pair in store.references("test")}
+    test = store.images("test")[0]
+    store.save_project(replace(PROJECT, question_types=(*PROJECT.question_types, ROUND)))
+    lines = f"image,question,answer\n{test.name},round,yes\ndot_00.png,round,no\n"
+    assert import_labels(store, lines, author="me") == Imported(1, 1, 0)
+    assert import_labels(store, lines, author="me") == Imported(0, 0, 2)
+    assert [label.pair.image_id for label in store.labels()] == [store.images("pool")[0].id], "no label of a test image"
+    found = {(pair.image_id, pair.question): pair for pair in store.references("test")}
+    assert set(found) - asked == {(test.id, ROUND.question)} and found[test.id, ROUND.question].answer == "yes"
+    with pytest.raises(ImportDataError, match="Line 2: models were tested against the answer 'yes', which stays"):
+        import_labels(store, lines.replace("yes", "no"), author="me")
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])
 def test_spreadsheets_of_other_countries(store: Store, mark: str) -> None:
     content = "\ufeff" + "image,question,answer\r\ndot_00.png,side,left\r\n".replace(",", mark)
-    assert import_labels(store, content, author="me") == (1, 0)
+    assert import_labels(store, content, author="me") == Imported(1, 0, 0)
 
 
 def test_each_bad_line_is_said_and_nothing_is_imported(store: Store) -> None:
@@ -52,7 +69,7 @@ def test_each_bad_line_is_said_and_nothing_is_imported(store: Store) -> None:
         "dot_99.png,side,left",
         "dot_00.png,side,above",
         "dot_01.png,,left",
-        "dot_13.png,side,left",
+        "dot_13.png,Is it round?,yes",
         "dot_02.png,side,left,me,more",
         "dot_03.png,side,left",
         "dot_03.png,side,right",
@@ -65,7 +82,7 @@ def test_each_bad_line_is_said_and_nothing_is_imported(store: Store) -> None:
         "Line 2: there is no image 'dot_99.png' in this project.",
         "Line 3: 'above' is no answer to side, which has left, right.",
         "Line 4: the question is missing.",
-        "Line 5: 'dot_13.png' is kept for the test, and test images are never labelled.",
+        "Line 5: 'dot_13.png' is kept for the test, which asks the project's questions, not 'Is it round?'.",
         "Line 6: it has more fields than the first line; put quotes around a comma.",
         "Line 8: this question about this image is answered above already.",
     ):
@@ -95,7 +112,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     file.write_text(GOOD)
     command = ["--workspace", str(tmp_path / "work"), "labels", "import"]
     assert main([*command, str(file), "--author", "Ann"]) == 0
-    assert capsys.readouterr().out == "3 labels imported; 0 were there already.\n"
+    assert capsys.readouterr().out == "3 labels and 0 test answers imported; 0 were there already.\n"
     with Store.open(tmp_path / "work") as store:
         assert {label.author for label in store.labels()} == {"Dr. Meyer", "Ann"}
     file.write_bytes(b"image\xff")

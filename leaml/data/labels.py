@@ -1,7 +1,9 @@
 """Imports labels that exist already: a CSV file with a row an answer.
 
 Its first line names the columns `image` (the file's name), `question` (its text, or a question type's id), `answer`,
-and perhaps `author`. What cannot be matched is said line by line, and then nothing is imported.
+and perhaps `author`. Answers about images of the pool become labels; those about test images become the reference
+answers that models are tested against, and nothing is ever trained on them. What cannot be matched is said line by
+line, and then nothing is imported.
 """
 
 import csv
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 
 from leaml.errors import ImportDataError
 from leaml.prompts import match_answer, normalise_answer, takes_several
-from leaml.records import AnsweredQuestion, ImageRow, QuestionType
+from leaml.records import AnsweredQuestion, ImageId, ImageRow, QuestionType, Split
 from leaml.store import Store
 
 NEEDED = ("image", "question", "answer")
@@ -21,26 +23,39 @@ NAMED_FAULTS = 10
 
 
 @dataclass(frozen=True)
-class ImportedLabel:
-    """A label of a file, and who gave it."""
+class FiledAnswer:
+    """An answer of a file, who gave it, and which side its image is on."""
 
     pair: AnsweredQuestion
     author: str
+    split: Split
 
 
-def import_labels(store: Store, content: str, *, author: str) -> tuple[int, int]:
-    """Bring in the labels of a CSV file's content: all of them, or none.
+@dataclass(frozen=True)
+class Imported:
+    """What an import brought.
+
+    Attributes:
+        labels: Labels that were added or changed.
+        tests: Reference answers about test images that were added.
+        known: Answers that were there already.
+    """
+
+    labels: int
+    tests: int
+    known: int
+
+
+def import_labels(store: Store, content: str, *, author: str) -> Imported:
+    """Bring in the answers of a CSV file's content: all of them, or none.
 
     A label that stands already with the same answer and author is left as it is, so that importing again changes
-    nothing.
+    nothing. Reference answers are never changed: models were tested against them.
 
     Args:
         store: The workspace's store.
         content: Of the file.
         author: Whose labels they are where the file does not say so.
-
-    Returns:
-        How many labels were added or changed, and how many were there already.
 
     Raises:
         ImportDataError: If a line cannot be used, with a sentence for each.
@@ -48,25 +63,38 @@ def import_labels(store: Store, content: str, *, author: str) -> tuple[int, int]
     project = store.project()
     if project is None:
         raise ImportDataError("This workspace is empty. Import a project or a folder of images first.")
-    found = _Reader(store.images(), project.question_types, author).read(content)
-    standing = {(label.pair.image_id, label.pair.question): (label.pair, label.author) for label in store.labels()}
-    new = [row for row in found if standing.get((row.pair.image_id, row.pair.question)) != (row.pair, row.author)]
-    store.add_labels([(row.pair, row.author) for row in new])
-    return len(new), len(found) - len(new)
+    references = {_asked(pair): pair.answer for pair in store.references("test")}
+    found = _Reader(store.images(), project.question_types, references, author).read(content)
+    standing = {_asked(label.pair): (label.pair, label.author) for label in store.labels()}
+    pool = [(row.pair, row.author) for row in found if row.split == "pool"]
+    labels = [(pair, whose) for pair, whose in pool if standing.get(_asked(pair)) != (pair, whose)]
+    tests = [row.pair for row in found if row.split == "test" and _asked(row.pair) not in references]
+    store.add_labels(labels, references=tests)
+    return Imported(len(labels), len(tests), len(found) - len(labels) - len(tests))
+
+
+def _asked(pair: AnsweredQuestion) -> tuple[ImageId, str]:
+    return pair.image_id, pair.question
 
 
 class _Reader:
     """Reads rows against what the project has, and collects what is wrong with them."""
 
-    def __init__(self, images: list[ImageRow], types: tuple[QuestionType, ...], author: str) -> None:
-        self._author, self._types = author, {kind.id: kind for kind in types}
+    def __init__(
+        self,
+        images: list[ImageRow],
+        types: tuple[QuestionType, ...],
+        references: Mapping[tuple[ImageId, str], str],
+        author: str,
+    ) -> None:
+        self._author, self._references, self._types = author, references, {kind.id: kind for kind in types}
         self._types |= {normalise_answer(kind.question): kind for kind in types}
         self._images: dict[str, set[ImageRow]] = defaultdict(set)
         for image in images:
             for name in (image.name, image.name.rsplit("/", 1)[-1], image.id):
                 self._images[name].add(image)
 
-    def read(self, content: str) -> list[ImportedLabel]:
+    def read(self, content: str) -> list[FiledAnswer]:
         rows = csv.DictReader(io.StringIO(content.removeprefix("\ufeff")), dialect=_dialect(content), strict=True)
         try:
             missing = [name for name in NEEDED if name not in (rows.fieldnames or ())]
@@ -79,7 +107,7 @@ class _Reader:
                 f"The first line must name the columns {', '.join(NEEDED)}, and may name author. It lacks "
                 f"{', '.join(missing)}. Nothing was imported."
             )
-        labels, faults, seen = list[ImportedLabel](), list[str](), Counter[tuple[str, str]]()
+        labels, faults, seen = list[FiledAnswer](), list[str](), Counter[tuple[str, str]]()
         try:
             for row in rows:
                 try:
@@ -99,7 +127,7 @@ class _Reader:
             raise ImportDataError("The file has no line below the names of the columns. Nothing was imported.")
         return labels
 
-    def _label(self, row: Mapping[str | None, str | list[str] | None]) -> ImportedLabel:
+    def _label(self, row: Mapping[str | None, str | list[str] | None]) -> FiledAnswer:
         if None in row:
             raise ImportDataError("it has more fields than the first line; put quotes around a comma")
         values = {name: str(value or "").strip() for name, value in row.items()}
@@ -109,14 +137,21 @@ class _Reader:
         image, asked, answer = self._image(values["image"]), values["question"], values["answer"]
         author = values.get("author") or self._author
         kind = self._types.get(asked) or self._types.get(normalise_answer(asked))
+        if kind is None and image.split == "test":
+            test = f"{image.name!r} is kept for the test, which asks the project's questions"
+            raise ImportDataError(f"{test}, not {asked!r}")
         if kind is None:
-            return ImportedLabel(AnsweredQuestion(image.id, asked, (), answer), author)
+            return FiledAnswer(AnsweredQuestion(image.id, asked, (), answer), author, image.split)
         if kind.options:
             kept = match_answer(answer, kind.options, several=takes_several(kind.question))
             if kept is None:
                 raise ImportDataError(f"{answer!r} is no answer to {kind.id}, which has {', '.join(kind.options)}")
             answer = kept
-        return ImportedLabel(AnsweredQuestion(image.id, kind.question, kind.options, answer, kind.id), author)
+        stands = self._references.get((image.id, kind.question), answer)
+        if stands != answer:
+            raise ImportDataError(f"models were tested against the answer {stands!r}, which stays")
+        pair = AnsweredQuestion(image.id, kind.question, kind.options, answer, kind.id)
+        return FiledAnswer(pair, author, image.split)
 
     def _image(self, name: str) -> ImageRow:
         found = self._images.get(name, set())
@@ -124,10 +159,7 @@ class _Reader:
             raise ImportDataError(f"there is no image {name!r} in this project")
         if len(found) > 1:
             raise ImportDataError(f"{name!r} is the name of {len(found)} images; write its folder too")
-        (image,) = found
-        if image.split == "test":
-            raise ImportDataError(f"{name!r} is kept for the test, and test images are never labelled")
-        return image
+        return next(iter(found))
 
 
 def _dialect(content: str) -> type[csv.Dialect]:
