@@ -53,13 +53,14 @@ def work(run: RunDir, run_stage: Stage | None = None) -> dict[str, Any]:
         run: Its lock is held by this process.
         run_stage: Does one stage; `leaml.pipeline.run_stage` unless given.
     """
-    began = time.monotonic()
+    began: float | None = None
     stages: dict[str, float] = {}
     reporter = Reporter(run)
     _keep_beating(run.path / "heartbeat")
     try:
         status = "done" if wait_for_turn(run, stop=reporter.cancelled) else "cancelled"
         if status == "done":
+            began = time.monotonic()
             status = _do_stages(run, reporter, run_stage, stages)
         error = ""
     except LeamlError as failure:
@@ -68,7 +69,8 @@ def work(run: RunDir, run_stage: Stage | None = None) -> dict[str, Any]:
     except Exception as failure:  # the one broad except: whatever breaks, the run says so
         status, error = "failed", f"{type(failure).__name__}: {failure}. The rest is in {run.path / 'log.txt'}."
         traceback.print_exc()
-    outcome = {"status": status, "error": error, "seconds": time.monotonic() - began, "stages": stages}
+    took = time.monotonic() - began if began is not None else 0.0
+    outcome = {"status": status, "error": error, "seconds": took, "stages": stages}
     write_json(run.path / "outcome.json", outcome)
     return outcome
 

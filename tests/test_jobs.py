@@ -99,12 +99,16 @@ def test_runs_take_turns_in_order(jobs):
     names = [submit(jobs, "slow"), submit(jobs), submit(jobs)]
     wait_for(lambda: jobs.run(names[0]).state().name == "running")
     assert [jobs.run(name).state().name for name in names[1:]] == ["queued", "queued"]
+    assert [jobs.run(name).state().started_at for name in names[1:]] == [None, None]
     jobs.cancel(names[1])
     assert jobs.wait(names[1], timeout_s=30).name == "cancelled"
     jobs.cancel(names[0])
     ended = [jobs.wait(name, timeout_s=60) for name in (names[0], names[2])]
     assert [state.name for state in ended] == ["cancelled", "done"]
     assert not jobs.run(names[1]).progress()
+    first, last = ended
+    assert last.started_at >= first.finished_at - 0.1 and jobs.run(names[1]).outcome()["seconds"] == 0
+    assert jobs.run(names[2]).outcome()["seconds"] <= last.finished_at - last.started_at + 0.1, "waiting is not counted"
 
 
 def test_cancel_saves_and_resume_goes_on(jobs):

@@ -34,7 +34,7 @@ class RunState:
         step: Its steps done.
         total: All its steps.
         seconds_left: Of this stage, from its pace so far.
-        started_at: Unix seconds of the first report.
+        started_at: Unix seconds of when its turn came, the last time; None while it waits.
         finished_at: Unix seconds of the outcome.
     """
 
@@ -130,7 +130,7 @@ class RunDir:
             step=last.get("step"),
             total=last.get("total"),
             seconds_left=self._seconds_left() if name == "running" else None,
-            started_at=self._time_of("config.json"),
+            started_at=self._time_of("turn"),
             finished_at=self._time_of("outcome.json"),
         )
 
