@@ -51,6 +51,7 @@ MEMORY = "Memory in training"
 MEMORY_CHOICES = (("no", "as usual"), ("yes", "save it: the same result, more slowly"))
 TEST, SAVE, ESTIMATE = "Test with one image", "Save", "Estimate memory and time"
 WORKING = "Working on it. A large model may take minutes to load."
+SAVE_FIRST = "Save the other model first; then its memory and time are estimated."
 SAVED = "Saved. The next training uses this."
 MODEL_CHANGED = "Saved. Models trained from the one before stay in the comparison until you train them again."
 NOTHING_TO_TEST = "Descriptions that came with the images need no test. Choose a server or a model first."

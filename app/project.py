@@ -82,11 +82,12 @@ def decide_choice(person: Person, data: Mapping[str, Any]) -> tuple[Choices, Tol
         LeamlError: If what was typed does not fit together.
     """
     choosing = person.services.choosing
-    before = choosing.choices()
+    before, typed = choosing.choices(), typed_choices(data)
     if data.get("act") == "estimate":
+        if typed.model != before.model:
+            return typed, Told(choice_text.SAVE_FIRST, "warn")
         choosing.look_at(before.model)
-        return before, None
-    typed = typed_choices(data)
+        return typed, None
     try:
         if data.get("act") == "test_teacher":
             return typed, try_teacher(person, typed, consent=str(data.get("host", "")))

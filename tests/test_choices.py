@@ -79,6 +79,15 @@ def test_a_choice_is_kept_and_used_by_the_next_runs(person, tmp_path, monkeypatc
         person.services.choosing.generator()
 
 
+def test_an_estimate_leaves_what_was_typed(person):
+    shown, told = decide_choice(person, types("https://host/v1", concurrency="3", act="estimate"))
+    assert (shown.teacher.url, shown.teacher.concurrency, told) == ("https://host/v1", 3, None)
+    assert person.services.choosing.choices().teacher == TeacherConfig(), "nothing is saved"
+    other = {"choice_model_kind": "own", "choice_model": "/no/such/model"}
+    shown, told = decide_choice(person, types("https://host/v1", act="estimate") | other)
+    assert (shown.model, told.sentence) == ("/no/such/model", choice_text.SAVE_FIRST), "of the saved model alone"
+
+
 def test_a_choice_that_cannot_work_is_not_kept(person, tmp_path):
     data = types("https://host/v1", key_env="NO_SUCH_KEY", act="save_choices")
     assert "NO_SUCH_KEY holds no key" in decide_choice(person, data)[1].sentence
