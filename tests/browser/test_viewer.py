@@ -23,6 +23,14 @@ def app(tmp_path: Path, serve: Serve) -> App:
     return serve(tmp_path / "work", "--no-sample")
 
 
+def open_image(page: Page, app: App, tab: str) -> Locator:
+    """Return a screen once its image is in sight: before that there is nothing to move."""
+    open_tab(page, app, tab)
+    panel = page.locator(f"#{tab}-panel")
+    expect(panel.locator(".image img").first).to_have_js_property("complete", True)
+    return panel
+
+
 def view(panel: Locator) -> tuple[float, float, float, str]:
     """Return scale, x and y of the image as it is painted, and its filter."""
     found = panel.locator(".image img").evaluate(
@@ -40,8 +48,7 @@ def middle(panel: Locator) -> tuple[float, float]:
 @pytest.mark.parametrize(("tab", "width"), [("label", 1440), ("review", 900)])
 def test_zoom_and_pan(app: App, page: Page, tab: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 1000})
-    open_tab(page, app, tab)
-    panel = page.locator(f"#{tab}-panel")
+    panel = open_image(page, app, tab)
     places = [panel.locator(selector).first.bounding_box() for selector in (".image", ".ask", ".tools")]
     page.keyboard.press("z")
     assert view(panel) == (2, 0, 0, "none")
@@ -76,8 +83,7 @@ def test_zoom_and_pan(app: App, page: Page, tab: str, width: int) -> None:
 
 
 def test_brightness_and_contrast_by_keys_and_by_dragging(app: App, page: Page) -> None:
-    open_tab(page, app, "label")
-    panel = page.locator("#label-panel")
+    panel = open_image(page, app, "label")
     expect(panel.locator(".light")).to_be_hidden()
     page.keyboard.press("c")
     slider = panel.get_by_label("Brightness")
@@ -98,8 +104,7 @@ def test_brightness_and_contrast_by_keys_and_by_dragging(app: App, page: Page) -
 
 
 def test_the_same_image_keeps_the_view_and_the_next_starts_anew(app: App, page: Page) -> None:
-    open_tab(page, app, "label")
-    panel = page.locator("#label-panel")
+    panel = open_image(page, app, "label")
     page.keyboard.press("z")
     page.keyboard.press("u")  # nothing to undo: the card is drawn again
     expect(panel.locator(".saved")).to_have_text(re.compile("nothing of yours"))
