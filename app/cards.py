@@ -6,7 +6,7 @@ from html import escape
 from math import ceil
 
 from app import label_text, review_text, text
-from app.label_parts import GivenLabel, answer_field, history_panel
+from app.label_parts import GivenLabel, answer_field, history_panel, split_switch
 from app.view import (
     Picture,
     attributes,
@@ -22,7 +22,7 @@ from app.view import (
 )
 from app.view import field as text_field
 from leaml.prompts import SEPARATOR, takes_several
-from leaml.records import REJECT_REASONS, AnsweredQuestion, Candidate, QuestionType, Reading, ReviewCounts
+from leaml.records import REJECT_REASONS, AnsweredQuestion, Candidate, QuestionType, Reading, ReviewCounts, Split
 
 OPTION_HEIGHT_PX = 50
 OTHERS_ROW_PX = 26
@@ -40,9 +40,10 @@ class LabelCard:
         picture: The image.
         current: The question type asked; None asks a free question.
         types: All question types of the project.
+        split: What answers are given for; None where only those to learn from are wanted.
         chosen: An answer chosen already, after an undo.
         counts: Labels by question type id; None holds free questions.
-        budget: Labels that make a good start.
+        budget: Answers that make a good start.
         history: This person's last labels, the newest first.
         has_more: Whether there are more labels of this person than listed.
         own: A label outside the question types, to be changed.
@@ -68,6 +69,7 @@ class LabelCard:
     why: str = ""
     figures: Sequence[float] = ()
     can_suggest: bool = False
+    split: Split | None = None
     ratio: float = 4 / 3
     message: str = ""
     for_me: int = 0
@@ -114,7 +116,9 @@ def label_screen(card: LabelCard) -> str:
     height = OPTION_HEIGHT_PX * max((len(kind.options) for kind in card.types), default=0)
     others_px = OTHERS_ROW_PX * ceil((len(card.types) + 2) / 3)
     others = "".join(_type_link(kind, card.counts.get(kind.id, 0), kind == current) for kind in card.types)
-    own = button(text.WRITE_OWN, kind="link", key="o", data_local="own")
+    own = "" if card.split == "test" else button(text.WRITE_OWN, kind="link", key="o", data_local="own")
+    progress = text.of(done, card.budget)
+    heading = split_switch(card.split, progress) if card.split else eyebrow(text.YOUR_LABEL, progress)
     data = {"card": True, "serial": card.serial, "image": card.picture.id, "type": current.id if current else ""}
     data["opens"] = "own" if card.own else None
     actions = (
@@ -125,7 +129,7 @@ def label_screen(card: LabelCard) -> str:
         f'<div class="screen" data-serial="{card.serial}" data-preload="{escape(" ".join(card.preload))}">'
         f'<div class="split" style="--ratio:{card.ratio:.3f}"><div class="looked">'
         f'{image_box(card.picture)}<p class="why small soft">{escape(card.why)}</p></div>'
-        f'<section class="card ask labelling"{_data(data)}>{eyebrow(text.YOUR_LABEL, text.of(done, card.budget))}'
+        f'<section class="card ask labelling"{_data(data)}>{heading}'
         f'<h1 class="plain">{escape(title)}</h1>{_definition(current, card.types)}'
         f'<div class="middle" style="--middle:{height + others_px}px">'
         f'<div class="plain" style="min-height:{height}px">{options}</div>'
@@ -239,7 +243,8 @@ def _label_foot(card: LabelCard) -> str:
 def _label_offer(card: LabelCard, done: int) -> str:
     """Return the line at the card's foot: train now, or let the reference answers label."""
     if done >= card.budget:
-        return note(text.ENOUGH, action=go_button(text.GO_TRAIN, "train", kind="go compact"))
+        enough = label_text.ENOUGH_TESTS if card.split == "test" else text.ENOUGH
+        return note(enough, action=go_button(text.GO_TRAIN, "train", kind="go compact"))
     return label_offer(card.for_me)
 
 

@@ -4,19 +4,19 @@ Blind voting is not here yet. Figures of the table come from `leaml.stats`; mode
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 import plotly.graph_objects as go
 
-from app import text
+from app import compare_text, text
 from app.comparison import OURS, SIDES, AskView, ask_screen, table_card
 from app.figures import interval_figure
 from app.label import picture
 from app.screen import Screen, on_act, panel, require_text, typed_options
-from app.services import Services, score
+from app.services import Services
 from app.view import empty_state, go_button
 from leaml import stats
 from leaml.answering import Answer
@@ -55,7 +55,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
     ask = panel("compare-panel")
     table = gr.HTML(apply_default_css=False, elem_id="compare-table")
     with gr.Column(elem_classes="card figures", elem_id="compare-figure", visible=False) as box:
-        gr.HTML(f'<div class="screen eyebrow">{text.FIGURE_TITLE}</div>', apply_default_css=False)
+        gr.HTML(f'<div class="screen eyebrow">{compare_text.FIGURE_TITLE}</div>', apply_default_css=False)
         figure = gr.Plot(show_label=False, container=False, elem_classes="plotbox small", elem_id="interval-plot")
 
     def redraw(now: Place) -> tuple[Any, ...]:
@@ -114,7 +114,7 @@ def draw(services: Services, now: Place) -> str:
     images = services.store.images(now.images)
     project = services.store.project()
     if not images or project is None:
-        return empty_state(text.COMPARE_EMPTY_TITLE, text.LABEL_EMPTY, go_button(text.GO_PROJECT, "project"))
+        return empty_state(compare_text.NO_MODELS_TITLE, text.LABEL_EMPTY, go_button(text.GO_PROJECT, "project"))
     image = images[now.index % len(images)]
     question, options = _question(services, now)
     return ask_screen(
@@ -175,7 +175,7 @@ def decide(services: Services, now: Place, data: dict[str, Any]) -> Place:
         index=index,
         question=question,
         own=own,
-        trouble="" if images == wanted else text.COMPARE_NO_IMAGES[wanted],
+        trouble="" if images == wanted else compare_text.NO_IMAGES[wanted],
         asked_before=now.asked_before or act == "ask",
         touched=True,
         serial=now.serial + (act not in ("ask", "adapter")),
@@ -198,23 +198,27 @@ def results(services: Services) -> tuple[str, go.Figure | None]:
     """Return the table's HTML and the figure; an invitation and nothing while no model was tested."""
     evaluations = services.evaluations()
     if not evaluations:
-        return empty_state(text.COMPARE_EMPTY_TITLE, text.COMPARE_EMPTY, go_button(text.GO_TRAIN, "train")), None
-    latest, groups = services.latest_models(), services.test_groups()
-    rows = {
-        name: score(predictions, groups) if name == "majority" else services.scores(latest[name].run_id)  # type: ignore[index]
-        for name, predictions in evaluations.items()
-    }
+        return _train_first(compare_text.NO_MODELS_TITLE, compare_text.NO_MODELS), None
     some = next(iter(evaluations.values()))
+    if not some:
+        return _train_first(compare_text.TESTS_DIFFER_TITLE, compare_text.TESTS_DIFFER), None
+    rows = {name: services.scores.of(predictions) for name, predictions in evaluations.items()}
     asked = {prediction.type_id for prediction in some}
     project = services.store.project()
     known = [kind.id for kind in (project.question_types if project else ()) if kind.id in asked]
     types = [*known, *sorted(asked - set(known))]
-    rests_on = text.on_questions(len(some), len({prediction.image_id for prediction in some}))
+    waiting = len(services.store.held_out.questions()) - len(some)
+    rests_on = compare_text.on_questions(len(some), len({prediction.image_id for prediction in some}), waiting)
     dots = [
         (text.MAJORITY[0] if name == "majority" else text.METHODS[name][0], macro, name in OURS)  # type: ignore[index]
         for name, (_, macro) in rows.items()
     ]
-    return table_card(rows, types, rests_on=rests_on, finding=finding(evaluations, groups)), interval_figure(dots)
+    card = table_card(rows, types, rests_on=rests_on, finding=finding(evaluations, services.scores.groups()))
+    return card, interval_figure(dots)
+
+
+def _train_first(title: str, sentence: str) -> str:
+    return empty_state(title, sentence, go_button(text.GO_TRAIN, "train"))
 
 
 def finding(evaluations: dict[str, list[Prediction]], groups: Mapping[ImageId, str]) -> str:
@@ -222,13 +226,13 @@ def finding(evaluations: dict[str, list[Prediction]], groups: Mapping[ImageId, s
     ours = next((method for method in reversed(METHODS) if method in OURS and method in evaluations), None)
     rival = next((method for method in RIVALS if method in evaluations), None)
     if ours is None or rival is None:
-        return text.ONE_MODEL
+        return compare_text.ONE_MODEL
     try:
         gap = stats.paired_difference(evaluations[ours], evaluations[rival], groups)
     except LeamlError as error:
         return str(error)
     names = text.METHODS[ours][0], text.METHODS[rival][0]
-    return text.difference(*names, 100 * gap.value, 100 * gap.low, 100 * gap.high)
+    return compare_text.difference(*names, 100 * gap.value, 100 * gap.low, 100 * gap.high)
 
 
 def _with_images(services: Services, wanted: Split) -> Split:
@@ -245,5 +249,6 @@ def _question(services: Services, now: Place) -> tuple[str, tuple[str, ...]]:
 
 
 def _reference(services: Services, now: Place, image: ImageRow, question: str) -> str | None:
-    known: Sequence[Any] = services.store.references(now.images)
+    test, store = now.images == "test", services.store
+    known = store.held_out.questions() if test else store.references("pool")
     return next((row.answer for row in known if row.image_id == image.id and row.question == question), None)

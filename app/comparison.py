@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from app import text
+from app import compare_text, text
 from app.view import Picture, attributes, bar, button, eyebrow, field, image_box, note, percent, select, short_type
 from leaml.answering import Answer
-from leaml.records import Interval, QuestionType
+from leaml.prompts import is_correct
+from leaml.records import AnsweredQuestion, ImageId, Interval, QuestionType
 
 OURS: tuple[str, ...] = ("leaml", "leaml_reviewed")
 SIDES = ("left", "right")
@@ -59,13 +60,13 @@ class AskView:
 
 def ask_screen(view: AskView) -> str:
     """Return the image, the question, and both models' answers."""
-    questions = [(kind.id, kind.question) for kind in view.types] + [("own", text.OWN)]
+    questions = [(kind.id, kind.question) for kind in view.types] + [("own", compare_text.OWN)]
     walk = "".join(
         button(label, kind="chip", key=key, shown_key=shown, data_act=act)
         for label, key, shown, act in (
-            (text.PREVIOUS, "arrowleft", "←", "previous"),
-            (text.NEXT_IMAGE, "arrowright", "→", "next"),
-            (text.RANDOM, "r", "R", "random"),
+            (compare_text.PREVIOUS, "arrowleft", "←", "previous"),
+            (compare_text.NEXT_IMAGE, "arrowright", "→", "next"),
+            (compare_text.RANDOM, "r", "R", "random"),
         )
     )
     box = image_box(view.picture, position=view.position, more=walk)
@@ -76,12 +77,12 @@ def ask_screen(view: AskView) -> str:
         )
     sides = "".join(
         select(label, name, view.models, side, change="models")
-        for label, name, side in zip((text.LEFT_MODEL, text.RIGHT_MODEL), SIDES, view.sides, strict=True)
+        for label, name, side in zip(compare_text.MODELS, SIDES, view.sides, strict=True)
     )
     told = note(view.trouble, kind="bad") if view.trouble else ""
-    reference = f"{text.REFERENCE}: {view.reference}" if view.reference and view.answers else ""
+    reference = f"{compare_text.REFERENCE}: {view.reference}" if view.reference and view.answers else ""
     ask = button(
-        text.ASKING if view.pending else text.ASK,
+        compare_text.ASKING if view.pending else compare_text.ASK,
         kind="go",
         key="enter",
         data_act="ask",
@@ -93,8 +94,8 @@ def ask_screen(view: AskView) -> str:
         f'<div class="screen"{attributes({"data_serial": view.serial})}>'
         f'<div class="split even" style="--ratio:{view.ratio:.3f}">{box}'
         f'<section class="card ask compare"{data}><div class="fields">'
-        f"{select(text.IMAGES, 'images', list(text.COMPARE_IMAGES.items()), view.images, change='images')}"
-        f"{select(text.QUESTION, 'question', questions, view.question, change='question')}{sides}"
+        f"{select(compare_text.IMAGES, 'images', list(compare_text.SPLITS.items()), view.images, change='images')}"
+        f"{select(compare_text.QUESTION, 'question', questions, view.question, change='question')}{sides}"
         f'<div class="wide panel-like">{own}</div></div><h1>{escape(view.asked)}</h1>'
         f'<div class="answers">{_answer(view, 0)}{_answer(view, 1)}</div>{told}'
         f'<div class="foot"><b>{escape(reference)}</b></div><div class="stage">{ask}</div></section></div></div>'
@@ -124,10 +125,10 @@ def table_card(
         kind = ' class="ours"' if name in OURS else ""
         lines.append(f"<tr{kind}><td>{escape(title)}<small>{escape(what)}</small></td>{cells}</tr>")
     return (
-        f'<div class="screen"><section class="card">{eyebrow(text.TABLE_TITLE, rests_on)}'
+        f'<div class="screen"><section class="card">{eyebrow(compare_text.TABLE_TITLE, rests_on)}'
         f'<p class="finding">{escape(finding)}</p><div class="scroll"><table class="results">'
-        f"<tr><th>{text.METHOD_COLUMN}</th>{head}<th>{text.AVERAGE}</th></tr>{''.join(lines)}</table></div>"
-        f'<p class="soft small" style="margin:10px 0 0">{text.TABLE_NOTE}</p></section></div>'
+        f"<tr><th>{compare_text.METHOD_COLUMN}</th>{head}<th>{compare_text.AVERAGE}</th></tr>{''.join(lines)}</table></div>"
+        f'<p class="soft small" style="margin:10px 0 0">{compare_text.TABLE_NOTE}</p></section></div>'
     )
 
 
@@ -144,9 +145,9 @@ def _answer(view: AskView, side: int) -> str:
     names = dict(view.models)
     answer = view.answers[side] if view.answers else None
     if answer is None:
-        said = f'<p class="wait soft">{text.ASKING if view.pending else text.NOT_ASKED}</p>'
+        said = f'<p class="wait soft">{compare_text.ASKING if view.pending else compare_text.NOT_ASKED}</p>'
     else:
-        said = f'<div class="ans">{escape(answer.text)}{" ✓" if answer.text == view.reference else ""}</div>'
+        said = f'<div class="ans">{escape(answer.text)}{_mark(view, answer.text)}</div>'
     shares = answer.option_probabilities if answer else ()
     probabilities = "".join(
         _option(option, shares[place], best=shares[place] == max(shares)) if shares else _option(option)
@@ -154,10 +155,20 @@ def _answer(view: AskView, side: int) -> str:
     )
     return (
         f'<div class="answer" data-side="{SIDES[side]}">'
-        f"{eyebrow((text.LEFT_MODEL, text.RIGHT_MODEL)[side], names.get(view.sides[side], ''))}{_adapter(view, side)}"
+        f"{eyebrow(compare_text.MODELS[side], names.get(view.sides[side], ''))}{_adapter(view, side)}"
         f'{said}<div class="probs">{probabilities}</div>'
-        f'<p class="swap soft">{text.swapped(answer.swap_seconds) if answer else ""}</p></div>'
+        f'<p class="swap soft">{compare_text.swapped(answer.swap_seconds) if answer else ""}</p></div>'
     )
+
+
+def _mark(view: AskView, answer: str) -> str:
+    """Return whether an answer is right, as a sign and in words; nothing where nobody knows."""
+    if view.reference is None:
+        return ""
+    asked = AnsweredQuestion(ImageId(view.picture.id), view.asked, tuple(view.options), view.reference)
+    right = is_correct(answer, asked)
+    sign, words = ("✓", compare_text.RIGHT) if right else ("✗", compare_text.WRONG)
+    return f' <span class="{"right" if right else "wrong"}" role="img" aria-label="{words}">{sign}</span>'
 
 
 def _option(option: str, share: float | None = None, *, best: bool = False) -> str:
@@ -173,7 +184,7 @@ def _adapter(view: AskView, side: int) -> str:
         return '<div class="adapter"></div>'
     what = f"adapter-{SIDES[side]}"
     switch = button(
-        text.ADAPTER,
+        compare_text.ADAPTER,
         kind="compact switch",
         key=ADAPTER_KEYS[side],
         id=what,
@@ -182,5 +193,5 @@ def _adapter(view: AskView, side: int) -> str:
         aria_pressed=str(on).lower(),
         aria_describedby=f"{what}-state",
     )
-    state = text.ADAPTER_ON if on else text.ADAPTER_OFF
+    state = compare_text.ADAPTER_ON if on else compare_text.ADAPTER_OFF
     return f'<div class="adapter">{switch}<span class="soft" id="{what}-state">{state}</span></div>'

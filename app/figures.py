@@ -6,7 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app import text
+from app import compare_text, text
 from leaml.records import Interval
 
 INK, SOFT, LINE, ACCENT, GREY = "#14212b", "#56656f", "#e1e7eb", "#0f766e", "#8b9aa4"
@@ -93,7 +93,7 @@ def interval_figure(rows: Sequence[tuple[str, Interval, bool]]) -> go.Figure:
             hovertemplate=f"%{{y}}: %{{x:.1f}} ({100 * interval.low:.0f} to {100 * interval.high:.0f})<extra></extra>",
         )
     figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"size": 14, "color": INK})
-    figure.update_xaxes(title=text.CHANCE_X, title_font={"size": 13, "color": SOFT})
+    figure.update_xaxes(title=compare_text.CHANCE_X, title_font={"size": 13, "color": SOFT})
     figure.update_layout(margin={"l": 10, "r": 20, "t": 8, "b": 44})
     return figure
 

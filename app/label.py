@@ -11,7 +11,7 @@ import gradio as gr
 from app import label_text, people_text, text
 from app.cards import LabelCard, label_screen
 from app.errors import InputError
-from app.label_parts import GivenLabel
+from app.label_parts import GivenLabel, split_button
 from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, read_seconds, require_option, require_text, typed_options
 from app.services import Services, count_by_type
@@ -21,7 +21,7 @@ from leaml.data.items import cover, picture_files
 from leaml.data.video import is_video
 from leaml.label_order import Asked, Reason
 from leaml.prompts import takes_several
-from leaml.records import AnsweredQuestion, ImageId, Label, QuestionType, Suggestion
+from leaml.records import AnsweredQuestion, ImageId, Label, QuestionType, Split, Suggestion
 
 AHEAD = 2
 LISTED, MORE = 12, 48
@@ -33,6 +33,7 @@ class Place:
     """Where one browser tab is: the question on its screen.
 
     Attributes:
+        split: Whether answers are given for models to learn from (`pool`) or to test them against.
         asked: Image and question type; None before the first look, or when nothing is left.
         skipped: Questions to leave out until the page is loaded again.
         passed: Those of them that were skipped since the last answer: undo brings them back, the last first.
@@ -47,6 +48,7 @@ class Place:
         serial: Counts the questions shown.
     """
 
+    split: Split = "pool"
     asked: Asked | None = None
     skipped: frozenset[Asked] = frozenset()
     passed: tuple[Asked, ...] = ()
@@ -97,13 +99,14 @@ def arrive(person: Person, now: Place) -> Place:
 
     def choose(others: set[str]) -> str | None:
         nonlocal asked, why, ahead
-        labels = store.labels("pool")
-        answered = {(label.pair.image_id, label.pair.type_id) for label in labels}
+        pairs = answered_questions(person, now.split)
+        answered = {(pair.image_id, pair.type_id) for pair in pairs}
         gone = asked is not None and asked[1] not in {kind.id for kind in types}
         if asked is None or gone or card_of(asked) in others or (asked in answered and now.chosen is None):
             settled = {(pair.image_id, pair.type_id) for pair in store.reviewed_pairs() if pair.type_id}
             left_out = now.skipped | settled | {asked_of(card) for card in others}
-            found = person.services.label_queue.next(types, labels, skipped=left_out, limit=1 + AHEAD)
+            queue = person.services.label_queue
+            found = queue.next(now.split, types, pairs, skipped=left_out, limit=1 + AHEAD)
             asked, why = (found[0].asked, found[0].reason) if found else (None, None)
             ahead = tuple(choice.asked[0] for choice in found[1:])
         return card_of(asked) if asked else None
@@ -112,6 +115,12 @@ def arrive(person: Person, now: Place) -> Place:
     if asked == now.asked and asked is not None:
         return now
     return replace(now, asked=asked, chosen=None, own=None, why=why, ahead=ahead, serial=now.serial + 1)
+
+
+def answered_questions(person: Person, split: Split) -> list[AnsweredQuestion]:
+    """Return what is answered about the images of a split; of test images, by the data or by people."""
+    store = person.services.store
+    return store.held_out.questions() if split == "test" else [label.pair for label in store.labels("pool")]
 
 
 def card_of(asked: Asked) -> str:
@@ -135,10 +144,12 @@ def draw(person: Person, now: Place) -> str:
         )
     if project is None or not store.image_count("pool"):
         return empty_state(text.LABEL_EMPTY_TITLE, text.LABEL_EMPTY, go_button(text.GO_PROJECT, "project"))
+    test_questions = store.held_out.open_count()
     if now.asked is None:
+        other = split_button("pool" if now.split == "test" else "test") if test_questions else ""
         undo = button(text.UNDO, key="u", data_act="undo")
-        return empty_state(text.LABEL_ALL_TITLE, text.LABEL_ALL, go_button(text.GO_TRAIN, "train") + undo)
-    history = _history(person, now)
+        return empty_state(text.LABEL_ALL_TITLE, text.LABEL_ALL, go_button(text.GO_TRAIN, "train") + other + undo)
+    history, is_test = _history(person, now), now.split == "test"
     return label_screen(
         LabelCard(
             serial=f"{now.serial}",
@@ -147,16 +158,17 @@ def draw(person: Person, now: Place) -> str:
             types=project.question_types,
             chosen=now.selected or now.chosen,
             own=now.own,
-            why=label_text.WHY[now.why] if now.why else "",
+            split=now.split if test_questions else None,
+            why=label_text.WHY_TEST if is_test else label_text.WHY[now.why] if now.why else "",
             history=history[: now.listed],
             has_more=len(history) > now.listed,
-            counts=count_by_type(services),
-            budget=services.settings.label_budget,
+            counts=count_by_type(services, now.split),
+            budget=min(services.settings.test_budget, test_questions) if is_test else services.settings.label_budget,
             ratio=services.image_ratio(),
             message=now.message,
-            for_me=person.labels_on_offer(),
+            for_me=0 if is_test else person.labels_on_offer(),
             figures=_figures(now),
-            can_suggest=services.suggesting_model() is not None,
+            can_suggest=not is_test and services.suggesting_model() is not None,
             preload=[picture(services, image_id).url for image_id in now.ahead],
         )
     )
@@ -180,6 +192,9 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     now = replace(now, selected=None)
     if act == "show":
         return _shown_again(person, now, str(data.get("event", "")))
+    if act == "split":
+        split: Split = "test" if data.get("to") == "test" else "pool"
+        return replace(now, split=split, asked=None, chosen=None, own=None, passed=(), message="")
     if now.asked is None or (data.get("image"), data.get("type")) != now.asked:
         return now
     if act == "skip":
@@ -212,7 +227,7 @@ def _require_free(person: Person, pair: AnsweredQuestion) -> None:
     project = store.project()
     if pair.type_id is None and project and pair.question in {kind.question for kind in project.question_types}:
         raise InputError(label_text.asked_already(pair.question))
-    given = [label for label in store.labels("pool") if asks_the_same(label.pair, pair)]
+    given = [label for label in store.labels() if asks_the_same(label.pair, pair)]
     if given and given[0].author != person.name:
         raise InputError(label_text.answered_by(given[0].author, pair.question))
 
@@ -224,7 +239,7 @@ def asks_the_same(one: AnsweredQuestion, other: AnsweredQuestion) -> bool:
 
 def _given_to(person: Person, asked: Asked) -> Label | None:
     """Return the label that a question about an image has now."""
-    labels = person.services.store.labels("pool")
+    labels = person.services.store.labels()
     return next((label for label in labels if (label.pair.image_id, label.pair.type_id) == asked), None)
 
 
@@ -245,7 +260,7 @@ def suggest(person: Person, now: Place, data: dict[str, Any]) -> Place:
         LeamlError: If there is no model, or it cannot answer.
     """
     person.require("label")
-    kind = _kind(person.services, now.asked)
+    kind = _kind(person.services, now.asked) if now.split == "pool" else None  # a test is answered unswayed
     if now.asked is None or kind is None or (data.get("image"), data.get("type")) != now.asked:
         return now
     found = person.services.suggest(now.asked[0], kind)
@@ -313,8 +328,8 @@ def _undo(person: Person, now: Place) -> Place:
     if undone.pair.type_id is None:
         return replace(now, message=message)
     asked = (undone.pair.image_id, undone.pair.type_id)
-    given = undone.pair.answer
-    return replace(now, asked=asked, chosen=given, own=None, why=None, message=message, serial=now.serial + 1)
+    now = replace(now, split=person.services.image(asked[0]).split, why=None, message=message, serial=now.serial + 1)
+    return replace(now, asked=asked, chosen=undone.pair.answer, own=None)
 
 
 def _shown_again(person: Person, now: Place, event: str) -> Place:
@@ -325,7 +340,8 @@ def _shown_again(person: Person, now: Place, event: str) -> Place:
         return replace(now, message=label_text.LABEL_GONE)
     pair, project = found[0].pair, store.project()
     known = [kind.id for kind in (project.question_types if project else ())]
-    now = replace(now, why=None, message=label_text.SHOWN_AGAIN, serial=now.serial + 1)
+    split = person.services.image(pair.image_id).split
+    now = replace(now, split=split, why=None, message=label_text.SHOWN_AGAIN, serial=now.serial + 1)
     if pair.type_id in known:
         return replace(now, asked=(pair.image_id, str(pair.type_id)), chosen=pair.answer, own=None)
     return replace(now, asked=(pair.image_id, known[0] if known else ""), chosen="", own=pair)

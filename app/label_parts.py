@@ -6,6 +6,7 @@ from html import escape
 
 from app import label_text, text
 from app.view import attributes, button
+from leaml.records import Split
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,20 @@ class GivenLabel:
     answer: str
     shown: bool
     before: tuple[str, ...] = ()
+
+
+def split_switch(split: Split, progress: str) -> str:
+    """Return the line above the question that says what its answer is for, with the switch, and how far one is."""
+    sides = "".join(split_button(side, chosen=side == split) for side in label_text.SPLITS)
+    group = attributes({"role": "group", "aria_label": label_text.WHAT_FOR})
+    return f'<div class="eyebrow"><span class="sides"{group}>{sides}</span><span>{escape(progress)}</span></div>'
+
+
+def split_button(split: Split, *, chosen: bool | None = None) -> str:
+    """Return the button that goes on with the answers of a split."""
+    pressed = None if chosen is None else str(chosen).lower()
+    kind = "link" if chosen is not None else ""
+    return button(label_text.SPLITS[split], kind=kind, data_act="split", data_to=split, aria_pressed=pressed)
 
 
 def answer_field(answer: str) -> str:

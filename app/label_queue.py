@@ -6,7 +6,7 @@ from pathlib import Path
 
 from leaml.label_order import DISAGREEMENT_WEIGHT, Asked, Choice, Guess, LabelOrder, shuffled
 from leaml.looks import image_vectors
-from leaml.records import ImageRow, Label, QuestionType
+from leaml.records import AnsweredQuestion, ImageRow, QuestionType, Split
 from leaml.store import Store
 
 GUESSES = 500
@@ -25,6 +25,7 @@ class LabelQueue:
         self._images: list[ImageRow] = []
         self._compared: tuple[int, int] | None = None
         self._thread: threading.Thread | None = None
+        self._test = (0, LabelOrder([]))
         self._guesses: dict[tuple[int, str], list[Guess]] = {}
 
     def prepare(self) -> LabelOrder:
@@ -48,14 +49,26 @@ class LabelQueue:
 
     def next(
         self,
+        split: Split,
         types: Sequence[QuestionType],
-        labels: Sequence[Label],
+        answered: Sequence[AnsweredQuestion],
         *,
         skipped: Collection[Asked] = (),
         limit: int = 1,
     ) -> list[Choice]:
-        """Return the next questions to ask; see `LabelOrder.choose`."""
-        return self.prepare().choose(types, labels, self._guesses_of, skipped=skipped, limit=limit)
+        """Return the next questions to ask; see `LabelOrder.choose`.
+
+        Test images come at random: a test of images that a model finds hard would say little about the others.
+        """
+        if split == "test":
+            return self._test_order().choose(types, answered, lambda _: [], skipped=skipped, limit=limit)
+        return self.prepare().choose(types, answered, self._guesses_of, skipped=skipped, limit=limit)
+
+    def _test_order(self) -> LabelOrder:
+        count = self._store.image_count("test")
+        if count != self._test[0]:  # images are only ever added
+            self._test = (count, LabelOrder(self._store.images("test")))
+        return self._test[1]
 
     def _guesses_of(self, type_id: str) -> list[Guess]:
         key = (self._store.results.round(), type_id)

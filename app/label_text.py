@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from leaml.data.labels import Imported
 from leaml.label_order import Reason
+from leaml.records import Split
 
 # Image viewer
 
@@ -35,6 +36,10 @@ def frame(number: int) -> str:
 
 # Label
 
+SPLITS: dict[Split, str] = {"pool": "To learn from", "test": "For the test"}
+WHAT_FOR = "What the answers are for"
+WHY_TEST = "Kept for the test: no model ever learns from it. These come at random, and without suggestions."
+ENOUGH_TESTS = "Enough for a first comparison. Four times as many show differences half as large."
 TYPE_ANSWER = "Your answer, in your own words (Enter saves, Esc leaves the field)"
 HISTORY = "Your last answers"
 HISTORY_LEAD = "Click one to see it again and change it."

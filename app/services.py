@@ -4,7 +4,6 @@ Screens ask this object and draw what it returns. It knows no HTML and no Gradio
 """
 
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from app.choosing import Choosing
 from app.errors import InputError
 from app.label_queue import LabelQueue
 from app.queue_learning import QueueLearning
+from app.scores import RunScores
 from app.settings import LOCAL_HOSTS, Settings
 from leaml import stats
 from leaml.answering import Answer, Answerer, Asked
@@ -29,7 +29,18 @@ from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir
 from leaml.recipes import model_recipe
-from leaml.records import METHODS, ImageId, ImageRow, Interval, Method, Prediction, QuestionType, RunId, Suggestion
+from leaml.records import (
+    METHODS,
+    ImageId,
+    ImageRow,
+    Interval,
+    Method,
+    Prediction,
+    QuestionType,
+    RunId,
+    Split,
+    Suggestion,
+)
 from leaml.results import ModelRow
 from leaml.store import Store
 from leaml.suggestions import may_be_shown
@@ -39,7 +50,6 @@ RESUMABLE = ("cancelled", "failed", "crashed")
 LABEL_SEED = 0
 IMAGES_KNOWN = 4096
 
-Scores = tuple[dict[str, Interval], Interval]
 """Accuracy by question type, and the average over the types."""
 
 
@@ -52,7 +62,7 @@ class Services:
         self.needs_sign_in = bool(store.users.all())
         self._starting, self._ingesting = threading.Lock(), threading.Lock()
         self._taken_over: frozenset[str] = frozenset()
-        self._scores: dict[RunId, Scores] = {}
+        self.scores = RunScores(store)
         self.label_queue = LabelQueue(store, settings.workspace)
         self.queue_learning = QueueLearning(store)
         self.choosing = Choosing(store, settings.workspace, jobs)
@@ -230,7 +240,7 @@ class Services:
         """Return what cannot be trained now, and why: by method, or `generator`."""
         labels, candidates = self.label_count(), self.store.queue.counts()
         pairs = candidates.open + candidates.accepted + candidates.edited + candidates.rejected
-        test, reviewed = self.store.references("test"), self.store.reviewed_pairs()
+        test, reviewed = self.store.held_out.questions(), self.store.reviewed_pairs()
         checks: dict[str, list[tuple[bool, str]]] = {
             "generator": [(not self.store.images("pool"), text.NEEDS_IMAGES), (not labels, text.NEEDS_LABELS)]
         }
@@ -275,31 +285,24 @@ class Services:
         return [row for row in self.store.results.models() if not (row.pairs and row.round in out)]
 
     def evaluations(self) -> dict[str, list[Prediction]]:
-        """Return the test answers of the majority baseline (`majority`) and of the newest model of each method."""
-        references, labels = self.store.references("test"), [label.pair for label in self.store.labels("pool")]
+        """Return the test answers of the majority baseline (`majority`) and of the newest model of each method.
+
+        Only those to questions that all were asked: the test may have grown since some were trained.
+        """
+        references, labels = self.store.held_out.questions(), [label.pair for label in self.store.labels("pool")]
         found: dict[str, list[Prediction]] = {}
         for method, row in self.latest_models().items():
-            if predictions := self.store.results.predictions(RunId(row.run_id)):
+            if predictions := self.scores.answers(RunId(row.run_id)):
                 found[method] = predictions
         majority = stats.majority_predictions(labels, references) if found and labels else []
-        return {**({"majority": majority} if majority else {}), **found}
-
-    def test_groups(self) -> dict[ImageId, str]:
-        """Return the group of each test image: images of one group are not independent."""
-        return {image.id: image.group for image in self.store.images("test")}
-
-    def scores(self, run_id: RunId) -> Scores:
-        """Return a model's accuracy by question type and its average, computed once: bootstraps take a second."""
-        if run_id not in self._scores:
-            self._scores[run_id] = score(self.store.results.predictions(run_id), self.test_groups())
-        return self._scores[run_id]
+        return stats.in_common({**({"majority": majority} if majority else {}), **found})
 
     def round_accuracy(self) -> dict[int, Interval]:
         """Return the average test accuracy of each round's newest model that learnt from pairs, reviewed ones first."""
         rows = [row for row in self.store.results.models() if row.pairs]
         rows.sort(key=lambda row: METHODS.index(row.method))
         newest = {row.round: RunId(row.run_id) for row in rows}
-        return {number: self.scores(run_id)[1] for number, run_id in newest.items()}
+        return {number: self.scores.of_run(run_id)[1] for number, run_id in newest.items()}
 
     def model_path(self, name: str) -> str:
         """Return a model's name or its delta's file, from `base` or the id of the run that made it."""
@@ -356,21 +359,16 @@ class Services:
         return self.answerer.ask(models, image_id=image.id, image=path, question=question, options=options)
 
 
-def score(predictions: list[Prediction], groups: Mapping[ImageId, str]) -> Scores:
-    """Return the accuracy by question type, and its average over the types; groups of images are clusters."""
-    return dict(stats.accuracy_by_type(predictions, groups)), stats.macro_accuracy(predictions, groups)
-
-
 def run_kind(run: RunDir) -> str:
     """Return `generator`, or the method of the model that a run makes."""
     config = run.config()
     return "generator" if config.get("generator") else str((config.get("finetune") or {}).get("method", ""))
 
 
-def count_by_type(services: Services) -> dict[str | None, int]:
-    """Return how many labels each question type has; None holds free questions, if there are any."""
+def count_by_type(services: Services, split: Split = "pool") -> dict[str | None, int]:
+    """Return how many answers of people each question type has; None holds free questions, if there are any."""
     project = services.store.project()
-    found = services.store.label_counts()
+    found = services.store.label_counts(split)
     counts: dict[str | None, int] = {kind.id: 0 for kind in (project.question_types if project else ())}
     return counts | found
 

@@ -26,6 +26,7 @@ class Settings:
         sample: Import the sample project into a new workspace.
         author: Name under which decisions are recorded where nobody signs in.
         label_budget: Labels that make a good start.
+        test_budget: Answers about test images that make a first comparison, where the data came with none.
         generator_steps: Training steps of the generator, and at most so many of its judge; None is the default.
         finetune_steps: Training steps of each model; None is the default.
         second_reads: Share of the reviewed pairs that a second person reads, where people sign in.
@@ -37,6 +38,7 @@ class Settings:
     sample: bool = True
     author: str = "expert"
     label_budget: int = 40
+    test_budget: int = 100
     generator_steps: int | None = None
     finetune_steps: int | None = None
     second_reads: float = 0.1

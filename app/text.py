@@ -278,8 +278,8 @@ NEEDS_LABELS = "Needs labels: answer some questions on the Label screen first."
 NEEDS_GENERATOR = "Needs pairs: train the generator first."
 NEEDS_REVIEW = "Needs reviewed pairs: accept or correct some on the Review screen first."
 NEEDS_TEST = (
-    "Needs answers about the images that are kept for the test. Bring them as a CSV file on the Project screen; "
-    "Compare shows these images."
+    "Needs answers about the images that are kept for the test. Give some on the Label screen, under “For the test”, "
+    "or bring them as a CSV file on the Project screen."
 )
 NEEDS_IMAGES = "Needs images: bring some on the Project screen first."
 IS_RUNNING = "Is running already."
@@ -352,49 +352,3 @@ def trained_on(labels: int, pairs: int) -> str:
 def accuracy(percent: float) -> str:
     """Say how good a model is, in short."""
     return f"{percent:.0f}% right on the test"
-
-
-# Compare
-
-LEFT_MODEL, RIGHT_MODEL = "Left", "Right"
-IMAGES = "Images"
-COMPARE_IMAGES = {"test": "Test images", "pool": "Images to learn from"}
-COMPARE_NO_IMAGES = {"test": "This project has no test images.", "pool": "This project has no images to learn from."}
-PREVIOUS, NEXT_IMAGE, RANDOM = "Previous", "Next", "Random"
-ASK = "Ask both"
-ASKING = "The models are answering…"
-QUESTION = "Question"
-OWN = "My own question…"
-NOT_ASKED = "Press “Ask both”."
-REFERENCE = "Reference answer"
-ADAPTER = "Adapter"
-ADAPTER_ON, ADAPTER_OFF = "on: with what it learnt here", "off: without what it learnt here"
-COMPARE_EMPTY_TITLE = "No models yet"
-COMPARE_EMPTY = "Fine-tune some on the Train screen. The base model can be tested at once."
-TABLE_TITLE = "Right answers in percent, by type of question"
-TABLE_NOTE = "Small figures: 95% interval; near-duplicate images count together. “Average” weighs every type the same."
-METHOD_COLUMN, AVERAGE = "Model", "Average"
-FIGURE_TITLE = "Average with its 95% interval"
-ONE_MODEL = "Test a second model to see a difference."
-CHANCE_X = "right answers on the test, percent"
-
-
-def swapped(seconds: float) -> str:
-    """Say how long the resident model took to take other values; nothing where it had them already."""
-    return f"values swapped in {max(1, round(1000 * seconds))} ms" if seconds else ""
-
-
-def on_questions(questions: int, images: int) -> str:
-    """Say what the table rests on."""
-    return f"{questions} test questions about {images} images"
-
-
-def difference(one: str, other: str, value: float, low: float, high: float) -> str:
-    """Write the paired difference of two models as a sentence; values in points."""
-    if low <= 0 <= high:
-        lead = f"{one} and {other} cannot be told apart on this test: {value:+.1f} points"
-    elif value > 0:
-        lead = f"{one} is {value:+.1f} points better than {other}"
-    else:
-        lead = f"{one} is {-value:.1f} points worse than {other}"
-    return f"{lead} (95% interval {low:+.1f} to {high:+.1f})."

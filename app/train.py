@@ -174,7 +174,7 @@ def _models_html(person: Person, runs: Sequence[RunView], obstacles: Mapping[str
                 method=method,
                 run=next((run for run in runs if run.kind == method), None),
                 why_not=obstacles.get(method),
-                accuracy=services.scores(RunId(model.run_id))[1] if model else None,
+                accuracy=services.scores.of_run(RunId(model.run_id))[1] if model else None,
                 learnt_from=text.trained_on(model.labels, model.pairs) if model and method != "zero_shot" else "",
             )
         )

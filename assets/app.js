@@ -173,6 +173,8 @@ window.leaml = (() => {
       const button = buttons.find((b) => b.closest('.panel')) || buttons[0];
       if (!button || (field && !button.closest('.panel') && !('typed' in button.dataset))) continue;
       e.preventDefault();
+      // Whoever goes on by keys has left the button that has the focus: Enter must not press it again.
+      if (!field) (button.matches('[role=radio],[role=checkbox]') ? button.focus() : e.target.blur?.());
       button.click();
       return;
     }

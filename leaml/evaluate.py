@@ -7,7 +7,7 @@ from leaml.buckets import by_length
 from leaml.decoding import greedy, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
 from leaml.generate import Progress, softmax
-from leaml.prompts import match_answer, normalise_answer, question_prompt, takes_several
+from leaml.prompts import is_correct, question_prompt, takes_several
 from leaml.records import AnsweredQuestion, Prediction
 
 ANSWER_BATCH = 128
@@ -38,18 +38,6 @@ def predict(
         predictions.update(zip(places, found_here, strict=True))
         progress(len(predictions), len(questions))
     return [predictions[place] for place in range(len(questions))]
-
-
-def is_correct(answer: str, question: AnsweredQuestion) -> bool:
-    """Tell whether an answer's normalised text is the reference's.
-
-    With options it must name one of them; where several may be right, all that the reference names and no other.
-    """
-    if question.options:
-        several = takes_several(question.question)
-        right = match_answer(question.answer, question.options, several=several)
-        return match_answer(answer, question.options, several=several) == right is not None
-    return normalise_answer(answer) == normalise_answer(question.answer)
 
 
 def _batches(questions: Sequence[AnsweredQuestion], lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -39,7 +39,7 @@ def _read(store: Store) -> tuple[SnapshotTables, list[Decision]]:
         rejected=store.rejections(),
         pseudo=store.results.pseudo_pairs(),
         question_types=project.question_types,
-        evaluation=store.references("test"),
+        evaluation=store.held_out.questions(),
         round=store.rounds.latest(),
     )
     return tables, store.checks.decisions()

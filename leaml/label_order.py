@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leaml.looks import Vectors
-from leaml.records import ImageId, ImageRow, Label, QuestionType
+from leaml.records import AnsweredQuestion, ImageId, ImageRow, QuestionType
 
 Reason = Literal["random", "first", "unlike", "unsure", "differ", "rare"]
 DISAGREEMENT_WEIGHT = 0.5
@@ -88,7 +88,7 @@ class LabelOrder:
     def choose(
         self,
         types: Sequence[QuestionType],
-        labels: Sequence[Label],
+        answered: Sequence[AnsweredQuestion],
         guesses: Guesses,
         *,
         skipped: Collection[Asked] = (),
@@ -98,14 +98,14 @@ class LabelOrder:
 
         Args:
             types: The project's question types; ties between them go to the first.
-            labels: As they stand.
+            answered: The questions that have an answer.
             guesses: What the newest run thinks.
             skipped: Questions to leave out.
             limit: How many.
         """
         with self._lock:
-            state = _Counts(labels, skipped)
-            nearest = self._distances({label.pair.image_id for label in labels})
+            state = _Counts(answered, skipped)
+            nearest = self._distances({pair.image_id for pair in answered})
             chosen: list[Choice] = []
             while len(chosen) < limit:
                 # Sorting is stable: ties keep the project's order of types.
@@ -170,8 +170,7 @@ class LabelOrder:
 class _Counts:
     """What has been asked: questions done, labels by image and type, answers by type."""
 
-    def __init__(self, labels: Sequence[Label], skipped: Collection[Asked]) -> None:
-        pairs = [label.pair for label in labels]
+    def __init__(self, pairs: Sequence[AnsweredQuestion], skipped: Collection[Asked]) -> None:
         self.done: defaultdict[str | None, set[ImageId]] = defaultdict(set)
         for image_id, type_id in [*((pair.image_id, pair.type_id) for pair in pairs), *skipped]:
             self.done[type_id].add(image_id)

@@ -82,7 +82,7 @@ def run_round(
         run_id = _complete(store, jobs, config, method, stages, watch)
         accuracy[method] = stats.macro_accuracy(store.results.predictions(run_id), groups)
     given = [label.pair for label in store.labels("pool")]
-    majority = stats.majority_predictions(given, store.references("test"))
+    majority = stats.majority_predictions(given, store.held_out.questions())
     counts = store.queue.counts()
     return LoopResult(
         accuracy={"majority": stats.macro_accuracy(majority, groups), **accuracy},

@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leaml.records import AnsweredQuestion
+
 CAPTION_PROMPT = "Describe the image."
 """What the generator is asked when a caption is wanted; recorded captions are taken as answers to it."""
 
@@ -139,3 +141,15 @@ def match_answer(answer: str, options: Sequence[str], *, several: bool) -> str |
     if not named or None in named:
         return None
     return SEPARATOR.join(option for option in options if option in named)
+
+
+def is_correct(answer: str, question: AnsweredQuestion) -> bool:
+    """Tell whether an answer's normalised text is the reference's.
+
+    With options it must name one of them; where several may be right, all that the reference names and no other.
+    """
+    if question.options:
+        several = takes_several(question.question)
+        right = match_answer(question.answer, question.options, several=several)
+        return match_answer(answer, question.options, several=several) == right is not None
+    return normalise_answer(answer) == normalise_answer(question.answer)

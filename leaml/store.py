@@ -4,8 +4,9 @@ What people decide (labels, reviews) is appended as events and never changed; th
 and an undo is an event of its own; all of them form one hash chain (`leaml.events`). A method that returns has
 committed. One process holds the store; its threads share it: every access has a cursor of its own, and writes take
 turns. Who may sign in is in `Store.users`, who has which card in `Store.leases`, which pair is reviewed next in
-`Store.queue`; `Store.captions` has the teacher's words and `Store.results` what runs made; `Store.checks` says what the
-reviews are worth, `Store.batches` accepts and `Store.rollback` takes back many at once, `Store.rounds` a whole round.
+`Store.queue`; `Store.captions` has the teacher's words, `Store.held_out` what models are tested against, and
+`Store.results` what runs made; `Store.checks` says what the reviews are worth, `Store.batches` accepts and
+`Store.rollback` takes back many at once, `Store.rounds` a whole round.
 """
 
 import json
@@ -22,6 +23,7 @@ from leaml.database import Database, now, record
 from leaml.errors import StoreError
 from leaml.events import Event, verify, walk
 from leaml.groups import Groups
+from leaml.held_out import HeldOut
 from leaml.leases import Leases
 from leaml.log import EventLog
 from leaml.queue import Queue
@@ -62,6 +64,7 @@ class Store:
         self.leases = Leases(database)
         self.queue = Queue(database)
         self.captions = Captions(database, self.queue)
+        self.held_out = HeldOut(database)
         self._log = EventLog(database)
         self._project = Remembered(database, self._read_project)
         self._label_counts = self._log.remembered("label_events", self._count_labels)
@@ -229,16 +232,13 @@ class Store:
             values["suggestion"] = json.dumps(asdict(suggestion), sort_keys=True)
         return self._log.append("label_events", values)
 
-    def add_labels(
-        self, labels: Sequence[tuple[AnsweredQuestion, str]], *, references: Sequence[AnsweredQuestion] = ()
-    ) -> None:
-        """Record answers with their authors, and reference answers for the test: all of them, or none.
+    def add_labels(self, labels: Sequence[tuple[AnsweredQuestion, str]]) -> None:
+        """Record answers with their authors: all of them, or none.
 
         Raises:
             StoreError: If there is no such image, or they cannot be saved; nothing was changed.
         """
-        with self._database.transaction("save the labels") as cursor:
-            self._database.insert("reference_answers", references, AnsweredQuestion, cursor)
+        with self._database.transaction("save the labels"):
             for pair, author in labels:
                 self.add_label(pair, author=author, seconds=0.0)
 
@@ -265,16 +265,16 @@ class Store:
         )
         return [_label(row) for row in rows]
 
-    def label_counts(self) -> dict[str | None, int]:
-        """Return how many labels of pool images stand, by question type; None counts questions outside them."""
-        return dict(self._label_counts())
+    def label_counts(self, split: Split = "pool") -> dict[str | None, int]:
+        """Return how many labels of a split's images stand, by question type; None counts questions outside them."""
+        return {type_id: labels for (side, type_id), labels in self._label_counts().items() if side == split}
 
-    def _count_labels(self) -> dict[str | None, int]:
+    def _count_labels(self) -> dict[tuple[Split, str | None], int]:
         rows = self._database.rows(
-            "SELECT l.type_id, count(*) AS labels FROM current_labels l JOIN images i ON i.id = l.image_id "
-            "WHERE i.split = 'pool' GROUP BY l.type_id"
+            "SELECT i.split, l.type_id, count(*) AS labels FROM current_labels l JOIN images i ON i.id = l.image_id "
+            "GROUP BY ALL"
         )
-        return {row["type_id"]: row["labels"] for row in rows}
+        return {(row["split"], row["type_id"]): row["labels"] for row in rows}
 
     def suggested_labels(self) -> list[tuple[str, Suggestion]]:
         """Return the answers before which a model was asked, with what it suggested."""

@@ -45,17 +45,22 @@ def test_labels_are_imported_once(store: Store) -> None:
 
 
 def test_answers_about_test_images_are_what_models_are_tested_against(store: Store) -> None:
-    asked = {(pair.image_id, pair.question) for pair in store.references("test")}
+    asked = {(pair.image_id, pair.question) for pair in store.held_out.questions()}
     test = store.images("test")[0]
     store.save_project(replace(PROJECT, question_types=(*PROJECT.question_types, ROUND)))
     lines = f"image,question,answer\n{test.name},round,yes\ndot_00.png,round,no\n"
     assert import_labels(store, lines, author="me") == Imported(1, 1, 0)
     assert import_labels(store, lines, author="me") == Imported(0, 0, 2)
-    assert [label.pair.image_id for label in store.labels()] == [store.images("pool")[0].id], "no label of a test image"
-    found = {(pair.image_id, pair.question): pair for pair in store.references("test")}
+    assert [label.pair.image_id for label in store.labels("pool")] == [store.images("pool")[0].id]
+    found = {(pair.image_id, pair.question): pair for pair in store.held_out.questions()}
     assert set(found) - asked == {(test.id, ROUND.question)} and found[test.id, ROUND.question].answer == "yes"
-    with pytest.raises(ImportDataError, match="Line 2: models were tested against the answer 'yes', which stays"):
-        import_labels(store, lines.replace("yes", "no"), author="me")
+    assert store.verify_events()[0] == 2, "both are events"
+    assert import_labels(store, lines.replace("yes", "no"), author="me") == Imported(0, 1, 1)
+    given = next(pair for pair in store.references("test") if pair.image_id == test.id)
+    other = next(option for option in given.options if option != given.answer)
+    lines = f"image,question,answer\n{test.name},{given.type_id},{other}\n"
+    with pytest.raises(ImportDataError, match=f"Line 2: the data came with the answer '{given.answer}', which stays"):
+        import_labels(store, lines, author="me")
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])

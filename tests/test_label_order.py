@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image
 
 from leaml.label_order import Choice, Guess, LabelOrder, shuffled
 from leaml.looks import DIMENSIONS, image_vectors
-from leaml.records import AnsweredQuestion, ImageId, ImageRow, Label, QuestionType
+from leaml.records import AnsweredQuestion, ImageId, ImageRow, QuestionType
 from tests.drawn import COLOUR, SIDE
 
 ANGLES = (0, 10, 20, 90, 100, 250)
@@ -26,9 +25,8 @@ def circle(angles: tuple[int, ...] = ANGLES) -> np.ndarray:
     return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
 
 
-def given(image: str, kind: QuestionType, answer: str = "left") -> Label:
-    pair = AnsweredQuestion(ImageId(image), kind.question, kind.options, answer, kind.id)
-    return Label(1, pair, "me", 1.0, datetime.now(UTC))
+def given(image: str, kind: QuestionType, answer: str = "left") -> AnsweredQuestion:
+    return AnsweredQuestion(ImageId(image), kind.question, kind.options, answer, kind.id)
 
 
 def nothing(_: str) -> list[Guess]:

@@ -2,8 +2,15 @@
 
 import pytest
 
-from leaml.evaluate import is_correct
-from leaml.prompts import match_answer, pair_target, parse_pair, question_prompt, split_options, takes_several
+from leaml.prompts import (
+    is_correct,
+    match_answer,
+    pair_target,
+    parse_pair,
+    question_prompt,
+    split_options,
+    takes_several,
+)
 from leaml.records import AnsweredQuestion, ImageId
 
 OPTIONS = ("polyp", "ulcer", "blood; fresh")

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -12,7 +11,7 @@ from leaml.features import ImageFeatures
 from leaml.generate import option_probabilities
 from leaml.label_order import Guess, Guesses, LabelOrder
 from leaml.looks import image_vectors
-from leaml.records import AnsweredQuestion, ImageRow, Label
+from leaml.records import AnsweredQuestion, ImageRow
 
 OFFERED = 0.8
 """Share of the pool's images that a draw may choose from: without it, all draws of a chosen set would be the same."""
@@ -49,9 +48,7 @@ def choose_labels(
         (image.id, kind.id) for image in offered for kind in collection.types if (image.id, kind.id) not in answers
     ]
     order = LabelOrder(offered, image_vectors({image.id: collection.folder / image.path for image in offered}, cache))
-    chosen = order.choose(
-        collection.types, [_label(pair) for pair in first], guesses, skipped=unknown, limit=count - len(first)
-    )
+    chosen = order.choose(collection.types, first, guesses, skipped=unknown, limit=count - len(first))
     return [*first, *(answers[choice.asked] for choice in chosen)]
 
 
@@ -67,7 +64,3 @@ def guesses_of(model: Backbone, features: ImageFeatures, pool: Sequence[Answered
 def _offered(pool: Sequence[ImageRow], needed: set[str], seed: int) -> list[ImageRow]:
     drawn = {image.id for image in Random(seed).sample(list(pool), round(OFFERED * len(pool)))}
     return [image for image in pool if image.id in drawn | needed]
-
-
-def _label(pair: AnsweredQuestion) -> Label:
-    return Label(event_id=0, pair=pair, author="expert", seconds=0.0, at=datetime.now(UTC))

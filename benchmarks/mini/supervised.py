@@ -17,10 +17,10 @@ from benchmarks.mini.place import Place
 from benchmarks.mini.rows import Row
 from benchmarks.mini.timed import train_for
 from leaml import stats
-from leaml.evaluate import is_correct, predict
+from leaml.evaluate import predict
 from leaml.features import ImageFeatures
 from leaml.objectives import answer_sample
-from leaml.prompts import match_option
+from leaml.prompts import is_correct, match_option
 from leaml.records import AnsweredQuestion, ImageId, Prediction
 
 PART = "supervised"

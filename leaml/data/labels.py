@@ -1,9 +1,9 @@
 """Imports labels that exist already: a CSV file with a row an answer.
 
 Its first line names the columns `image` (the file's name), `question` (its text, or a question type's id), `answer`,
-and perhaps `author`. Answers about images of the pool become labels; those about test images become the reference
-answers that models are tested against, and nothing is ever trained on them. What cannot be matched is said line by
-line, and then nothing is imported.
+and perhaps `author`. Answers about images of the pool are learnt from; those about test images are what models are
+tested against, and nothing is ever trained on them. What cannot be matched is said line by line, and then nothing is
+imported.
 """
 
 import csv
@@ -36,8 +36,8 @@ class Imported:
     """What an import brought.
 
     Attributes:
-        labels: Labels that were added or changed.
-        tests: Reference answers about test images that were added.
+        labels: Labels of pool images that were added or changed.
+        tests: Answers about test images that were added or changed.
         known: Answers that were there already.
     """
 
@@ -50,7 +50,7 @@ def import_labels(store: Store, content: str, *, author: str) -> Imported:
     """Bring in the answers of a CSV file's content: all of them, or none.
 
     A label that stands already with the same answer and author is left as it is, so that importing again changes
-    nothing. Reference answers are never changed: models were tested against them.
+    nothing. Reference answers that came with the data are never changed.
 
     Args:
         store: The workspace's store.
@@ -66,11 +66,14 @@ def import_labels(store: Store, content: str, *, author: str) -> Imported:
     references = {_asked(pair): pair.answer for pair in store.references("test")}
     found = _Reader(store.images(), project.question_types, references, author).read(content)
     standing = {_asked(label.pair): (label.pair, label.author) for label in store.labels()}
-    pool = [(row.pair, row.author) for row in found if row.split == "pool"]
-    labels = [(pair, whose) for pair, whose in pool if standing.get(_asked(pair)) != (pair, whose)]
-    tests = [row.pair for row in found if row.split == "test" and _asked(row.pair) not in references]
-    store.add_labels(labels, references=tests)
-    return Imported(len(labels), len(tests), len(found) - len(labels) - len(tests))
+    new = [
+        row
+        for row in found
+        if _asked(row.pair) not in references and standing.get(_asked(row.pair)) != (row.pair, row.author)
+    ]
+    store.add_labels([(row.pair, row.author) for row in new])
+    tests = sum(row.split == "test" for row in new)
+    return Imported(len(new) - tests, tests, len(found) - len(new))
 
 
 def _asked(pair: AnsweredQuestion) -> tuple[ImageId, str]:
@@ -149,7 +152,7 @@ class _Reader:
             answer = kept
         stands = self._references.get((image.id, kind.question), answer)
         if stands != answer:
-            raise ImportDataError(f"models were tested against the answer {stands!r}, which stays")
+            raise ImportDataError(f"the data came with the answer {stands!r}, which stays")
         pair = AnsweredQuestion(image.id, kind.question, kind.options, answer, kind.id)
         return FiledAnswer(pair, author, image.split)
 

@@ -11,7 +11,7 @@ from leaml.stats.agreement import krippendorff_alpha
 from leaml.stats.baseline import majority_predictions
 from leaml.stats.gap import GapRecovered, gap_recovered
 from leaml.stats.mcnemar import McNemar, holm, mcnemar_by_type
-from leaml.stats.paired import PairedDifference, paired_difference
+from leaml.stats.paired import PairedDifference, in_common, paired_difference
 from leaml.stats.proportions import wilson
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "accuracy_by_type",
     "gap_recovered",
     "holm",
+    "in_common",
     "krippendorff_alpha",
     "macro_accuracy",
     "majority_predictions",

@@ -1,7 +1,7 @@
 """The difference between two models that answered the same questions."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.stats import norm, t
@@ -72,6 +72,16 @@ def align(predictions: Sequence[Prediction], to: Sequence[Prediction]) -> list[P
     ):
         raise ConfigError("The two models answered different questions. Evaluate both on the same test set first.")
     return [by_question[p.image_id, p.question] for p in to]
+
+
+def in_common(answers: Mapping[str, Sequence[Prediction]]) -> dict[str, list[Prediction]]:
+    """Return each model's answers to the questions that all were asked, in one order.
+
+    A question whose reference answer has changed between two tests is another question.
+    """
+    found = {name: {(p.image_id, p.question, p.reference): p for p in given} for name, given in answers.items()}
+    shared = [asked for asked in next(iter(found.values()), {}) if all(asked in given for given in found.values())]
+    return {name: [given[asked] for asked in shared] for name, given in found.items()}
 
 
 def _interval(value: float, error: float, clusters: int) -> tuple[float, float]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,11 @@ from app.errors import InputError
 from app.person import who
 from app.services import Services
 from leaml.answering import Answer
+from leaml.freeze import freeze
 from leaml.leases import LEASE, now
 from leaml.records import AnsweredQuestion, QuestionType, Review, RunId
 from leaml.results import ModelRow
+from leaml.snapshot import read_snapshot
 from leaml.suggestions import may_be_shown
 from tests.drawn import PROJECT, SIDE
 
@@ -104,6 +107,50 @@ def test_nothing_to_offer_without_reference_answers(make_services: Make) -> None
     services = make_services(references=False)
     assert services.labels_on_offer() == 0
     assert "for me" not in label.draw(who(services, None), label.arrive(who(services, None), label.Place()))
+
+
+def test_answers_for_the_test_are_given_apart(make_services: Make) -> None:
+    services = make_services(references=False)
+    me, test = who(services, None), {image.id for image in services.store.images("test")}
+    place = press(services, label.arrive(me, label.Place()), "split", to="test")
+    shown = label.draw(me, place)
+    assert place.asked is not None and place.asked[0] in test
+    assert label_text.WHY_TEST in shown and text.of(0, 8) in shown and 'data-local="own"' not in shown
+    assert label.suggest(me, place, {"image": place.asked[0], "type": place.asked[1]}).suggested is None
+    seen = set()
+    while place.asked is not None:
+        seen.add(place.asked)
+        place = press(services, place, "save", answer=answer_to(services, place))
+    assert len(seen) == 8 and {image_id for image_id, _ in seen} == test, "each question about each test image once"
+    assert text.LABEL_ALL in label.draw(me, place) and label_text.SPLITS["pool"] in label.draw(me, place)
+    assert len(services.store.held_out.questions()) == 8 and services.label_count() == 0
+    assert "zero_shot" not in services.obstacles(), "there is something to test against"
+
+    place = press(services, place, "split", to="pool")
+    assert place.asked is not None and place.asked[0] not in test
+    back = press(services, place, "undo")
+    assert back.split == "test" and back.asked in seen and len(services.store.held_out.questions()) == 7
+
+
+def test_what_the_data_answer_is_not_asked_for_the_test(make_services: Make) -> None:
+    services = make_services()
+    me = who(services, None)
+    assert label_text.SPLITS["test"] not in label.draw(me, label.arrive(me, label.Place()))
+    services.save_questions((*PROJECT.question_types, NOTE), author="me")
+    place = press(services, label.arrive(me, label.Place()), "split", to="test")
+    assert place.asked is not None and place.asked[1] == NOTE.id
+
+
+def test_no_model_learns_from_answers_for_the_test(make_services: Make, tmp_path: Path) -> None:
+    services = make_services(references=False)
+    first = label.arrive(who(services, None), label.Place())
+    place = press(services, press(services, first, "save", answer=answer_to(services, first)), "split", to="test")
+    press(services, place, "save", answer=answer_to(services, place))
+    freeze(services.store, tmp_path / "snapshot")
+    found = read_snapshot(tmp_path / "snapshot")
+    assert place.asked is not None and first.asked is not None
+    assert [pair.image_id for pair in found.evaluation] == [place.asked[0]]
+    assert [pair.image_id for pair in found.labels] == [first.asked[0]]
 
 
 def test_empty_states_say_what_to_do(make_services: Make) -> None:

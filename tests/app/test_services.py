@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app import compare, mask_text, project, rounds_text, text, train
+from app import compare, compare_text, mask_text, project, rounds_text, text, train
 from app.errors import InputError
 from app.person import who
 from app.rounds import rounds_card
@@ -21,11 +21,13 @@ from leaml.answering import Answer, Asked
 from leaml.config import GeneratorConfig, generator_run
 from leaml.errors import ImportDataError, ModelError, RunError, UserError
 from leaml.experts import as_pair
-from leaml.records import METHODS, Prediction, Review, RunId
+from leaml.records import METHODS, AnsweredQuestion, Prediction, QuestionType, Review, RunId
 from leaml.results import ModelRow
 from leaml.store import Store
+from tests.drawn import PROJECT, SIDE
 
 Make = Callable[..., Services]
+NOTE = QuestionType("note", "What stands out?")
 
 
 @pytest.fixture
@@ -183,16 +185,43 @@ def add_model(
 ) -> None:
     rows = [
         Prediction(pair.image_id, str(pair.type_id), pair.question, pair.options, pair.answer, "?", n < right, ())
-        for n, pair in enumerate(services.store.references("test"))
+        for n, pair in enumerate(services.store.held_out.questions())
     ]
     path = f"runs/{run_id}/output/model.safetensors"
     row = ModelRow(RunId(run_id), method, path, round_number, 6, pairs, datetime.now(UTC))
     services.store.results.add_model(row, rows)
 
 
+def test_compare_rests_on_what_all_models_were_asked(make_services: Make) -> None:
+    services = make_services()
+    add_model(services, "r0001", "full_finetune", 2)
+    services.save_questions((*PROJECT.question_types, NOTE), author="me")
+    test = services.store.images("test")[0]
+    services.store.add_label(AnsweredQuestion(test.id, NOTE.question, (), "a scratch", NOTE.id), author="me", seconds=1)
+    add_model(services, "r0002", "leaml", 6)
+    found = services.evaluations()
+    assert {name: len(answers) for name, answers in found.items()} == {"full_finetune": 8, "leaml": 8}
+    assert [answer.image_id for answer in found["leaml"]] == [answer.image_id for answer in found["full_finetune"]]
+    assert "8 test questions about 4 images; 1 more count when" in compare.results(services)[0]
+    add_model(services, "r0003", "full_finetune", 2)
+    assert len(services.evaluations()["leaml"]) == 9, "trained again, and so asked"
+
+
+def test_models_that_were_asked_nothing_in_common_are_not_compared(make_services: Make) -> None:
+    services = make_services(references=False)
+    one, other = services.store.images("test")[:2]
+    pair = AnsweredQuestion(one.id, SIDE.question, SIDE.options, "left", SIDE.id)
+    services.store.add_label(pair, author="me", seconds=1)
+    add_model(services, "r0001", "full_finetune", 1)
+    services.store.undo_label("me")
+    services.store.add_label(replace(pair, image_id=other.id), author="me", seconds=1)
+    add_model(services, "r0002", "leaml", 1)
+    assert compare_text.TESTS_DIFFER in compare.results(services)[0]
+
+
 def test_compare_shows_the_newest_of_each_method_and_the_majority(make_services: Make) -> None:
     services = make_services()
-    assert text.COMPARE_EMPTY in compare.results(services)[0]
+    assert compare_text.NO_MODELS in compare.results(services)[0]
     services.label_for_me()
     add_model(services, "r0001", "full_finetune", 2)
     add_model(services, "r0002", "leaml", 6)
@@ -251,7 +280,7 @@ def test_compare_stays_where_images_are(make_services: Make, monkeypatch: pytest
     assert (place.images, len(place.answers), place.trouble) == ("pool", 2, "")
     place = compare.answered(services, compare.decide(services, place, {"act": "images", "images": "test"}))
     assert (place.images, len(place.answers)) == ("pool", 2)
-    assert text.COMPARE_NO_IMAGES["test"] in compare.draw(services, place)
+    assert compare_text.NO_IMAGES["test"] in compare.draw(services, place)
     place = compare.decide(services, place, {"act": "next", "images": "pool"})
     assert (place.index, place.trouble) == (1, "")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app import figures, mask_text, text
+from app import compare_text, figures, mask_text, text
 from app.cards import _definition, option_list
 from app.comparison import AskView, ask_screen, table_card
 from app.errors import InputError
@@ -163,7 +163,7 @@ def asked(adapters: tuple[bool | None, bool | None], *answers: Answer) -> AskVie
 
 
 @pytest.mark.parametrize(
-    ("on", "pressed", "state"), [(True, "true", text.ADAPTER_ON), (False, "false", "off: without")]
+    ("on", "pressed", "state"), [(True, "true", compare_text.ADAPTER_ON), (False, "false", "off: without")]
 )
 def test_a_trained_side_has_a_switch_with_a_key_and_the_base_model_keeps_its_room(
     on: bool, pressed: str, state: str
@@ -184,11 +184,13 @@ def test_an_answer_says_what_the_swap_took_where_there_was_one() -> None:
     )
     swaps = re.findall(r'<p class="swap soft">(.*?)</p>', after)
     assert swaps == ["", "values swapped in 6 ms"]
-    assert re.findall(r'<div class="ans">(.*?)</div>', after) == ["left ✓", "right"]
+    mark = r'<span class="(\w+)" role="img" aria-label="(\w+)">(.)</span>'
+    said = re.findall(rf'<div class="ans">(\w+) {mark}</div>', after)
+    assert said == [("left", "right", "right", "✓"), ("right", "wrong", "wrong", "✗")]
     assert re.findall(r"<em>(.*?)</em>", after) == ["0.90", "0.10", "0.20", "0.80"]
     # Options stand there before they have figures, so that the cards keep their height.
     assert before.count("<em></em>") == 4
-    assert text.swapped(0.0002) == "values swapped in 1 ms"
+    assert compare_text.swapped(0.0002) == "values swapped in 1 ms"
 
 
 def test_the_table_marks_the_best_and_shows_intervals() -> None:
@@ -210,7 +212,7 @@ def test_the_table_marks_the_best_and_shows_intervals() -> None:
     ],
 )
 def test_the_difference_is_only_claimed_where_it_is_sure(gap: tuple[float, float, float], said: str) -> None:
-    sentence = text.difference("LEAML", "LoRA", *gap)
+    sentence = compare_text.difference("LEAML", "LoRA", *gap)
     assert said in sentence
     assert f"(95% interval {gap[1]:+.1f} to {gap[2]:+.1f})" in sentence
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from leaml.records import AnsweredQuestion, Prediction, QuestionType, RunId
 from leaml.results import ModelRow
 from leaml.store import Store
-from tests.browser.conftest import App
-from tests.browser.test_keys import labels_of, open_tab, press, serial
+from tests.browser.conftest import App, stop_app
+from tests.browser.test_keys import labels_of, next_card, open_tab, press, serial
 from tests.drawn import COLOUR, PROJECT, fill
 
 Serve = Callable[..., App]
@@ -130,3 +130,25 @@ def test_a_model_that_cannot_answer_says_so_and_the_card_goes_on(tmp_path: Path,
     expect(page.locator("#label-panel [aria-checked=true]")).to_have_attribute("data-key", "2")
     press(page, "label", "Enter")
     expect(page.locator("#label-panel .eyebrow").first).to_contain_text("1 of 40")
+
+
+def test_answers_for_the_test_by_keyboard(tmp_path: Path, serve: Serve, page: Page) -> None:
+    fill(tmp_path / "work", references=False)
+    app = serve(tmp_path / "work", "--no-sample")
+    open_tab(page, app, "label")
+    heading, sides = page.locator("#label-panel .eyebrow").first, page.locator("#label-panel .sides")
+    test = sides.get_by_role("button", name="For the test")
+    expect(sides.get_by_role("button", name="To learn from")).to_have_attribute("aria-pressed", "true")
+    before = serial(page, "label")
+    test.focus()
+    page.keyboard.press("Enter")
+    next_card(page, "label", before)
+    expect(test).to_have_attribute("aria-pressed", "true")
+    press(page, "label", "1", "Enter")
+    press(page, "label", "2", "Enter")
+    expect(heading).to_contain_text("2 of 8")
+    press(page, "label", "u")
+    expect(heading).to_contain_text("1 of 8")
+    stop_app(app)
+    with Store.open(tmp_path / "work") as store:
+        assert len(store.held_out.questions()) == 1 and store.labels("pool") == []

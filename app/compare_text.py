@@ -1,0 +1,48 @@
+"""Sentences of the Compare screen. No logic beyond putting numbers into sentences."""
+
+MODELS = ("Left", "Right")
+IMAGES = "Images"
+SPLITS = {"test": "Test images", "pool": "Images to learn from"}
+NO_IMAGES = {"test": "This project has no test images.", "pool": "This project has no images to learn from."}
+PREVIOUS, NEXT_IMAGE, RANDOM = "Previous", "Next", "Random"
+ASK = "Ask both"
+ASKING = "The models are answering…"
+QUESTION = "Question"
+OWN = "My own question…"
+NOT_ASKED = "Press “Ask both”."
+REFERENCE = "Reference answer"
+RIGHT, WRONG = "right", "wrong"
+ADAPTER = "Adapter"
+ADAPTER_ON, ADAPTER_OFF = "on: with what it learnt here", "off: without what it learnt here"
+NO_MODELS_TITLE = "No models yet"
+NO_MODELS = "Fine-tune some on the Train screen. The base model can be tested at once."
+TESTS_DIFFER_TITLE = "Tested on different questions"
+TESTS_DIFFER = "No question was asked of all these models. Train them again on the Train screen: then they compare."
+TABLE_TITLE = "Right answers in percent, by type of question"
+TABLE_NOTE = "Small figures: 95% interval; near-duplicate images count together. “Average” weighs every type the same."
+METHOD_COLUMN, AVERAGE = "Model", "Average"
+FIGURE_TITLE = "Average with its 95% interval"
+ONE_MODEL = "Test a second model to see a difference."
+CHANCE_X = "right answers on the test, percent"
+
+
+def swapped(seconds: float) -> str:
+    """Say how long the resident model took to take other values; nothing where it had them already."""
+    return f"values swapped in {max(1, round(1000 * seconds))} ms" if seconds else ""
+
+
+def on_questions(questions: int, images: int, waiting: int) -> str:
+    """Say what the table rests on, and how many answers came after a model's test."""
+    more = f"; {waiting} more count when all models are trained again" if waiting > 0 else ""
+    return f"{questions} test questions about {images} images{more}"
+
+
+def difference(one: str, other: str, value: float, low: float, high: float) -> str:
+    """Write the paired difference of two models as a sentence; values in points."""
+    if low <= 0 <= high:
+        lead = f"{one} and {other} cannot be told apart on this test: {value:+.1f} points"
+    elif value > 0:
+        lead = f"{one} is {value:+.1f} points better than {other}"
+    else:
+        lead = f"{one} is {-value:.1f} points worse than {other}"
+    return f"{lead} (95% interval {low:+.1f} to {high:+.1f})."
