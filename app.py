@@ -10,11 +10,9 @@ def main(argv: list[str]) -> int:
     """Serve the app until it is stopped; return 2 where it cannot start."""
     try:
         set_environment(settings := parse_settings(argv))
-        from app.main import build_app, launch  # Gradio reads the environment when it is imported.
-        from app.services import Services
+        from app.main import serve  # Gradio reads the environment when it is imported.
 
-        with Services.open(settings) as services:
-            launch(build_app(services), services)
+        serve(settings, argv)
     except LeamlError as error:
         print(f"LEAML Studio cannot start: {error}", file=sys.stderr)
         return 2

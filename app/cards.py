@@ -243,8 +243,7 @@ def _label_foot(card: LabelCard) -> str:
 def _label_offer(card: LabelCard, done: int) -> str:
     """Return the line at the card's foot: train now, or let the reference answers label."""
     if done >= card.budget:
-        enough = label_text.ENOUGH_TESTS if card.split == "test" else text.ENOUGH
-        return note(enough, action=go_button(text.GO_TRAIN, "train", kind="go compact"))
+        return note(label_text.ENOUGH[card.split], action=go_button(text.GO_TRAIN, "train", kind="go compact"))
     return label_offer(card.for_me)
 
 

@@ -39,7 +39,11 @@ def frame(number: int) -> str:
 SPLITS: dict[Split, str] = {"pool": "To learn from", "test": "For the test"}
 WHAT_FOR = "What the answers are for"
 WHY_TEST = "Kept for the test: no model ever learns from it. These come at random, and without suggestions."
-ENOUGH_TESTS = "Enough for a first comparison. Four times as many show differences half as large."
+ENOUGH: dict[Split | None, str] = {
+    None: "Enough to start: train now, or answer more.",
+    "pool": "Enough to start: train now. Answers for the test will show what it brings.",
+    "test": "Enough for a first comparison. Four times as many show differences half as large.",
+}
 TYPE_ANSWER = "Your answer, in your own words (Enter saves, Esc leaves the field)"
 HISTORY = "Your last answers"
 HISTORY_LEAD = "Click one to see it again and change it."

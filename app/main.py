@@ -1,5 +1,8 @@
 """Puts the screens together: one page with a tab a screen, our theme, our keys. Also serves it."""
 
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -11,10 +14,12 @@ from app.errors import InputError, shown_to_people
 from app.local_only import LocalOnly
 from app.screen import Screen, in_turn
 from app.services import Services
+from app.settings import Settings
 from app.sign_in import SignIn
 from app.view import header as header_html
 
 ASSETS = Path(__file__).parent.parent / "assets"
+APP = ASSETS.parent / "app.py"
 SCRIPTS = ("viewer.js", "app.js")
 SCREENS: dict[str, ModuleType] = {
     "project": project,
@@ -24,6 +29,24 @@ SCREENS: dict[str, ModuleType] = {
     "compare": compare,
 }
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif"]
+
+
+def serve(settings: Settings, argv: Sequence[str]) -> None:
+    """Serve the app until it is stopped; where another project is opened, go on in its workspace.
+
+    Args:
+        settings: How to run.
+        argv: What they were read from: all of it but the workspace holds for the next project too.
+
+    Raises:
+        LeamlError: If it cannot start.
+    """
+    with Services.open(settings) as services:
+        following = launch(build_app(services), services)
+    if following is not None:
+        # A new program in the same process: Gradio keeps one workspace's folder for as long as it lives.
+        kept = argv[:-2] if argv[-2:-1] == ["--workspace"] else argv
+        os.execv(sys.executable, [sys.executable, str(APP), *kept, "--workspace", str(following)])
 
 
 def build_app(services: Services) -> gr.Blocks:
@@ -40,8 +63,8 @@ def build_app(services: Services) -> gr.Blocks:
     return page
 
 
-def launch(page: gr.Blocks, services: Services) -> None:
-    """Serve the page until Ctrl+C.
+def launch(page: gr.Blocks, services: Services) -> Path | None:
+    """Serve the page until Ctrl+C, or until another project is opened; return the workspace of that one.
 
     Raises:
         InputError: If the port is taken.
@@ -73,7 +96,11 @@ def launch(page: gr.Blocks, services: Services) -> None:
     except OSError as error:
         raise InputError(terminal_text.port_taken(settings.port)) from error
     print(terminal_text.listening(address, str(settings.workspace)), flush=True)
-    page.block_thread()
+    try:
+        services.leaving.wait()
+    except KeyboardInterrupt:
+        page.close(verbose=False)
+    return services.following
 
 
 def theme() -> gr.themes.Base:

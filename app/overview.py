@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Literal
 
 from app import label_text, text
 from app.cards import label_offer
 from app.view import Picture, attributes, button, eyebrow, go_button, note
 from app.view import field as text_field
+from leaml.neighbours import Neighbour
 from leaml.records import Project, QuestionType
 from leaml.suggestions import Agreement
 
@@ -29,6 +31,8 @@ def project_screen(
     thumbs: Sequence[Picture],
     message: str,
     *,
+    opens: Path | None = None,
+    neighbours: Sequence[Neighbour] = (),
     for_me: int,
     may_import: bool,
     may_label: bool,
@@ -43,19 +47,22 @@ def project_screen(
         tiles: Counts, by the keys of `text.TILES`.
         thumbs: A few of the images.
         message: What just happened.
+        opens: The workspace that the message's button opens.
+        neighbours: Other projects that can be opened.
         for_me: How many questions the reference answers could label; 0 hides the offer.
         may_import: Whether to offer the sample and the forms that bring labels and images in.
         may_label: Whether to offer the list of questions.
         sway: How often labels agree with suggestions that were shown, and with those kept back; None without any.
         choices: The card in which model and teacher are chosen.
     """
-    told = note(message) if message else ""
+    told = note(message, action=open_button(opens, kind="go compact") if opens else "") if message else ""
+    others = _neighbours_card(neighbours) if neighbours else ""
     if project is None:
         load = button(text.LOAD_SAMPLE, kind="go", data_act="sample", disabled=not may_import)
         return (
             f'<div class="screen">{told}<div class="card empty" data-serial="0"><h1>{text.NO_PROJECT_TITLE}</h1>'
             f'<p class="soft">{text.NO_PROJECT}</p><div class="acts">{load}</div></div>'
-            f"{_import_card(opened=True) if may_import else ''}</div>"
+            f"{others}{_import_card(opened=True) if may_import else ''}</div>"
         )
     numbers = "".join(
         f'<div class="tile"><b>{tiles[key]}</b><span>{text.TILES[key]}</span></div>' for key in text.TILES
@@ -72,7 +79,25 @@ def project_screen(
         f'<p class="soft">{escape(project.description)}</p><div class="tiles">{numbers}</div>'
         f'<p class="soft small">{text.TEST_WALL}</p><div class="thumbs">{pictures}</div></section></div>'
         f"{choices}{_insights_card(*sway) if sway else ''}{_questions_card(project) if may_label else ''}"
-        f"{_labels_card() + _import_card(opened=False) if may_import else ''}</div>"
+        f"{_labels_card() + _import_card(opened=False) if may_import else ''}{others}</div>"
+    )
+
+
+def open_button(workspace: Path, **more: object) -> str:
+    """Return the button that opens another project; the page loads again when the app is there."""
+    return button(text.OPEN, data_act="open", data_workspace=str(workspace), data_reopen=True, **more)  # type: ignore[arg-type]
+
+
+def _neighbours_card(neighbours: Sequence[Neighbour]) -> str:
+    """Return the foldable list of the other projects."""
+    rows = "".join(
+        f"<tr><td><b>{escape(one.project)}</b><small>{escape(str(one.workspace))}</small></td>"
+        f"<td>{text.IN_USE if one.in_use else open_button(one.workspace, kind='compact')}</td></tr>"
+        for one in neighbours
+    )
+    return (
+        f'<details class="card fold import" data-fold="neighbours"><summary>{text.NEIGHBOURS}</summary>'
+        f'<p class="soft">{text.NEIGHBOURS_LEAD}</p><table class="results neighbours">{rows}</table></details>'
     )
 
 

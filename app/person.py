@@ -186,6 +186,11 @@ class Person:
         self.require("import")
         return self.services.import_images(folder, name=name, types=types)
 
+    def open_project(self, workspace: Path) -> None:
+        """Have the app go on in another project's workspace."""
+        self.require("import")
+        self.services.open_next(workspace)
+
     def import_labels(self, content: str) -> Imported:
         """Bring in the answers of a CSV file's content, which may name other people as their authors."""
         self.require("import")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -25,6 +25,13 @@ from leaml.suggestions import Agreement, agreement
 THUMBS = 12
 
 
+class Done(NamedTuple):
+    """What a button brought about: a sentence, and the workspace of a project that may be opened next."""
+
+    sentence: str = ""
+    opens: Path | None = None
+
+
 def build(services: Services, header: gr.HTML) -> Screen:
     """Build the screen in the current tab."""
     screen = panel("project-panel")
@@ -35,7 +42,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
 
     def act(event: gr.EventData, request: gr.Request) -> tuple[str, str]:
         person = who(services, request.username)
-        return draw(person, decide(person, event._data)), header_of(person)
+        return draw(person, *decide(person, event._data)), header_of(person)
 
     def choose(event: gr.EventData, request: gr.Request) -> tuple[str, str]:
         person = who(services, request.username)
@@ -47,31 +54,34 @@ def build(services: Services, header: gr.HTML) -> Screen:
     return Screen(redraw, [], [screen, header])
 
 
-def decide(person: Person, data: Mapping[str, Any]) -> str:
-    """Do what a button asked; return what happened as a sentence.
+def decide(person: Person, data: Mapping[str, Any]) -> Done:
+    """Do what a button asked; return what happened.
 
     Raises:
         LeamlError: If it cannot be done.
     """
     act = data.get("act")
     if act == "fill":
-        return text.labelled_for_you(person.label_for_me())
+        return Done(text.labelled_for_you(person.label_for_me()))
     if act == "questions":
         project = person.services.store.project()
         known = project.question_types if project else ()
         person.save_questions(typed_questions(str(data.get("question_list", "")), known))
-        return label_text.QUESTIONS_SAVED
+        return Done(label_text.QUESTIONS_SAVED)
     if act == "import_labels":
         content = require_text(str(data.get("label_csv", "")), label_text.NO_LABEL_FILE)
         if "\ufffd" in content:  # the page puts it where bytes are no UTF-8
             raise InputError(label_text.LABELS_NOT_UTF8)
-        return label_text.labels_imported(person.import_labels(content))
+        return Done(label_text.labels_imported(person.import_labels(content)))
+    if act == "open":
+        person.open_project(Path(str(data.get("workspace", ""))))
+        return Done(text.OPENING)
     if act == "sample" and person.services.store.project() is None:
         person.load_sample()
     if act == "import":
         typed = (str(data.get(name, "")) for name in ("import_name", "import_folder", "import_questions"))
         return import_typed(person, *typed)
-    return ""
+    return Done()
 
 
 def decide_choice(person: Person, data: Mapping[str, Any]) -> tuple[Choices, Told | None]:
@@ -114,8 +124,23 @@ def try_teacher(person: Person, choices: Choices, *, consent: str) -> Told:
     return Told(f"{sentence} {choice_text.caption_time(images, seconds)}")
 
 
-def draw(person: Person, message: str = "", *, shown: Choices | None = None, told: Told | None = None) -> str:
-    """Return the screen's HTML; `shown` and `told` are what the card with model and teacher shows and says."""
+def draw(
+    person: Person,
+    message: str = "",
+    opens: Path | None = None,
+    *,
+    shown: Choices | None = None,
+    told: Told | None = None,
+) -> str:
+    """Return the screen's HTML.
+
+    Args:
+        person: Who looks.
+        message: What just happened.
+        opens: The workspace that the message's button opens.
+        shown: What the card with model and teacher shows, if not what is saved.
+        told: What that card says.
+    """
     services, store = person.services, person.services.store
     pool, test = store.images("pool"), store.images("test")
     tiles = {
@@ -133,6 +158,8 @@ def draw(person: Person, message: str = "", *, shown: Choices | None = None, tol
         tiles,
         thumbs,
         message,
+        opens=opens,
+        neighbours=services.neighbours() if person.may("import") else [],
         for_me=person.labels_on_offer(),
         may_import=person.may("import"),
         may_label=person.may("label"),
@@ -182,8 +209,8 @@ def loop_steps(services: Services) -> list[LoopStep]:
     return steps
 
 
-def import_typed(person: Person, name: str, folder: str, questions: str) -> str:
-    """Bring in the folder that a person typed; return what happened as a sentence.
+def import_typed(person: Person, name: str, folder: str, questions: str) -> Done:
+    """Bring in the folder that a person typed; return what happened.
 
     Raises:
         LeamlError: If something is missing or cannot be read.
@@ -192,8 +219,8 @@ def import_typed(person: Person, name: str, folder: str, questions: str) -> str:
     path = Path(require_text(folder, text.NO_FOLDER)).expanduser()
     count, workspace = person.import_images(path, name=name, types=typed_questions(questions))
     if workspace == person.services.settings.workspace:
-        return text.imported(count, name)
-    return text.imported_elsewhere(count, name, str(workspace))
+        return Done(text.imported(count, name))
+    return Done(text.imported_elsewhere(count, name, str(workspace)), workspace)
 
 
 def typed_questions(lines: str, known: Sequence[QuestionType] = ()) -> tuple[QuestionType, ...]:

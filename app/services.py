@@ -28,6 +28,7 @@ from leaml.experts import label_from_references
 from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir
+from leaml.neighbours import Neighbour, neighbours
 from leaml.recipes import model_recipe
 from leaml.records import (
     METHODS,
@@ -49,8 +50,7 @@ ACTIVE = ("queued", "running", "stalled")
 RESUMABLE = ("cancelled", "failed", "crashed")
 LABEL_SEED = 0
 IMAGES_KNOWN = 4096
-
-"""Accuracy by question type, and the average over the types."""
+LEAVE_S = 0.5
 
 
 class Services:
@@ -66,6 +66,8 @@ class Services:
         self.label_queue = LabelQueue(store, settings.workspace)
         self.queue_learning = QueueLearning(store)
         self.choosing = Choosing(store, settings.workspace, jobs)
+        self.following: Path | None = None
+        self.leaving = threading.Event()
         self._images: dict[ImageId, ImageRow] = {}
         self._ratio: float | None = None  # known until images are brought in
 
@@ -134,6 +136,21 @@ class Services:
                 raise InputError(text.name_taken(there.name, str(workspace)))
             import_folder(store, folder, name=name, question_types=types)
             return len(store.images()), workspace
+
+    def neighbours(self) -> list[Neighbour]:
+        """Return the projects beside this one; none where people sign in, of whom each would lose the others' page."""
+        return [] if self.needs_sign_in else neighbours(self.settings.workspace)
+
+    def open_next(self, workspace: Path) -> None:
+        """Have the app go on in another project's workspace, once the page that asked for it has its answer.
+
+        Raises:
+            InputError: If that is no project beside this one, or another process has it open.
+        """
+        if workspace not in [neighbour.workspace for neighbour in self.neighbours() if not neighbour.in_use]:
+            raise InputError(text.cannot_open(str(workspace)))
+        self.following = workspace
+        threading.Timer(LEAVE_S, self.leaving.set).start()
 
     def save_questions(self, types: tuple[QuestionType, ...], *, author: str) -> None:
         """Set the project's question types.

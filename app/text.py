@@ -73,9 +73,22 @@ def imported(images: int, name: str) -> str:
 
 
 def imported_elsewhere(images: int, name: str, workspace: str) -> str:
-    """Say how to open a project that was put into a workspace of its own."""
-    start = f"python app.py --workspace {workspace}"
-    return f"{images} images of “{name}” are ready in a workspace of their own. Stop the app and start: {start}"
+    """Say where a project is that was put into a workspace of its own."""
+    return f"{images} images of “{name}” are ready in a workspace of their own, {workspace}."
+
+
+NEIGHBOURS = "Other projects on this computer"
+NEIGHBOURS_LEAD = "Opening one leaves this one as it is; training that is under way goes on."
+OPEN = "Open"
+IN_USE = "open in another app"
+OPENING = "Opening the other project…"
+
+
+def cannot_open(workspace: str) -> str:
+    """Say that a workspace cannot be opened from here."""
+    return (
+        f"{workspace} is not a project beside this one, or another app has it open. Close that, or load the page again."
+    )
 
 
 def name_taken(project: str, workspace: str) -> str:
@@ -113,7 +126,6 @@ LABEL_EMPTY_TITLE = "No images yet"
 LABEL_EMPTY = "Bring images and questions on the Project screen; then they can be labelled here."
 LABEL_ALL_TITLE = "Every image has its answers"
 LABEL_ALL = "There is nothing left to label. Train the question generator next."
-ENOUGH = "Enough to start: train now, or answer more."
 GO_PROJECT = "Go to Project"
 GO_TRAIN = "Go to Train"
 GO_REVIEW = "Go to Review"

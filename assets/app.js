@@ -12,6 +12,7 @@ window.leaml = (() => {
   const shown = (node) => !!node.getClientRects().length;
   const viewer = window.leamlViewer;
   const harmless = new Set(['back', 'help', 'go', ...Object.keys(viewer.local)]);
+  let before = location.hash.slice(1);  // the screen that was open when the page was loaded again
 
   function attach(element, trigger, watch, events) {
     const panel = element.closest('.block') || element;
@@ -23,6 +24,7 @@ window.leaml = (() => {
       // Most drawings keep the button and its focus; where one was replaced, its follower gets the focus on release.
       panel.focused = button.matches(':focus') && e.detail === 0 ? button.id : '';
       send(panel, trigger, events, button);
+      if ('reopen' in button.dataset) reopen();
     });
     panel.addEventListener('change', (e) => {
       const field = e.target.closest('[data-change]');
@@ -48,6 +50,8 @@ window.leaml = (() => {
     };
     watch('value', fresh);
     fresh();
+    if (before && before !== 'project') setTimeout((tab) => tab?.click(), 0, document.getElementById(`tab-${before}-button`));
+    before = '';
   }
 
   function send(panel, trigger, events, source) {
@@ -72,6 +76,16 @@ window.leaml = (() => {
       if (panel.focused && document.activeElement === document.body) panel.querySelector(`#${panel.focused}`)?.focus();
       panel.waiting?.();
     }, 20);
+  }
+
+  /* The app goes on in another workspace, as another process: load its page as soon as it answers. */
+  async function reopen() {
+    const id = window.gradio_config.app_id;
+    for (let tries = 0; tries < 200; tries += 1) {
+      await new Promise((done) => setTimeout(done, 300));
+      const answer = await fetch('gradio_api/app_id').then((found) => found.json()).catch(() => null);
+      if (answer && answer.app_id !== id) { location.reload(); return; }
+    }
   }
 
   /* A new card: forget what was typed or opened on the last one. */
@@ -183,6 +197,12 @@ window.leaml = (() => {
 
   // A mouse click must not leave the focus on a button, a tab for one, that Enter would then press again.
   document.addEventListener('click', (e) => { if (e.detail > 0) e.target.closest?.('button')?.blur(); });
+
+  // The address names the screen, so that loading the page again comes back to it.
+  document.addEventListener('click', (e) => {
+    const name = /^tab-(\w+)-button$/.exec(e.target.closest?.('[role=tab]')?.id)?.[1];
+    if (name) history.replaceState(null, '', `#${name}`);
+  });
 
   // The look is light only: a browser that prefers dark must not mix the two.
   const light = () => { if (document.body.classList.contains('dark')) document.body.classList.remove('dark'); };

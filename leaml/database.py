@@ -203,6 +203,18 @@ def record(row_class: type[Row], row: Mapping[str, Any]) -> Row:
     return row_class(**{name: tuple(row[name]) if isinstance(row[name], list) else row[name] for name in names})
 
 
+def peek(file: Path, query: str) -> list[tuple[Any, ...]] | None:
+    """Return a query's rows from a file that is open nowhere here; None where another process has it.
+
+    Nothing is changed, and no rows come of a file that cannot be read.
+    """
+    try:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+    except duckdb.Error as error:
+        return None if isinstance(_opening_error(file, error), StoreLockedError) else []
+
+
 def _opening_error(file: Path, error: duckdb.Error) -> StoreError:
     if "lock" not in str(error).lower():
         return StoreError(f"Cannot open the store {file}: {error}. Choose another folder with --workspace.")

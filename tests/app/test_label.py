@@ -100,7 +100,7 @@ def test_the_reference_answers_label_up_to_the_budget(make_services: Make) -> No
     assert text.label_for_me(5) in label.draw(who(services, None), place)
     place = press(services, place, "fill")
     assert services.label_count() == 6
-    assert text.ENOUGH in label.draw(who(services, None), place)
+    assert label_text.ENOUGH[None] in label.draw(who(services, None), place)
 
 
 def test_nothing_to_offer_without_reference_answers(make_services: Make) -> None:
@@ -118,6 +118,7 @@ def test_answers_for_the_test_are_given_apart(make_services: Make) -> None:
     assert label_text.WHY_TEST in shown and text.of(0, 8) in shown and 'data-local="own"' not in shown
     assert label.suggest(me, place, {"image": place.asked[0], "type": place.asked[1]}).suggested is None
     seen = set()
+    assert label_text.ENOUGH["test"] not in shown
     while place.asked is not None:
         seen.add(place.asked)
         place = press(services, place, "save", answer=answer_to(services, place))

@@ -64,6 +64,7 @@ def acts(services: Services) -> dict[str, tuple[str, Callable[[Person], Any]]]:
         "load_sample": ("import", lambda person: person.load_sample()),
         "import_labels": ("import", lambda person: person.import_labels("image,question,answer\n")),
         "import_images": ("import", lambda person: person.import_images(Path("/x"), name="x", types=())),
+        "open_project": ("import", lambda person: person.open_project(Path("/x"))),
     }
 
 
@@ -76,7 +77,7 @@ def test_every_act_needs_its_right(shared: Services, role: str, monkeypatch: pyt
         monkeypatch.setattr(Choosing, name, lambda *_: None)
     for name in ("cancel", "resume"):
         monkeypatch.setattr(f"leaml.jobs.Jobs.{name}", lambda *_: None)
-    for name in ("load_sample", "import_images", "import_labels"):
+    for name in ("load_sample", "import_images", "import_labels", "open_next"):
         monkeypatch.setattr(Services, name, lambda *_, **__: None)
     allowed = {"expert": {"label", "review"}, "reviewer": {"review"}, "admin": set(RIGHTS["admin"])}
     person = who(shared, role)
@@ -99,7 +100,7 @@ def test_every_public_act_of_a_person_is_tried_above(shared: Services) -> None:
 
 def test_the_screens_change_nothing_but_through_a_person() -> None:
     changing = {"add_label", "undo_label", "label_for_me", "save_questions", "add_review", "undo_review"}
-    changing |= {"start_generator", "start_methods", "cancel", "resume", "load_sample", "import_images"}
+    changing |= {"start_generator", "start_methods", "cancel", "resume", "load_sample", "import_images", "open_next"}
     changing |= {"add_labels", "import_labels", "set_quotas", "take_back"}
     changing |= {"save_project", "import_project", "save"}
     changing |= {"accept", "batch", "session", "accept_batch", "roll_back"}

@@ -15,7 +15,7 @@ EDITED = "On which side is the dot? | left | right | middle\n\nWhat is there? Ch
 
 
 def save(services: Services, lines: str) -> str:
-    return project.decide(who(services, None), {"act": "questions", "question_list": lines})
+    return project.decide(who(services, None), {"act": "questions", "question_list": lines}).sentence
 
 
 def test_an_edited_list_is_asked_from_now_on_and_old_labels_stay(make_services: Make) -> None:
@@ -66,7 +66,7 @@ def test_labels_are_imported_on_the_project_screen(make_services: Make) -> None:
     person = who(services, None)
     assert label_text.LABELS_TITLE in project.draw(person)
     data = {"act": "import_labels", "label_csv": "image,question,answer\ndot_00.png,side,left\n"}
-    assert project.decide(person, data) == "1 label imported."
+    assert project.decide(person, data).sentence == "1 label imported."
     assert services.store.labels()[0].author == "expert"
     with pytest.raises(InputError, match="Choose a file"):
         project.decide(person, {"act": "import_labels", "label_csv": ""})

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,13 +23,23 @@ from leaml.answering import Answer, Asked
 from leaml.config import GeneratorConfig, generator_run
 from leaml.errors import ImportDataError, ModelError, RunError, UserError
 from leaml.experts import as_pair
+from leaml.neighbours import Neighbour
 from leaml.records import METHODS, AnsweredQuestion, Prediction, QuestionType, Review, RunId
 from leaml.results import ModelRow
 from leaml.store import Store
-from tests.drawn import PROJECT, SIDE
+from tests.drawn import PROJECT, SIDE, fill
 
 Make = Callable[..., Services]
 NOTE = QuestionType("note", "What stands out?")
+HOLD = """
+import sys
+from pathlib import Path
+from leaml.store import Store
+
+with Store.open(Path(sys.argv[1])):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -127,7 +139,7 @@ def test_own_images_fill_an_empty_workspace(make_services: Make, tmp_path: Path)
     folder = pictures.settings.workspace / "images"
     services = make_services(filled=False)
     said = project.import_typed(who(services, None), "Dots", str(folder), "Is a dot there? | yes | no")
-    assert said == text.imported(16, "Dots")
+    assert said == (text.imported(16, "Dots"), None)
     found = services.store.project()
     assert found is not None
     assert found.question_types[0].options == ("yes", "no")
@@ -136,9 +148,9 @@ def test_own_images_fill_an_empty_workspace(make_services: Make, tmp_path: Path)
 def test_own_images_never_mix_with_a_project(make_services: Make) -> None:
     services = make_services()
     folder = services.settings.workspace / "images"
-    said = project.import_typed(who(services, None), "My Dots!", str(folder), "Is a dot there? | yes | no")
+    done = project.import_typed(who(services, None), "My Dots!", str(folder), "Is a dot there? | yes | no")
     other = services.settings.workspace.parent / f"{services.settings.workspace.name}-my-dots"
-    assert str(other) in said
+    assert str(other) in done.sentence and done.opens == other
     assert len(services.store.images()) == 16
     with Store.open(other) as store:
         assert len(store.images()) == 16
@@ -159,7 +171,52 @@ def test_names_that_lead_to_one_workspace_never_mix_projects(make_services: Make
     with Store.open(tmp_path / "work0-study-1") as store:
         assert len(store.images()) == 16
     assert sorted(path.name for path in tmp_path.iterdir()) == ["later", "work0", "work0-study-1"]
-    assert text.imported_elsewhere(17, "Study 1", "")[:40] == import_folder("Study 1", str(later))[:40]
+    again = import_folder("Study 1", str(later))
+    assert again.sentence == text.imported_elsewhere(17, "Study 1", str(again.opens))
+
+
+def test_another_project_is_opened_from_the_page(make_services: Make) -> None:
+    services = make_services()
+    me, home = who(services, None), services.settings.workspace
+    (home.parent / "notes").mkdir()
+    assert services.neighbours() == []
+    project.import_typed(me, "My Dots!", str(home / "images"), "Is a dot there? | yes | no")
+    other = home.parent / f"{home.name}-my-dots"
+    assert services.neighbours() == [Neighbour(other, "My Dots!", in_use=False)]
+    assert text.NEIGHBOURS in project.draw(me) and f'data-workspace="{other}"' in project.draw(me)
+    with pytest.raises(InputError, match=re.escape(text.cannot_open(str(home.parent / "notes")))):
+        project.decide(me, {"act": "open", "workspace": str(home.parent / "notes")})
+    assert services.following is None and not services.leaving.is_set()
+    project.decide(me, {"act": "open", "workspace": str(other)})
+    assert services.leaving.wait(5) and services.following == other
+
+
+def test_a_project_that_another_app_has_open_is_not_opened(make_services: Make) -> None:
+    services = make_services()
+    me, other = who(services, None), services.settings.workspace.parent / "other"
+    fill(other)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(other)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdin is not None and holder.stdout is not None
+    assert holder.stdout.readline() == "open\n"
+    assert services.neighbours() == [Neighbour(other, "other", in_use=True)]
+    assert text.IN_USE in project.draw(me)
+    with pytest.raises(InputError, match="another app has it open"):
+        project.decide(me, {"act": "open", "workspace": str(other)})
+    holder.stdin.close()
+    assert holder.wait(20) == 0
+    assert services.neighbours() == [Neighbour(other, PROJECT.name, in_use=False)]
+
+
+def test_where_people_sign_in_nobody_opens_another_project(make_services: Make) -> None:
+    services = make_services()
+    fill(services.settings.workspace.parent / "other")
+    assert len(services.neighbours()) == 1
+    services.needs_sign_in = True
+    assert services.neighbours() == []
+    with pytest.raises(InputError):
+        services.open_next(services.settings.workspace.parent / "other")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import ROOT, App
-from tests.browser.test_keys import open_tab
+from leaml.store import Store
+from tests.browser.conftest import ROOT, App, stop_app
+from tests.browser.test_keys import open_tab, press
 from tests.drawn import fill
 
 Serve = Callable[..., App]
@@ -132,3 +133,41 @@ def test_other_websites_reach_nothing(tmp_path: Path, serve: Serve) -> None:
         assert posted.status_code == 403 and "address" in posted.text
         assert browser.get("/config", headers={"host": f"localhost:{port}"}).status_code == 200
         assert browser.post("/gradio_api/upload", files={"files": b"large"}).status_code == 413
+
+
+def test_loading_the_page_again_comes_back_to_the_screen(tmp_path: Path, serve: Serve, page: Page) -> None:
+    fill(tmp_path / "work", candidates=4)
+    app = serve(tmp_path / "work", "--no-sample")
+    page.goto(app.url)
+    expect(page.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    for tab in ("label", "train", "project"):
+        page.locator(f"#tab-{tab}-button").click()
+        expect(page.locator(f"#tab-{tab} .screen").first).to_be_visible()
+        page.reload()
+        expect(page.locator(f"#tab-{tab} .screen").first).to_be_visible()
+        expect(page.locator(f"#tab-{tab}-button")).to_have_attribute("aria-selected", "true")
+
+
+def test_another_project_is_opened_and_left_again(tmp_path: Path, serve: Serve, page: Page) -> None:
+    fill(tmp_path / "work")
+    app = serve(tmp_path / "work", "--no-sample")
+    page.goto(app.url)
+    form = page.locator("#project-panel [data-card=import]")
+    form.locator("summary").click()
+    form.locator("[name=import_name]").fill("My dots")
+    form.locator("[name=import_folder]").fill(str(tmp_path / "work" / "images"))
+    form.locator("[name=import_questions]").fill("Is it red? | yes | no")
+    form.locator("[data-act=import]").click()
+    page.locator("#project-panel .note [data-act=open]").click()
+    expect(page.locator("#header")).to_contain_text("My dots", timeout=60_000)
+    assert app.process.poll() is None, "the same process, as the terminal sees it"
+    open_tab(page, app, "label")
+    expect(page.locator("#label-panel h1").first).to_have_text("Is it red?")
+    press(page, "label", "1", "Enter")
+    page.locator("#tab-project-button").click()
+    page.locator("#project-panel summary", has_text="Other projects").click()
+    page.locator("#project-panel .neighbours [data-act=open]").click()
+    expect(page.locator("#header")).to_contain_text("Drawn dots", timeout=60_000)
+    stop_app(app)
+    with Store.open(tmp_path / "work-my-dots") as store:
+        assert len(store.labels()) == 1
