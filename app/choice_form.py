@@ -78,7 +78,14 @@ def typed_choices(data: Mapping[str, Any]) -> Choices:
 
 
 def choices_card(
-    saved: Choices, shown: Choices, *, outlook: Outlook | None, missing: int, told: Told | None, may_change: bool
+    saved: Choices,
+    shown: Choices,
+    *,
+    outlook: Outlook | None,
+    missing: int,
+    told: Told | None,
+    may_change: bool,
+    has_captions: bool,
 ) -> str:
     """Return the card.
 
@@ -89,9 +96,11 @@ def choices_card(
         missing: How many images the teacher that holds would be asked about.
         told: About the last button that was pressed.
         may_change: Whether to offer the fields.
+        has_captions: Whether any image is described by now.
     """
     model = choice_text.BUNDLED if saved.model == BUNDLED_MODEL else saved.model
-    teacher = choice_text.teacher_in_words(saved.teacher.source, saved.teacher.model, saved.teacher.host)
+    said_by = saved.teacher
+    teacher = choice_text.teacher_in_words(said_by.source, said_by.model, said_by.host, has_captions=has_captions)
     leaves = saved.teacher.source == "server" and not saved.teacher.local_host
     away = note(where_images_go(saved.teacher, missing), kind="warn") if leaves else ""
     easy = f'<p class="soft small">{choice_text.NO_CHOICE_NEEDED}</p>' if saved == Choices() else ""

@@ -61,10 +61,11 @@ NO_SERVER = "Say the server's address and the name of its model."
 NO_LOCAL = "Say which model describes the images: its folder or its name."
 
 
-def teacher_in_words(source: str, model: str, host: str) -> str:
-    """Say who describes the images."""
+def teacher_in_words(source: str, model: str, host: str, *, has_captions: bool) -> str:
+    """Say who describes the images; recorded descriptions may be missing altogether."""
     if source == "recorded":
-        return "the descriptions that came with the images"
+        none = "nobody yet, so the generator learns from your answers alone"
+        return "the descriptions that came with the images" if has_captions else none
     return f"{model} at {host}" if source == "server" else f"{model} on this computer"
 
 

@@ -147,7 +147,7 @@ def draw(
         "pool": len(pool),
         "test": len(test),
         "labels": services.label_count(),
-        "captions": len(store.captions.all()),
+        "captions": store.captions.count(),
         "candidates": store.results.candidate_count(),
         "reviewed": len(store.reviewed_pairs()),
     }
@@ -179,6 +179,7 @@ def draw_choices(person: Person, shown: Choices | None, told: Told | None) -> st
         missing=choosing.without_caption(saved.teacher),
         told=told,
         may_change=person.may("train"),
+        has_captions=person.services.store.captions.count() > 0,
     )
 
 

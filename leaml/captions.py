@@ -21,6 +21,10 @@ class Captions:
         query = 'SELECT * FROM captions ORDER BY image_id, "at" NULLS FIRST, teacher, prompt'
         return [record(Caption, row) for row in self._database.rows(query)]
 
+    def count(self) -> int:
+        """Return how many captions there are."""
+        return int(self._database.rows("SELECT count(*) AS captions FROM captions")[0]["captions"])
+
     def newest(self, image_id: ImageId) -> Caption | None:
         """Return the newest caption of one image, or None."""
         rows = self._database.rows("SELECT * FROM captions WHERE image_id = ?", image_id)

@@ -269,8 +269,14 @@ def test_only_those_who_may_train_choose(person):
 
 
 def card(saved, **more):
-    settings = {"outlook": None, "missing": 4, "told": None, "may_change": True}
+    settings = {"outlook": None, "missing": 4, "told": None, "may_change": True, "has_captions": True}
     return choices_card(saved, saved, **{**settings, **more})
+
+
+def test_the_card_says_where_nobody_describes_the_images():
+    assert "the descriptions that came with the images" in card(Choices())
+    alone = card(Choices(), has_captions=False)
+    assert "learns from your answers alone" in alone and "came with the images." not in alone
 
 
 def test_the_card_says_that_images_leave_and_never_shows_a_script():
