@@ -26,6 +26,13 @@ FULL_RATES, LORA_RATES = (2e-4, 5e-4, 1e-3), (1e-3, 3e-3, 1e-2)
 DENSE_RATES, SELECTED_RATES = (5e-4, 1e-3, 2e-3), (3e-3, 6e-3, 1e-2)
 
 
+def longer(budget: Budget, times: int) -> Budget:
+    """Return a budget of so many times the updates, of generator, judge and model alike."""
+    return replace(
+        budget, generator=times * budget.generator, judge=times * budget.judge, finetune=times * budget.finetune
+    )
+
+
 def rates() -> Iterator[Method]:
     """Yield a method for each learning rate; a generator is judged by its pairs' precision and the model they make."""
     for method, tried in ((FULL, FULL_RATES), (LORA, LORA_RATES)):
@@ -59,13 +66,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--kvasir", metavar="FOLDER", default=os.environ.get("LEAML_KVASIR") or None)
     parser.add_argument("--work", type=Path, metavar="FOLDER", required=True, help="keeps features and generators")
     parser.add_argument("--log", type=Path, default=TUNING, metavar="FILE", help="the log to add to")
+    parser.add_argument("--times", type=int, default=1, metavar="N", help="N times the app's updates, recipes alone")
+    parser.add_argument("--draws", type=int, nargs="+", default=RECIPE_DRAWS, metavar="DRAW", help="of the recipes")
     arguments = parser.parse_args(argv)
+    budget = longer(Budget(), arguments.times)
     base = load(BUNDLED_MODEL).resident.base_hash[:12]
     known = {run.key for run in log.read(arguments.log)}
     for collection in (blood_smears(), *([kvasir(Path(arguments.kvasir))] if arguments.kvasir else [])):
-        asked = [*((draw, tuple(recipes())) for draw in RECIPE_DRAWS), (DRAW, tuple(rates()))]
-        for draw, methods in asked:
-            study = Study(collection.inner(), SHARE, draw, 0, Budget(), arguments.work)
+        asked = [(draw, tuple(recipes())) for draw in arguments.draws]
+        for draw, methods in [*asked, *([(DRAW, tuple(rates()))] if arguments.times == 1 else [])]:
+            study = Study(collection.inner(), SHARE, draw, 0, budget, arguments.work)
             left = [method for method in methods if study.key(method, base) not in known]
             run_methods(study, left, arguments.log, base)
     return 0
