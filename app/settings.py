@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app import terminal_text
+from leaml.config import FinetuneConfig, GeneratorConfig
 from leaml.errors import ConfigError
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -73,8 +74,18 @@ def parse_settings(argv: Sequence[str]) -> Settings:
         "--no-sample", dest="sample", action="store_false", help="start an empty workspace without the sample project"
     )
     parser.add_argument("--author", default=default.author, help="name of whoever decides, without users [expert]")
-    parser.add_argument("--generator-steps", type=int, metavar="N", help="training steps of the generator [150]")
-    parser.add_argument("--finetune-steps", type=int, metavar="N", help="training steps of each model [150]")
+    parser.add_argument(
+        "--generator-steps",
+        type=int,
+        metavar="N",
+        help=f"training steps of the generator [{GeneratorConfig().train.steps}]",
+    )
+    parser.add_argument(
+        "--finetune-steps",
+        type=int,
+        metavar="N",
+        help=f"training steps of each model [{FinetuneConfig('leaml').train.steps}]",
+    )
     parser.add_argument(
         "--second-reads", type=float, default=default.second_reads, metavar="SHARE",
         help="share of the reviewed pairs that a second person reads, where people sign in [0.1]",
