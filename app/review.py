@@ -109,6 +109,8 @@ def look(person: Person, now: Place) -> tuple[Place, str]:
     if candidate.id != now.shown:
         now = replace(now, shown=candidate.id, serial=now.serial + 1)
     caption = services.store.captions.newest(candidate.image_id)
+    left = services.store.queue.size(now.within) if now.within != EVERYTHING else counts.open
+    filters = filter_row(now.within, [kind.id for kind in types], left=left)
     html = review_screen(
         ReviewCard(
             serial=f"{now.serial}",
@@ -122,7 +124,7 @@ def look(person: Person, now: Place) -> tuple[Place, str]:
             message=now.message,
             preload=[picture(services, offer.candidate.image_id).url for offer in offers[1:]],
             readings=_readings(person, offers[0]),
-            filters=filter_row(now.within, [kind.id for kind in types]),
+            filters=filters,
         )
     )
     return now, html

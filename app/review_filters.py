@@ -7,8 +7,14 @@ from app.view import attributes, button, select, short_type
 from leaml.records import EVERYTHING, Slice
 
 
-def filter_row(within: Slice, types: list[str]) -> str:
-    """Return the row with what is chosen now; `types` are the project's question types."""
+def filter_row(within: Slice, types: list[str], *, left: int) -> str:
+    """Return the row with what is chosen now.
+
+    Args:
+        within: What is chosen.
+        types: The project's question types.
+        left: How many open pairs are like that; not shown where nothing is chosen.
+    """
     kinds = [("", review_text.ALL_TYPES), *((kind, short_type(kind)) for kind in types)]
     agreements = [(key, words) for key, (words, _, _) in review_text.AGREEMENTS.items()]
     captions = [(key, words) for key, (words, _) in review_text.CAPTIONS.items()]
@@ -18,7 +24,10 @@ def filter_row(within: Slice, types: list[str]) -> str:
         (review_text.FILTER_CAPTION, "filter_caption", captions, _caption(within)),
     )
     lists = "".join(select(label, name, choices, chosen, change="filter") for label, name, choices, chosen in rows)
-    reset = button(review_text.SHOW_ALL, kind="link", data_act="show_all") if within != EVERYTHING else ""
+    reset = ""
+    if within != EVERYTHING:
+        reset = f"<span>{review_text.left_here(left)}</span>"
+        reset += button(review_text.SHOW_ALL, kind="link", data_act="show_all")
     return f"<div{attributes({'class': 'filters'})}>{lists}{reset}</div>"
 
 
@@ -37,7 +46,7 @@ def empty_filter(within: Slice, types: list[str]) -> str:
         f'<div class="screen" data-serial="0"><div class="card empty"><h1>{review_text.NOTHING_HERE_TITLE}</h1>'
         f'<p class="soft">{review_text.NOTHING_HERE}</p><div class="acts">'
         f"{button(review_text.SHOW_ALL, kind='go', data_act='show_all')}{button(text.UNDO, key='u', data_act='undo')}"
-        f"</div></div>{filter_row(within, types)}</div>"
+        f"</div></div>{filter_row(within, types, left=0)}</div>"
     )
 
 

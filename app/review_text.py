@@ -20,6 +20,12 @@ NOTHING_HERE_TITLE = "Nothing is left of these"
 NOTHING_HERE = "Choose others below, or show all."
 SHOW_ALL = "Show all"
 
+
+def left_here(pairs: int) -> str:
+    """Say how many open pairs are like what was chosen."""
+    return f"{pairs} left of these"
+
+
 # Second reads
 
 DISPUTED = "Two readers differ here: what you decide stands"

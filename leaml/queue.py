@@ -260,11 +260,9 @@ class Queue:
     def _count(self) -> Tally:
         (total,) = self._database.rows("SELECT count(*) AS pairs FROM review_queue")
         rows = self._database.rows(
-            "SELECT action, count(*) AS pairs, list(seconds) AS seconds FROM review_queue "
-            "WHERE action IS NOT NULL GROUP BY action"
+            "SELECT action, list(seconds) AS seconds FROM review_queue WHERE action IS NOT NULL GROUP BY action"
         )
-        seconds = (value for row in rows for value in row["seconds"] if value is not None)
-        return Tally(total["pairs"], {row["action"]: row["pairs"] for row in rows}, seconds)
+        return Tally(total["pairs"], {row["action"]: row["seconds"] for row in rows})
 
     def _candidate(self, candidate_id: str) -> Candidate:
         return self._candidates([candidate_id])[candidate_id]

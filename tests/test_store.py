@@ -107,6 +107,19 @@ def test_a_later_label_is_an_edit_and_undo_brings_the_earlier_one_back(store):
     assert [label.author for label in store.labels()] == ["bob"]
 
 
+def test_what_is_skipped_is_not_part_of_the_pace(store):
+    rows = [candidate(n) for n in range(3)]
+    store.results.add_generator_run(RunId("r1"), rows)
+    for row, action, seconds in zip(rows, ("accept", "skip", "skip"), (2.0, 90.0, 90.0), strict=True):
+        store.add_review(review(row, action, seconds=seconds))
+    assert store.queue.counts().median_seconds == 2.0
+    store.close()
+    with Store.open(store.workspace) as again:
+        assert again.queue.counts().median_seconds == 2.0
+        again.add_review(review(rows[1], "accept", seconds=4.0))
+        assert again.queue.counts().median_seconds == 3.0
+
+
 def test_decisions_and_their_undo(store):
     rows = [candidate(n) for n in range(5)]
     store.results.add_generator_run(RunId("r1"), rows)

@@ -102,14 +102,14 @@ def test_a_filter_narrows_the_queue_and_can_be_left(make_services: Make) -> None
     asked = {"act": "filter", "filter_type": "colour", "filter_agreement": "", "filter_caption": "yes"}
     place, html = review.look(person, review.decide(person, review.Place(), asked))
     assert place.within == Slice("colour", captioned=True) and "Which colour" in html
-    assert '<option value="colour" selected>' in html
+    assert '<option value="colour" selected>' in html and review_text.left_here(2) in html
     for _ in range(2):
         place = review.decide(person, place, {"act": "accept", "candidate": place.shown, "answer": "red"})
         place, html = review.look(person, place)
     assert place.shown == "" and review_text.NOTHING_HERE in html
     assert {event.content["filter_captioned"] for event in services.store.events() if event.content} == {True}
     place, html = review.look(person, review.decide(person, place, {"act": "show_all"}))
-    assert place.shown and review_text.SHOW_ALL not in html
+    assert place.shown and review_text.SHOW_ALL not in html and "left of these" not in html
 
 
 def test_what_a_page_makes_up_narrows_nothing(make_services: Make) -> None:
