@@ -47,9 +47,9 @@ class Table:
     def markdown(self) -> str:
         """Return the table."""
         exam = Exam(self.collection)
-        every = [run for runs in self.by_method.values() for run in runs]
-        majority = sum(run.majority for run in every) / len(every)
-        lines = [HEAD, f"| majority answer of the labels |  | {majority:.3f} |  |  |  |  |  |  |\n"]
+        by_draw = {run.draw: run.majority for runs in self.by_method.values() for run in runs}
+        cells = f"{len(by_draw)} | {_mean(list(by_draw.values())):.3f}"
+        lines = [HEAD, f"| majority answer of the labels | {cells} |  |  |  |  |  |  |\n"]
         return "".join([*lines, *(self._row(name, runs, exam) for name, runs in self.by_method.items())])
 
     def _row(self, name: str, runs: list[Run], exam: Exam) -> str:
