@@ -21,10 +21,11 @@ from app.view import empty_state, go_button
 from leaml import stats
 from leaml.answering import Answer
 from leaml.errors import LeamlError
-from leaml.records import METHODS, ImageId, ImageRow, Method, Prediction, Split
+from leaml.records import ImageId, ImageRow, Method, Prediction, Split
 
 BASE = "base"
-RIVALS: tuple[Method, ...] = ("full_finetune", "lora", "zero_shot")
+COMPARED: tuple[Method, ...] = ("leaml_reviewed", "leaml", "full_finetune", "lora", "zero_shot")
+"""Whose difference is told: of the first that was tested from the next that is none of ours."""
 
 
 @dataclass(frozen=True)
@@ -222,9 +223,13 @@ def _train_first(title: str, sentence: str) -> str:
 
 
 def finding(evaluations: dict[str, list[Prediction]], groups: Mapping[ImageId, str]) -> str:
-    """Return the paired difference between our best-founded model and the strongest kind of rival, in words."""
-    ours = next((method for method in reversed(METHODS) if method in OURS and method in evaluations), None)
-    rival = next((method for method in RIVALS if method in evaluations), None)
+    """Return the paired difference between our best-founded model and the strongest kind of rival, in words.
+
+    Without one of ours it is that of two rivals.
+    """
+    tested = [method for method in COMPARED if method in evaluations]
+    ours = next(iter(tested), None)
+    rival = next((method for method in tested if method != ours and method not in OURS), None)
     if ours is None or rival is None:
         return compare_text.ONE_MODEL
     try:

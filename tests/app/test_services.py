@@ -290,6 +290,16 @@ def test_compare_shows_the_newest_of_each_method_and_the_majority(make_services:
     assert services.latest_models()["full_finetune"].run_id == "r0003"
 
 
+def test_two_rivals_are_compared_where_none_of_ours_was_tested(make_services: Make) -> None:
+    services = make_services()
+    add_model(services, "r0001", "zero_shot", 2)
+    assert compare_text.ONE_MODEL in compare.results(services)[0]
+    add_model(services, "r0002", "full_finetune", 7)
+    assert "Full fine-tuning and Base model cannot be told apart" in compare.results(services)[0]
+    add_model(services, "r0003", "leaml", 7)
+    assert "LEAML and Full fine-tuning cannot be told apart" in compare.results(services)[0]
+
+
 def test_rounds_are_compared_and_the_last_one_is_taken_back(make_services: Make) -> None:
     services = make_services(candidates=4, users=("admin", "expert"))
     rows = [
