@@ -79,7 +79,20 @@ def project_screen(
         f'<p class="soft">{escape(project.description)}</p><div class="tiles">{numbers}</div>'
         f'<p class="soft small">{text.TEST_WALL}</p><div class="thumbs">{pictures}</div></section></div>'
         f"{choices}{_insights_card(*sway) if sway else ''}{_questions_card(project) if may_label else ''}"
-        f"{_labels_card() + _import_card(opened=False) if may_import else ''}{others}</div>"
+        f"{_labels_card() + _import_card(opened=False) + _export_card() if may_import else ''}{others}</div>"
+    )
+
+
+def _export_card() -> str:
+    """Return the buttons that write what people decided for use elsewhere."""
+    rows = "".join(
+        f"<tr><td><b>{title}</b><small>{what}</small></td>"
+        f"<td>{button(text.WRITE, kind='compact', data_act='export', data_ending=ending)}</td></tr>"
+        for ending, (title, what) in text.EXPORTS.items()
+    )
+    return (
+        f'<details class="card fold import" data-fold="export"><summary>{text.EXPORT_TITLE}</summary>'
+        f'<p class="soft">{text.EXPORT_LEAD}</p><table class="results neighbours">{rows}</table></details>'
     )
 
 

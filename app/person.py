@@ -186,6 +186,11 @@ class Person:
         self.require("import")
         return self.services.import_images(folder, name=name, types=types)
 
+    def export(self, ending: str) -> tuple[int, Path]:
+        """Write labels and accepted pairs, or people's answers, into the workspace; return how many, and the file."""
+        self.require("import")
+        return self.services.export(ending)
+
     def open_project(self, workspace: Path) -> None:
         """Have the app go on in another project's workspace."""
         self.require("import")

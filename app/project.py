@@ -73,6 +73,9 @@ def decide(person: Person, data: Mapping[str, Any]) -> Done:
         if "\ufffd" in content:  # the page puts it where bytes are no UTF-8
             raise InputError(label_text.LABELS_NOT_UTF8)
         return Done(label_text.labels_imported(person.import_labels(content)))
+    if act == "export":
+        count, file = person.export(str(data.get("ending", "")))
+        return Done(text.exported(count, str(file)))
     if act == "open":
         person.open_project(Path(str(data.get("workspace", ""))))
         return Done(text.OPENING)

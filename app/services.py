@@ -20,6 +20,7 @@ from leaml import stats
 from leaml.answering import Answer, Answerer, Asked
 from leaml.choices import model_of
 from leaml.config import RunConfig, TrainConfig, generator_run, model_run
+from leaml.data.export import export_now
 from leaml.data.folder import import_folder
 from leaml.data.labels import Imported, import_labels
 from leaml.data.project_folder import SAMPLES, import_project
@@ -162,6 +163,10 @@ class Services:
         if project is None:
             raise InputError(text.NO_PROJECT_TITLE)
         self.store.save_project(replace(project, question_types=types), author=author)
+
+    def export(self, ending: str) -> tuple[int, Path]:
+        """Write labels and accepted pairs, or people's answers, into the workspace; return how many, and the file."""
+        return export_now(self.store, self.settings.workspace / "exports", ending)
 
     def import_labels(self, content: str, *, author: str) -> Imported:
         """Bring in the answers of a CSV file's content."""

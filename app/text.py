@@ -77,6 +77,25 @@ def imported_elsewhere(images: int, name: str, workspace: str) -> str:
     return f"{images} images of “{name}” are ready in a workspace of their own, {workspace}."
 
 
+EXPORT_TITLE = "Take your work elsewhere"
+EXPORT_LEAD = (
+    "Files with the names of images, not the images themselves, written into this project's folder. A trained model is "
+    "written by: python -m leaml merge RUN FOLDER, with the number of its run from the Train screen."
+)
+EXPORTS = {
+    ".csv": ("All answers of people", "CSV with their authors; can be brought in again. Those for the test too."),
+    ".jsonl": ("Labels and accepted pairs", "JSON Lines, to train on."),
+    ".json": ("Labels and accepted pairs", "LLaVA conversations, to train on."),
+    ".parquet": ("Labels and accepted pairs", "Parquet, to train on or to count."),
+}
+WRITE = "Write"
+
+
+def exported(rows: int, file: str) -> str:
+    """Say what was written, and where."""
+    return f"{rows} row{'' if rows == 1 else 's'} written to {file}"
+
+
 NEIGHBOURS = "Other projects on this computer"
 NEIGHBOURS_LEAD = "Opening one leaves this one as it is; training that is under way goes on."
 OPEN = "Open"

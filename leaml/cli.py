@@ -29,7 +29,7 @@ from leaml.config import (
     generator_run,
     model_run,
 )
-from leaml.data.export import export_pairs
+from leaml.data.export import ANSWERS, export
 from leaml.data.folder import import_folder
 from leaml.data.project_folder import SAMPLES, import_project
 from leaml.data.sportu import import_sportu
@@ -94,8 +94,10 @@ def _add_data_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     command.add_argument("--policy", required=True, help="reference, accept-all, or threshold=X (agreement, 0 to 1)")
     command.add_argument("--limit", type=int, help="at most so many [all]")
     command.set_defaults(command=_review)
-    command = commands.add_parser("export", help="write labels and accepted pairs")
-    command.add_argument("file", type=Path, help="ends in .parquet, .jsonl, or .json (LLaVA conversations)")
+    command = commands.add_parser("export", help="write labels and accepted pairs, or all answers of people")
+    command.add_argument(
+        "file", type=Path, help="ends in .parquet, .jsonl, .json (LLaVA conversations), or .csv (answers and authors)"
+    )
     command.set_defaults(command=_export)
 
 
@@ -168,8 +170,9 @@ def _review(arguments: argparse.Namespace) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     with Store.open(arguments.workspace) as store:
-        count = export_pairs(store, arguments.file)
-    print(f"{count} question-answer pairs in {arguments.file}.")
+        count = export(store, arguments.file)
+    what = "answers" if arguments.file.suffix == ANSWERS else "question-answer pairs"
+    print(f"{count} {what} in {arguments.file}.")
 
 
 def _run(arguments: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from leaml.data.export import export_pairs
+from leaml.data.export import export
 from leaml.data.folder import import_folder, question_type, split_of
 from leaml.data.project_folder import import_project
 from leaml.errors import ImportDataError
@@ -195,17 +195,17 @@ def test_a_full_disk_is_said(store, project, monkeypatch):
 def test_labels_are_exported_in_each_format(store, project, tmp_path):
     import_project(store, project)
     with pytest.raises(ImportDataError, match="nothing to export yet"):
-        export_pairs(store, tmp_path / "out.jsonl")
+        export(store, tmp_path / "out.jsonl")
     store.add_label(store.references("pool")[0], author="ann", seconds=1.0)
     for ending in (".jsonl", ".json", ".parquet"):
-        assert export_pairs(store, tmp_path / f"out{ending}") == 1
+        assert export(store, tmp_path / f"out{ending}") == 1
     row = json.loads((tmp_path / "out.jsonl").read_text())
     assert (row["question"], row["answer"], row["source"]) == ("Where?", "left", "label")
     assert pq.read_table(tmp_path / "out.parquet").to_pylist() == [row]
     conversation = json.loads((tmp_path / "out.json").read_text())[0]["conversations"]
     assert conversation[0]["value"] == "<image>\nWhere? Choose one of the following options: left|right|"
-    with pytest.raises(ImportDataError, match=r"endings are \.parquet, \.jsonl, \.json"):
-        export_pairs(store, tmp_path / "out.xlsx")
+    with pytest.raises(ImportDataError, match=r"endings are \.parquet, \.jsonl, \.json, \.csv"):
+        export(store, tmp_path / "out.xlsx")
 
 
 def test_a_project_with_a_broken_picture_leaves_no_copies(store, project):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from leaml.cli import main
+from leaml.data.export import export
 from leaml.data.labels import Imported, import_labels
 from leaml.errors import ImportDataError
 from leaml.records import QuestionType
@@ -61,6 +62,23 @@ def test_answers_about_test_images_are_what_models_are_tested_against(store: Sto
     lines = f"image,question,answer\n{test.name},{given.type_id},{other}\n"
     with pytest.raises(ImportDataError, match=f"Line 2: the data came with the answer '{given.answer}', which stays"):
         import_labels(store, lines, author="me")
+
+
+def test_answers_that_were_exported_come_in_again(store: Store, tmp_path: Path) -> None:
+    store.save_project(replace(PROJECT, question_types=(*PROJECT.question_types, ROUND)))
+    test = store.images("test")[0]
+    quoted = 'dot_00.png,"Is it round, mostly?","no, ""oval""",'
+    lines = f"image,question,answer,author\n{test.name},round,yes,Dr. Møller\n{quoted}\n"
+    import_labels(store, lines, author="me")
+    assert export(store, tmp_path / "answers.csv") == 2
+    content = (tmp_path / "answers.csv").read_text(encoding="utf-8")
+    assert f"{test.name},Is it round?,yes,Dr. Møller,test\n" in content.replace("\r\n", "\n")
+    assert import_labels(store, content, author="somebody else") == Imported(0, 0, 2)
+    fill(tmp_path / "other")
+    with Store.open(tmp_path / "other") as other:
+        other.save_project(replace(PROJECT, question_types=(*PROJECT.question_types, ROUND)))
+        assert import_labels(other, content, author="somebody else") == Imported(1, 1, 0)
+        assert [(row.pair, row.author) for row in other.labels()] == [(row.pair, row.author) for row in store.labels()]
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])

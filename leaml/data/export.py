@@ -1,9 +1,18 @@
-"""Writes labels and accepted pairs for use elsewhere: Parquet, JSON Lines, or LLaVA conversations."""
+"""Writes what people decided for use elsewhere.
 
+Labels and accepted pairs, to train on: Parquet, JSON Lines, or LLaVA conversations. Or all answers of people with their
+authors, those about test images too: CSV, which `leaml.data.labels` reads again.
+"""
+
+import csv
+import io
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +37,62 @@ class ExportedPair:
     source: str
 
 
-def export_pairs(store: Store, path: Path) -> int:
-    """Write the labels and the accepted and edited pairs; return how many. The ending chooses the format.
+def export(store: Store, path: Path) -> int:
+    """Write the labels and the accepted and edited pairs, or people's answers; return how many.
+
+    Args:
+        store: The workspace's store.
+        path: Its ending chooses what is written, and how.
 
     Raises:
         ImportDataError: If the ending is unknown, there is nothing to write, or the file cannot be written.
     """
-    if path.suffix not in WRITERS:
-        raise ImportDataError(f"Cannot export to {path.name}: the endings are {', '.join(WRITERS)}.")
-    names = {image.id: image.name for image in store.images()}
-    sources = [("label", [label.pair for label in store.labels("pool")]), ("review", store.reviewed_pairs())]
-    pairs = [_exported(pair, names[pair.image_id], source) for source, found in sources for pair in found]
-    if not pairs:
+    if path.suffix not in ENDINGS:
+        raise ImportDataError(f"Cannot export to {path.name}: the endings are {', '.join(ENDINGS)}.")
+    rows: list[Any] = _answers(store) if path.suffix == ANSWERS else _pairs(store)
+    if not rows:
         raise ImportDataError("There is nothing to export yet. Label some images first.")
     try:
-        WRITERS[path.suffix](path, pairs)
+        (_write_answers if path.suffix == ANSWERS else WRITERS[path.suffix])(path, rows)
     except OSError as error:
         raise ImportDataError(f"Cannot write {path}: {error}. Choose another place.") from error
-    return len(pairs)
+    return len(rows)
+
+
+def export_now(store: Store, folder: Path, ending: str) -> tuple[int, Path]:
+    """Write a file that is named by what it holds and by the time, into a folder; return how many, and the file.
+
+    Raises:
+        ImportDataError: See `export`.
+    """
+    with suppress(OSError):  # writing says it
+        folder.mkdir(exist_ok=True)
+    what = "answers" if ending == ANSWERS else "pairs"
+    file = folder / f"{what}-{datetime.now():%Y-%m-%d-%H%M%S}{ending}"
+    return export(store, file), file
+
+
+def _pairs(store: Store) -> list[ExportedPair]:
+    names = {image.id: image.name for image in store.images()}
+    sources = [("label", [label.pair for label in store.labels("pool")]), ("review", store.reviewed_pairs())]
+    return [_exported(pair, names[pair.image_id], source) for source, found in sources for pair in found]
+
+
+def _answers(store: Store) -> list[tuple[str, ...]]:
+    images = store.images()
+    times = Counter(image.name for image in images)
+    names = {image.id: image.name if times[image.name] == 1 else image.id for image in images}
+    splits = {image.id: image.split for image in images}
+    return [
+        (names[row.pair.image_id], row.pair.question, row.pair.answer, row.author, splits[row.pair.image_id])
+        for row in store.labels()
+    ]
+
+
+def _write_answers(path: Path, rows: list[tuple[str, ...]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([ANSWER_COLUMNS, *rows])
+    _write_text(path, "\ufeff" + text.getvalue())  # by this mark spreadsheet programs know UTF-8
 
 
 def _exported(pair: AnsweredQuestion, name: str, source: str) -> ExportedPair:
@@ -73,7 +120,7 @@ def _conversation(number: int, pair: ExportedPair) -> dict[str, Any]:
 
 def _write_text(path: Path, text: str) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text)
+    aside.write_text(text, encoding="utf-8", newline="")
     aside.replace(path)
 
 
@@ -82,3 +129,5 @@ WRITERS: dict[str, Callable[[Path, list[ExportedPair]], None]] = {
     ".jsonl": _write_jsonl,
     ".json": _write_llava,
 }
+ANSWERS, ANSWER_COLUMNS = ".csv", ("image", "question", "answer", "author", "split")
+ENDINGS = (*WRITERS, ANSWERS)

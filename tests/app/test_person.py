@@ -64,6 +64,7 @@ def acts(services: Services) -> dict[str, tuple[str, Callable[[Person], Any]]]:
         "load_sample": ("import", lambda person: person.load_sample()),
         "import_labels": ("import", lambda person: person.import_labels("image,question,answer\n")),
         "import_images": ("import", lambda person: person.import_images(Path("/x"), name="x", types=())),
+        "export": ("import", lambda person: person.export(".jsonl")),
         "open_project": ("import", lambda person: person.open_project(Path("/x"))),
     }
 
@@ -77,7 +78,7 @@ def test_every_act_needs_its_right(shared: Services, role: str, monkeypatch: pyt
         monkeypatch.setattr(Choosing, name, lambda *_: None)
     for name in ("cancel", "resume"):
         monkeypatch.setattr(f"leaml.jobs.Jobs.{name}", lambda *_: None)
-    for name in ("load_sample", "import_images", "import_labels", "open_next"):
+    for name in ("load_sample", "import_images", "import_labels", "export", "open_next"):
         monkeypatch.setattr(Services, name, lambda *_, **__: None)
     allowed = {"expert": {"label", "review"}, "reviewer": {"review"}, "admin": set(RIGHTS["admin"])}
     person = who(shared, role)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from app import label, label_text, project
+from app import label, label_text, project, text
 from app.errors import InputError
 from app.person import who
 from app.services import Services
+from leaml.errors import ImportDataError
 from tests.drawn import COLOUR, SIDE
 
 Make = Callable[..., Services]
@@ -80,3 +81,18 @@ def test_only_who_labels_may_edit(make_services: Make) -> None:
     services = make_services(users=("expert", "reviewer"))
     assert label_text.QUESTIONS in project.draw(who(services, "expert"))
     assert label_text.QUESTIONS not in project.draw(who(services, "reviewer"))
+
+
+def test_what_people_decided_is_written_into_the_workspace(make_services: Make) -> None:
+    services = make_services()
+    me = who(services, None)
+    with pytest.raises(ImportDataError, match="nothing to export yet"):
+        project.decide(me, {"act": "export", "ending": ".csv"})
+    with pytest.raises(ImportDataError, match="the endings are"):
+        project.decide(me, {"act": "export", "ending": ".py"})
+    services.label_for_me()
+    for ending in text.EXPORTS:
+        assert f'data-ending="{ending}"' in project.draw(me)
+        said = project.decide(me, {"act": "export", "ending": ending}).sentence
+        (file,) = (services.settings.workspace / "exports").glob(f"*{ending}")
+        assert said == text.exported(6, str(file)) and file.stat().st_size > 100
