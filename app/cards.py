@@ -47,6 +47,7 @@ class LabelCard:
         history: This person's last labels, the newest first.
         has_more: Whether there are more labels of this person than listed.
         own: A label outside the question types, to be changed.
+        last_own: This person's last question of their own, which may be asked of this image too.
         why: Why this image was chosen, as a sentence.
         figures: What a model thinks of each option, where it was asked.
         can_suggest: Whether there is a model to ask.
@@ -66,6 +67,7 @@ class LabelCard:
     history: Sequence[GivenLabel] = ()
     has_more: bool = False
     own: AnsweredQuestion | None = None
+    last_own: AnsweredQuestion | None = None
     why: str = ""
     figures: Sequence[float] = ()
     can_suggest: bool = False
@@ -133,7 +135,7 @@ def label_screen(card: LabelCard) -> str:
         f'<h1 class="plain">{escape(title)}</h1>{_definition(current, card.types)}'
         f'<div class="middle" style="--middle:{height + others_px}px">'
         f'<div class="plain" style="min-height:{height}px">{options}</div>'
-        f'<div class="others plain"><span>{text.OTHER_QUESTION}</span>{others}{own}</div>{_own_panel(card.own)}</div>'
+        f'<div class="others plain"><span>{text.OTHER_QUESTION}</span>{others}{own}</div>{_own_panel(card)}</div>'
         f'<div class="stage"><div class="plain">{actions}</div></div>'
         f"{bar(done / card.budget, label=text.YOUR_LABEL)}{_label_foot(card)}{_label_offer(card, done)}"
         f"</section></div>{history_panel(card.history, has_more=card.has_more)}"
@@ -205,9 +207,12 @@ def _data(values: dict[str, object]) -> str:
     return attributes({f"data_{name}": value for name, value in values.items()})
 
 
-def _own_panel(given: AnsweredQuestion | None) -> str:
-    question, options, answer = (given.question, " | ".join(given.options), given.answer) if given else ("", "", "")
-    asked = text_field(text.OWN_QUESTION, "own_question", question, fixed=given is not None)
+def _own_panel(card: LabelCard) -> str:
+    """Return the fields of a question of one's own: of the label that is changed, or else the last one, unanswered."""
+    given = card.own or card.last_own
+    question, options = (given.question, " | ".join(given.options)) if given else ("", "")
+    answer = card.own.answer if card.own else ""
+    asked = text_field(text.OWN_QUESTION, "own_question", question, fixed=card.own is not None)
     return (
         f'<div class="panel own">{asked}'
         f"{text_field(text.OWN_OPTIONS, 'own_options', options)}{text_field(text.OWN_ANSWER, 'own_answer', answer)}"

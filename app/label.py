@@ -149,7 +149,8 @@ def draw(person: Person, now: Place) -> str:
         other = split_button("pool" if now.split == "test" else "test") if test_questions else ""
         undo = button(text.UNDO, key="u", data_act="undo")
         return empty_state(text.LABEL_ALL_TITLE, text.LABEL_ALL, go_button(text.GO_TRAIN, "train") + other + undo)
-    history, is_test = _history(person, now), now.split == "test"
+    labels = store.recent_labels(person.name, limit=now.listed + 1)
+    history, is_test = _history(person, now, labels), now.split == "test"
     return label_screen(
         LabelCard(
             serial=f"{now.serial}",
@@ -158,6 +159,7 @@ def draw(person: Person, now: Place) -> str:
             types=project.question_types,
             chosen=now.selected or now.chosen,
             own=now.own,
+            last_own=next((row.pair for row in labels if row.pair.type_id is None), None),
             split=now.split if test_questions else None,
             why=label_text.WHY_TEST if is_test else label_text.WHY[now.why] if now.why else "",
             history=history[: now.listed],
@@ -347,11 +349,9 @@ def _shown_again(person: Person, now: Place, event: str) -> Place:
     return replace(now, asked=(pair.image_id, known[0] if known else ""), chosen="", own=pair)
 
 
-def _history(person: Person, now: Place) -> list[GivenLabel]:
-    """Return this person's last labels, one more than listed, each with the answers that its question had before."""
-    store = person.services.store
-    labels = store.recent_labels(person.name, limit=now.listed + 1)
-    earlier = store.earlier_answers(labels)
+def _history(person: Person, now: Place, labels: Sequence[Label]) -> list[GivenLabel]:
+    """Return this person's last labels for their list, each with the answers that its question had before."""
+    earlier = person.services.store.earlier_answers(labels)
     return [_given(person.services, label, earlier.get(label.event_id, []), now) for label in labels]
 
 

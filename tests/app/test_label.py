@@ -342,6 +342,19 @@ def test_what_a_review_has_settled_is_not_asked(make_services: Make) -> None:
     assert label.arrive(person, label.Place()).asked != place.asked
 
 
+def test_the_last_question_of_ones_own_is_offered_for_the_next_image(make_services: Make) -> None:
+    services = make_services()
+    place = label.arrive(who(services, None), label.Place())
+    own = {"own_question": "Is it round?", "own_options": "yes | no", "own_answer": "yes"}
+    place = press(services, press(services, place, "own", **own), "skip")
+    html = label.draw(who(services, None), place)
+    assert 'value="Is it round?" name="own_question" autocomplete="off">' in html
+    assert 'value="yes | no" name="own_options"' in html and 'value="" name="own_answer"' in html
+    assert "data-opens" not in html, "closed until somebody asks"
+    place = press(services, place, "own", **own)
+    assert [row.pair.question for row in services.store.labels()] == ["Is it round?"] * 2
+
+
 def test_a_question_of_ones_own_replaces_nobodys_answer(make_services: Make) -> None:
     services = make_services(users=("admin", "expert"))
     ann, bob = who(services, "admin"), who(services, "expert")
