@@ -4,7 +4,7 @@ Blind voting is not here yet. Figures of the table come from `leaml.stats`; mode
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -197,8 +197,11 @@ def answered(services: Services, now: Place) -> Place:
 
 def results(services: Services) -> tuple[str, go.Figure | None]:
     """Return the table's HTML and the figure; an invitation and nothing while no model was tested."""
-    evaluations = services.evaluations()
+    found = services.evaluations()
+    evaluations = found.answers
     if not evaluations:
+        if found.behind and found.questions:
+            return _train_first(compare_text.TESTS_DIFFER_TITLE, compare_text.TESTS_DIFFER), None
         return _train_first(compare_text.NO_MODELS_TITLE, compare_text.NO_MODELS), None
     some = next(iter(evaluations.values()))
     if not some:
@@ -208,8 +211,9 @@ def results(services: Services) -> tuple[str, go.Figure | None]:
     project = services.store.project()
     known = [kind.id for kind in (project.question_types if project else ()) if kind.id in asked]
     types = [*known, *sorted(asked - set(known))]
-    waiting = len(services.store.held_out.questions()) - len(some)
-    rests_on = compare_text.on_questions(len(some), len({prediction.image_id for prediction in some}), waiting)
+    behind = [text.METHODS[name][0] for name in found.behind]  # type: ignore[index]
+    images = len({prediction.image_id for prediction in some})
+    rests_on = compare_text.on_questions(len(some), images, found.questions - len(some), behind)
     dots = [
         (text.MAJORITY[0] if name == "majority" else text.METHODS[name][0], macro, name in OURS)  # type: ignore[index]
         for name, (_, macro) in rows.items()
@@ -222,7 +226,7 @@ def _train_first(title: str, sentence: str) -> str:
     return empty_state(title, sentence, go_button(text.GO_TRAIN, "train"))
 
 
-def finding(evaluations: dict[str, list[Prediction]], groups: Mapping[ImageId, str]) -> str:
+def finding(evaluations: Mapping[str, Sequence[Prediction]], groups: Mapping[ImageId, str]) -> str:
     """Return the paired difference between our best-founded model and the strongest kind of rival, in words.
 
     Without one of ours it is that of two rivals.

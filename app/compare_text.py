@@ -1,5 +1,7 @@
 """Sentences of the Compare screen. No logic beyond putting numbers into sentences."""
 
+from collections.abc import Sequence
+
 MODELS = ("Left", "Right")
 IMAGES = "Images"
 SPLITS = {"test": "Test images", "pool": "Images to learn from"}
@@ -16,8 +18,10 @@ ADAPTER = "Adapter"
 ADAPTER_ON, ADAPTER_OFF = "on: with what it learnt here", "off: without what it learnt here"
 NO_MODELS_TITLE = "No models yet"
 NO_MODELS = "Fine-tune some on the Train screen. The base model can be tested at once."
-TESTS_DIFFER_TITLE = "Tested on different questions"
-TESTS_DIFFER = "No question was asked of all these models. Train them again on the Train screen: then they compare."
+TESTS_DIFFER_TITLE = "Tested on other questions"
+TESTS_DIFFER = (
+    "The test has changed since these models were asked. Train them again on the Train screen to compare them."
+)
 TABLE_TITLE = "Right answers in percent, by type of question"
 TABLE_NOTE = "Small figures: 95% interval; near-duplicate images count together. “Average” weighs every type the same."
 METHOD_COLUMN, AVERAGE = "Model", "Average"
@@ -31,10 +35,14 @@ def swapped(seconds: float) -> str:
     return f"values swapped in {max(1, round(1000 * seconds))} ms" if seconds else ""
 
 
-def on_questions(questions: int, images: int, waiting: int) -> str:
-    """Say what the table rests on, and how many answers came after a model's test."""
-    more = f"; {waiting} more count when all models are trained again" if waiting > 0 else ""
-    return f"{questions} test questions about {images} images{more}"
+def on_questions(questions: int, images: int, waiting: int, behind: Sequence[str]) -> str:
+    """Say what the table rests on, and which models were tested before more questions were answered."""
+    if not behind:
+        return f"{questions} test questions about {images} images"
+    names = ", ".join(behind)
+    more = f"{waiting} more when {names} {'is' if len(behind) == 1 else 'are'} trained again"
+    other = f"{names} {'was' if len(behind) == 1 else 'were'} tested on other questions"
+    return f"{questions} test questions about {images} images; {more if waiting else other}"
 
 
 def difference(one: str, other: str, value: float, low: float, high: float) -> str:

@@ -7,7 +7,7 @@ from html import escape
 from app import compare_text, text
 from app.view import Picture, attributes, bar, button, eyebrow, field, image_box, note, percent, select, short_type
 from leaml.answering import Answer
-from leaml.prompts import is_correct
+from leaml.prompts import is_correct, match_answer, takes_several
 from leaml.records import AnsweredQuestion, ImageId, Interval, QuestionType
 
 OURS: tuple[str, ...] = ("leaml", "leaml_reviewed")
@@ -166,6 +166,8 @@ def _mark(view: AskView, answer: str) -> str:
     if view.reference is None:
         return ""
     asked = AnsweredQuestion(ImageId(view.picture.id), view.asked, tuple(view.options), view.reference)
+    if view.options and match_answer(view.reference, view.options, several=takes_several(view.asked)) is None:
+        return ""  # the question's answers have changed since the reference was given
     right = is_correct(answer, asked)
     sign, words = ("✓", compare_text.RIGHT) if right else ("✗", compare_text.WRONG)
     return f' <span class="{"right" if right else "wrong"}" role="img" aria-label="{words}">{sign}</span>'

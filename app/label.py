@@ -144,13 +144,14 @@ def draw(person: Person, now: Place) -> str:
         )
     if project is None or not store.image_count("pool"):
         return empty_state(text.LABEL_EMPTY_TITLE, text.LABEL_EMPTY, go_button(text.GO_PROJECT, "project"))
-    test_questions = store.held_out.open_count()
+    test_questions, is_test = store.held_out.open_count(), now.split == "test"
     if now.asked is None:
-        other = split_button("pool" if now.split == "test" else "test") if test_questions else ""
+        other = split_button("pool" if is_test else "test") if test_questions or is_test else ""
         undo = button(text.UNDO, key="u", data_act="undo")
-        return empty_state(text.LABEL_ALL_TITLE, text.LABEL_ALL, go_button(text.GO_TRAIN, "train") + other + undo)
+        said = label_text.ALL_ANSWERED[now.split if test_questions else None]
+        return empty_state(text.LABEL_ALL_TITLE, said, go_button(text.GO_TRAIN, "train") + other + undo)
     labels = store.recent_labels(person.name, limit=now.listed + 1)
-    history, is_test = _history(person, now, labels), now.split == "test"
+    history = _history(person, now, labels)
     return label_screen(
         LabelCard(
             serial=f"{now.serial}",
@@ -160,12 +161,12 @@ def draw(person: Person, now: Place) -> str:
             chosen=now.selected or now.chosen,
             own=now.own,
             last_own=next((row.pair for row in labels if row.pair.type_id is None), None),
-            split=now.split if test_questions else None,
+            split=now.split if test_questions or is_test else None,
             why=label_text.WHY_TEST if is_test else label_text.WHY[now.why] if now.why else "",
             history=history[: now.listed],
             has_more=len(history) > now.listed,
             counts=count_by_type(services, now.split),
-            budget=min(services.settings.test_budget, test_questions) if is_test else services.settings.label_budget,
+            budget=_budget(services, now, test_questions),
             ratio=services.image_ratio(),
             message=now.message,
             for_me=0 if is_test else person.labels_on_offer(),
@@ -174,6 +175,13 @@ def draw(person: Person, now: Place) -> str:
             preload=[picture(services, image_id).url for image_id in now.ahead],
         )
     )
+
+
+def _budget(services: Services, now: Place, test_questions: int) -> int:
+    """Return how many answers make a good start; of the test, no more than there are questions."""
+    if now.split == "pool":
+        return services.settings.label_budget
+    return max(1, min(services.settings.test_budget, test_questions))
 
 
 def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
@@ -211,6 +219,8 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
         return replace(now, asked=None, chosen=None, message=label_text.ANSWERED_MEANWHILE)
     pair = _own_pair(now, now.asked[0], data) if act == "own" else _answered(person.services, now.asked, data)
     if act == "own":
+        if now.own is None and now.split == "test":
+            raise InputError(label_text.TEST_ASKS_THE_PROJECTS)
         _require_free(person, pair)
     suggestion = None if act == "own" else now.suggestion
     person.add_label(pair, seconds=read_seconds(data), suggestion=suggestion)
@@ -250,6 +260,10 @@ def _switched(person: Person, now: Place, asked: Asked) -> Place:
     given = _given_to(person, asked)
     if given is not None and given.author != person.name:
         return replace(now, message=label_text.ANSWERED_BY_ANOTHER)
+    if given is None and now.split == "test":
+        known = {(pair.image_id, pair.type_id) for pair in person.services.store.held_out.questions()}
+        if asked in known:
+            return replace(now, message=label_text.ANSWERED_BY_THE_DATA)
     chosen = given.pair.answer if given else None
     message = label_text.SHOWN_AGAIN if given else ""
     return replace(now, asked=asked, chosen=chosen, own=None, why=None, message=message, serial=now.serial + 1)
@@ -322,6 +336,7 @@ def _undo(person: Person, now: Place) -> Place:
     if now.passed:
         back = now.passed[-1]
         now = replace(now, passed=now.passed[:-1], skipped=now.skipped - {back}, message=label_text.BACK_AGAIN)
+        now = replace(now, split=person.services.image(back[0]).split)
         return replace(now, asked=back, chosen=None, own=None, why=None, serial=now.serial + 1)
     undone = person.undo_label()
     if undone is None:

@@ -39,9 +39,16 @@ def frame(number: int) -> str:
 SPLITS: dict[Split, str] = {"pool": "To learn from", "test": "For the test"}
 WHAT_FOR = "What the answers are for"
 WHY_TEST = "Kept for the test: no model ever learns from it. These come at random, and without suggestions."
+ALL_ANSWERED: dict[Split | None, str] = {
+    None: "There is nothing left to label. Train the question generator next.",
+    "pool": "There is nothing left to learn from. Answer for the test, or train next.",
+    "test": "There is nothing left to answer for the test. Label images to learn from, or train next.",
+}
+TEST_ASKS_THE_PROJECTS = "The test asks the project's questions only. Nothing was saved."
+ANSWERED_BY_THE_DATA = "The data came with the answer to that question about this image."
 ENOUGH: dict[Split | None, str] = {
     None: "Enough to start: train now, or answer more.",
-    "pool": "Enough to start: train now. Answers for the test will show what it brings.",
+    "pool": "Enough to start: train now. Answers for the test show what it brings.",
     "test": "Enough for a first comparison. Four times as many show differences half as large.",
 }
 TYPE_ANSWER = "Your answer, in your own words (Enter saves, Esc leaves the field)"

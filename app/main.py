@@ -99,7 +99,8 @@ def launch(page: gr.Blocks, services: Services) -> Path | None:
     try:
         services.leaving.wait()
     except KeyboardInterrupt:
-        page.close(verbose=False)
+        services.following = None
+    page.close(verbose=False)  # before the store: nobody may ask it anything any more
     return services.following
 
 

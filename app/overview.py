@@ -105,7 +105,7 @@ def _neighbours_card(neighbours: Sequence[Neighbour]) -> str:
     """Return the foldable list of the other projects."""
     rows = "".join(
         f"<tr><td><b>{escape(one.project)}</b><small>{escape(str(one.workspace))}</small></td>"
-        f"<td>{text.IN_USE if one.in_use else open_button(one.workspace, kind='compact')}</td></tr>"
+        f"<td>{text.OBSTACLES[one.obstacle] if one.obstacle else open_button(one.workspace, kind='compact')}</td></tr>"
         for one in neighbours
     )
     return (

@@ -224,7 +224,10 @@ def import_typed(person: Person, name: str, folder: str, questions: str) -> Done
     count, workspace = person.import_images(path, name=name, types=typed_questions(questions))
     if workspace == person.services.settings.workspace:
         return Done(text.imported(count, name))
-    return Done(text.imported_elsewhere(count, name, str(workspace)), workspace)
+    said = text.imported_elsewhere(count, name, str(workspace))
+    if person.services.needs_sign_in:
+        return Done(f"{said} {text.open_by(str(workspace))}")
+    return Done(said, workspace)
 
 
 def typed_questions(lines: str, known: Sequence[QuestionType] = ()) -> tuple[QuestionType, ...]:

@@ -81,6 +81,7 @@ class MethodView:
     run: RunView | None
     why_not: str | None
     accuracy: Interval | None
+    questions: int
     learnt_from: str
 
 
@@ -228,7 +229,7 @@ def _method(row: MethodView) -> str:
     else:
         if row.accuracy is not None:
             learnt = f'<br><span class="small soft">{escape(row.learnt_from)}</span>' if row.learnt_from else ""
-            state = f'<span class="state done">{text.accuracy(100 * row.accuracy.value)}</span>{learnt}'
+            state = f'<span class="state done">{text.accuracy(100 * row.accuracy.value, row.questions)}</span>{learnt}'
         label = text.TEST_IT if row.method == "zero_shot" else text.TRAIN_IT_AGAIN if row.accuracy else text.TRAIN_IT
         if row.method != "zero_shot" or row.accuracy is None:
             action = button(

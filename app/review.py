@@ -104,7 +104,8 @@ def look(person: Person, now: Place) -> tuple[Place, str]:
     project = services.store.project()
     types = project.question_types if project else ()
     if not offers:
-        return replace(now, shown=""), _nothing(counts, now.within, [kind.id for kind in types])
+        left = services.store.queue.size(now.within)
+        return replace(now, shown=""), _nothing(counts, now.within, [kind.id for kind in types], left)
     candidate = offers[0].candidate
     if candidate.id != now.shown:
         now = replace(now, shown=candidate.id, serial=now.serial + 1)
@@ -227,10 +228,10 @@ def _offers_to(person: Person, now: Place) -> list[Offer]:
     return offers
 
 
-def _nothing(counts: ReviewCounts, within: Slice, types: list[str]) -> str:
+def _nothing(counts: ReviewCounts, within: Slice, types: list[str], left: int) -> str:
     """Return what the screen shows when there is no pair for this person."""
     if counts.open and within != EVERYTHING:
-        return empty_filter(within, types)
+        return empty_filter(within, types, left=left)
     undo = button(text.UNDO, key="u", data_act="undo")
     if counts.open:
         go = go_button(text.GO_LABEL, "label")

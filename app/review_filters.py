@@ -40,13 +40,14 @@ def read_filter(data: dict[str, Any], types: list[str]) -> Slice:
     return Slice(kind if kind in types else None, low, high, captioned)
 
 
-def empty_filter(within: Slice, types: list[str]) -> str:
-    """Return what the screen shows where nothing is left of what was asked for."""
+def empty_filter(within: Slice, types: list[str], *, left: int) -> str:
+    """Return what the screen shows where nothing is left of what was asked for, or others have it on their screens."""
+    title, sentence = review_text.WITH_OTHERS_HERE if left else review_text.NOTHING_HERE
     return (
-        f'<div class="screen" data-serial="0"><div class="card empty"><h1>{review_text.NOTHING_HERE_TITLE}</h1>'
-        f'<p class="soft">{review_text.NOTHING_HERE}</p><div class="acts">'
+        f'<div class="screen" data-serial="0"><div class="card empty"><h1>{title}</h1>'
+        f'<p class="soft">{sentence}</p><div class="acts">'
         f"{button(review_text.SHOW_ALL, kind='go', data_act='show_all')}{button(text.UNDO, key='u', data_act='undo')}"
-        f"</div></div>{filter_row(within, types, left=0)}</div>"
+        f"</div></div>{filter_row(within, types, left=left)}</div>"
     )
 
 

@@ -16,8 +16,8 @@ AGREEMENTS = {
     "low": ("below .50", 0.0, 0.5),
 }
 CAPTIONS = {"": ("with or without", None), "yes": ("with a caption", True), "no": ("without a caption", False)}
-NOTHING_HERE_TITLE = "Nothing is left of these"
-NOTHING_HERE = "Choose others below, or show all."
+NOTHING_HERE = ("Nothing is left of these", "Choose others below, or show all.")
+WITH_OTHERS_HERE = ("Others have what is left of these", "Choose others below, or show all.")
 SHOW_ALL = "Show all"
 
 

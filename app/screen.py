@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from math import isfinite
 from typing import Any, Literal
 
 import gradio as gr
+from gradio.context import Context
 
 from app import text
 from app.errors import InputError, shown_to_people
@@ -76,6 +78,7 @@ def on_act(
         event: `slow` for buttons with `data-by="slow"`: they take turns of their own, so nobody else waits for them.
     """
     release = f"() => leaml.release('{source.elem_id}')"
+    handler = of_this_app(handler, Context.root_block)
     turn = in_turn(screen if event == "act" else f"{screen} {event}")
     done = getattr(source, event)(shown_to_people(handler), list(inputs), list(outputs), **turn)
     done.failure(None, js=release)
@@ -84,6 +87,20 @@ def on_act(
         done.failure(None, js=release)
     done.then(None, js=release)
     return done
+
+
+def of_this_app(handler: Callable[..., Any], page: gr.Blocks | None) -> Callable[..., Any]:
+    """Return the handler, which refuses a page that was loaded before another project was opened in its place."""
+
+    @wraps(handler)
+    def checked(*arguments: Any, **named: Any) -> Any:
+        sent = next(one._data for one in (*arguments, *named.values()) if isinstance(one, gr.EventData))
+        # The page reads the number from JSON, where it loses its last digits.
+        if page is not None and "app" in sent and float(sent["app"]) != float(page.app_id):
+            raise InputError(text.OTHER_PROJECT)
+        return handler(*arguments, **named)
+
+    return checked
 
 
 def header_of(person: Person) -> str:

@@ -14,7 +14,7 @@ from app.choosing import Choosing
 from app.errors import InputError
 from app.label_queue import LabelQueue
 from app.queue_learning import QueueLearning
-from app.scores import RunScores
+from app.scores import Evaluations, RunScores
 from app.settings import LOCAL_HOSTS, Settings
 from leaml import stats
 from leaml.answering import Answer, Answerer, Asked
@@ -37,7 +37,6 @@ from leaml.records import (
     ImageRow,
     Interval,
     Method,
-    Prediction,
     QuestionType,
     RunId,
     Split,
@@ -117,14 +116,15 @@ class Services:
     def import_images(self, folder: Path, *, name: str, types: tuple[QuestionType, ...]) -> tuple[int, Path]:
         """Bring in a folder of images; return how many, and the workspace they are in.
 
-        A workspace that has a project keeps it: the new one gets a workspace beside it, or more images in the one that
-        it has there already.
+        A workspace that has a project keeps it, and gets more images under its name: one of another name gets a
+        workspace beside it, or more images in the one that it has there already.
 
         Raises:
             InputError: If no workspace can be called by the name, or that one has a project of another name.
             LeamlError: If the folder cannot be read or has no images.
         """
-        if self.store.project() is None:
+        project = self.store.project()
+        if project is None or project.name == name:
             import_folder(self.store, folder, name=name, question_types=types)
             self._ratio = None
             return len(self.store.images()), self.settings.workspace
@@ -148,7 +148,7 @@ class Services:
         Raises:
             InputError: If that is no project beside this one, or another process has it open.
         """
-        if workspace not in [neighbour.workspace for neighbour in self.neighbours() if not neighbour.in_use]:
+        if workspace not in [neighbour.workspace for neighbour in self.neighbours() if not neighbour.obstacle]:
             raise InputError(text.cannot_open(str(workspace)))
         self.following = workspace
         threading.Timer(LEAVE_S, self.leaving.set).start()
@@ -306,25 +306,17 @@ class Services:
         out = self.store.rounds.taken_back()
         return [row for row in self.store.results.models() if not (row.pairs and row.round in out)]
 
-    def evaluations(self) -> dict[str, list[Prediction]]:
-        """Return the test answers of the majority baseline (`majority`) and of the newest model of each method.
-
-        Only those to questions that all were asked: the test may have grown since some were trained.
-        """
-        references, labels = self.store.held_out.questions(), [label.pair for label in self.store.labels("pool")]
-        found: dict[str, list[Prediction]] = {}
-        for method, row in self.latest_models().items():
-            if predictions := self.scores.answers(RunId(row.run_id)):
-                found[method] = predictions
-        majority = stats.majority_predictions(labels, references) if found and labels else []
-        return stats.in_common({**({"majority": majority} if majority else {}), **found})
+    def evaluations(self) -> Evaluations:
+        """Return the test answers of the majority baseline (`majority`) and of the newest model of each method."""
+        return self.scores.evaluations({method: RunId(row.run_id) for method, row in self.latest_models().items()})
 
     def round_accuracy(self) -> dict[int, Interval]:
         """Return the average test accuracy of each round's newest model that learnt from pairs, reviewed ones first."""
         rows = [row for row in self.store.results.models() if row.pairs]
         rows.sort(key=lambda row: METHODS.index(row.method))
-        newest = {row.round: RunId(row.run_id) for row in rows}
-        return {number: self.scores.of_run(run_id)[1] for number, run_id in newest.items()}
+        newest = {f"{row.round}": self.scores.answers(RunId(row.run_id)) for row in rows}
+        shared = stats.in_common(newest)  # the test may have grown between them
+        return {int(number): self.scores.of(answers)[1] for number, answers in shared.items() if answers}
 
     def model_path(self, name: str) -> str:
         """Return a model's name or its delta's file, from `base` or the id of the run that made it."""

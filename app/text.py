@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from leaml.neighbours import Obstacle
 from leaml.records import Method, RejectReason
 
 NAME = "LEAML Studio"
@@ -77,6 +78,11 @@ def imported_elsewhere(images: int, name: str, workspace: str) -> str:
     return f"{images} images of “{name}” are ready in a workspace of their own, {workspace}."
 
 
+def open_by(workspace: str) -> str:
+    """Say how to open a project where the app cannot be taken away from others."""
+    return f"Stop the app and start it there: python app.py --workspace {workspace}"
+
+
 EXPORT_TITLE = "Take your work elsewhere"
 EXPORT_LEAD = (
     "Files with the names of images, not the images themselves, written into this project's folder. A trained model is "
@@ -96,18 +102,23 @@ def exported(rows: int, file: str) -> str:
     return f"{rows} row{'' if rows == 1 else 's'} written to {file}"
 
 
-NEIGHBOURS = "Other projects on this computer"
+NEIGHBOURS = "Other projects beside this one"
 NEIGHBOURS_LEAD = "Opening one leaves this one as it is; training that is under way goes on."
 OPEN = "Open"
-IN_USE = "open in another app"
+OBSTACLES: dict[Obstacle, str] = {
+    "in use": "open in another app",
+    "users": "people sign in there: start it by itself",
+    "newer": "made by a newer version",
+}
 OPENING = "Opening the other project…"
 
 
 def cannot_open(workspace: str) -> str:
     """Say that a workspace cannot be opened from here."""
-    return (
-        f"{workspace} is not a project beside this one, or another app has it open. Close that, or load the page again."
-    )
+    return f"{workspace} is no project beside this one that can be opened now. Load the page again to see which can."
+
+
+OTHER_PROJECT = "This page is of a project that was left since. Nothing was changed; load it again."
 
 
 def name_taken(project: str, workspace: str) -> str:
@@ -144,7 +155,6 @@ CHOOSE_FIRST = "Choose an answer first: keys 1 to 9, or a click."
 LABEL_EMPTY_TITLE = "No images yet"
 LABEL_EMPTY = "Bring images and questions on the Project screen; then they can be labelled here."
 LABEL_ALL_TITLE = "Every image has its answers"
-LABEL_ALL = "There is nothing left to label. Train the question generator next."
 GO_PROJECT = "Go to Project"
 GO_TRAIN = "Go to Train"
 GO_REVIEW = "Go to Review"
@@ -380,6 +390,6 @@ def trained_on(labels: int, pairs: int) -> str:
     return f"{labels} labels" + (f" + {pairs} pairs" if pairs else "")
 
 
-def accuracy(percent: float) -> str:
+def accuracy(percent: float, questions: int) -> str:
     """Say how good a model is, in short."""
-    return f"{percent:.0f}% right on the test"
+    return f"{percent:.0f}% right on the test of {questions}"

@@ -175,6 +175,7 @@ def _models_html(person: Person, runs: Sequence[RunView], obstacles: Mapping[str
                 run=next((run for run in runs if run.kind == method), None),
                 why_not=obstacles.get(method),
                 accuracy=services.scores.of_run(RunId(model.run_id))[1] if model else None,
+                questions=len(services.scores.answers(RunId(model.run_id))) if model else 0,
                 learnt_from=text.trained_on(model.labels, model.pairs) if model and method != "zero_shot" else "",
             )
         )

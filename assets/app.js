@@ -57,6 +57,7 @@ window.leaml = (() => {
   function send(panel, trigger, events, source) {
     const card = source.closest('[data-card]');
     const data = { ...(card ? card.dataset : {}), ...source.dataset, act: source.dataset.act || source.dataset.change };
+    data.app = window.gradio_config.app_id;
     for (const field of (card || panel).querySelectorAll('input[name],textarea[name],select[name]')) data[field.name] = field.value;
     const shown = card || panel.querySelector('[data-card]');
     if (shown?.querySelector('[data-local=choose]')) data.answer = chosen(shown);
@@ -81,11 +82,12 @@ window.leaml = (() => {
   /* The app goes on in another workspace, as another process: load its page as soon as it answers. */
   async function reopen() {
     const id = window.gradio_config.app_id;
-    for (let tries = 0; tries < 200; tries += 1) {
+    for (let tries = 0; tries < 600; tries += 1) {
       await new Promise((done) => setTimeout(done, 300));
       const answer = await fetch('gradio_api/app_id').then((found) => found.json()).catch(() => null);
-      if (answer && answer.app_id !== id) { location.reload(); return; }
+      if (answer && answer.app_id !== id) break;
     }
+    location.reload();
   }
 
   /* A new card: forget what was typed or opened on the last one. */
@@ -188,7 +190,8 @@ window.leaml = (() => {
       if (!button || (field && !button.closest('.panel') && !('typed' in button.dataset))) continue;
       e.preventDefault();
       // Whoever goes on by keys has left the button that has the focus: Enter must not press it again.
-      if (!field) (button.matches('[role=radio],[role=checkbox]') ? button.focus() : e.target.blur?.());
+      if (button.matches('[role=radio],[role=checkbox]')) button.focus();
+      else if (!field && e.target !== button && !harmless.has(button.dataset.local)) e.target.blur?.();
       button.click();
       return;
     }

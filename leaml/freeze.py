@@ -14,7 +14,7 @@ def freeze(store: Store, directory: Path) -> None:
     """Write what the store knows now as an immutable snapshot.
 
     All of it is of one moment: a pair that somebody decides about meanwhile is not open and rejected at once. Captions
-    of test images are left out here; a label or a pair of a test image is an error, because it can only come from a
+    and labels of test images are left out here; a pair of a test image is an error, because it can only come from a
     fault.
 
     Raises:

@@ -3,9 +3,16 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from leaml.database import peek
+from leaml.migrations import MIGRATIONS
 from leaml.store import STORE_FILE
+
+Obstacle = Literal["in use", "users", "newer"]
+"""Another process has it open; people sign in there, so that nobody comes back from it; a newer version wrote it."""
+_ABOUT = """SELECT name, (SELECT count(*) FROM users), (SELECT count(*) FROM migrations)
+    FROM project ORDER BY "at" DESC LIMIT 1"""
 
 
 @dataclass(frozen=True)
@@ -15,12 +22,12 @@ class Neighbour:
     Attributes:
         workspace: Its folder.
         project: Its name; the folder's where another process has it open.
-        in_use: Whether another process has it open.
+        obstacle: Why it cannot be opened in this one's place; None where it can.
     """
 
     workspace: Path
     project: str
-    in_use: bool
+    obstacle: Obstacle | None = None
 
 
 def neighbours(workspace: Path) -> list[Neighbour]:
@@ -40,7 +47,10 @@ def _look(folder: Path) -> Neighbour | None:
             return None
     except OSError:
         return None
-    rows = peek(file, 'SELECT name FROM project ORDER BY "at" DESC LIMIT 1')
+    rows = peek(file, _ABOUT)
     if rows is None:
-        return Neighbour(folder, folder.name, in_use=True)
-    return Neighbour(folder, str(rows[0][0]), in_use=False) if rows else None
+        return Neighbour(folder, folder.name, "in use")
+    if not rows:
+        return None
+    name, users, migrations = rows[0]
+    return Neighbour(folder, str(name), "newer" if migrations > len(MIGRATIONS) else "users" if users else None)

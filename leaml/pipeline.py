@@ -198,7 +198,7 @@ def evaluate(context: StageContext) -> None:
     """Ask the model the test questions: `predictions.parquet` and `evaluation.json`."""
     questions = context.snapshot.evaluation
     if not questions:
-        raise RunError("There are no test questions with reference answers. Add reference answers to test images.")
+        raise RunError("No question about test images is answered. Answer some for the test on the Label screen first.")
     trained = context.output / MODEL_FILE
     config = context.finetune
     backbone = load_adapted(trained) if trained.exists() else load(config.model, dtype=dtype_of(config.precision))

@@ -10,7 +10,7 @@ from leaml.cli import main
 from leaml.data.export import export
 from leaml.data.labels import Imported, import_labels
 from leaml.errors import ImportDataError
-from leaml.records import QuestionType
+from leaml.records import ImageId, QuestionType
 from leaml.store import Store
 from tests.drawn import COLOUR, PROJECT, SIDE, fill
 
@@ -64,16 +64,27 @@ def test_answers_about_test_images_are_what_models_are_tested_against(store: Sto
         import_labels(store, lines, author="me")
 
 
+def test_a_whole_name_means_that_image(store: Store) -> None:
+    picture = store.images("pool")[0]
+    inside = replace(picture, id=ImageId("0" * 64), name=f"sub/{picture.name}", group="0" * 64)
+    store.import_project(PROJECT, [inside])
+    import_labels(store, f"image,question,answer\n{picture.name},side,left\n", author="me")
+    assert [label.pair.image_id for label in store.labels()] == [picture.id]
+
+
 def test_answers_that_were_exported_come_in_again(store: Store, tmp_path: Path) -> None:
     store.save_project(replace(PROJECT, question_types=(*PROJECT.question_types, ROUND)))
     test = store.images("test")[0]
-    quoted = 'dot_00.png,"Is it round, mostly?","no, ""oval""",'
-    lines = f"image,question,answer,author\n{test.name},round,yes,Dr. Møller\n{quoted}\n"
+    quoted = 'dot_00.png,"Is it round, mostly?","no, ""oval""",me'
+    lines = f"image,question,answer,author,options\n{test.name},round,yes,Dr. Møller\n{quoted},yes | no | oval\n"
     import_labels(store, lines, author="me")
     assert export(store, tmp_path / "answers.csv") == 2
     content = (tmp_path / "answers.csv").read_text(encoding="utf-8")
-    assert f"{test.name},Is it round?,yes,Dr. Møller,test\n" in content.replace("\r\n", "\n")
+    assert f"{test.name},Is it round?,yes,Dr. Møller,,test\n" in content.replace("\r\n", "\n")
+    assert store.labels("pool")[0].pair.options == ("yes", "no", "oval")
     assert import_labels(store, content, author="somebody else") == Imported(0, 0, 2)
+    store.save_project(PROJECT)
+    assert import_labels(store, content, author="somebody else") == Imported(0, 0, 2), "not asked any more"
     fill(tmp_path / "other")
     with Store.open(tmp_path / "other") as other:
         other.save_project(replace(PROJECT, question_types=(*PROJECT.question_types, ROUND)))

@@ -67,8 +67,8 @@ def export_now(store: Store, folder: Path, ending: str) -> tuple[int, Path]:
     """
     with suppress(OSError):  # writing says it
         folder.mkdir(exist_ok=True)
-    what = "answers" if ending == ANSWERS else "pairs"
-    file = folder / f"{what}-{datetime.now():%Y-%m-%d-%H%M%S}{ending}"
+    name = f"{'answers' if ending == ANSWERS else 'pairs'}-{datetime.now():%Y-%m-%d-%H%M%S}"
+    file = (folder / name).with_suffix(ending if ending in ENDINGS else ".unknown")
     return export(store, file), file
 
 
@@ -83,10 +83,12 @@ def _answers(store: Store) -> list[tuple[str, ...]]:
     times = Counter(image.name for image in images)
     names = {image.id: image.name if times[image.name] == 1 else image.id for image in images}
     splits = {image.id: image.split for image in images}
-    return [
-        (names[row.pair.image_id], row.pair.question, row.pair.answer, row.author, splits[row.pair.image_id])
-        for row in store.labels()
-    ]
+    rows: list[tuple[str, ...]] = []
+    for label in store.labels():
+        pair = label.pair
+        options = "" if pair.type_id else " | ".join(pair.options)  # those of the project's questions are the project's
+        rows.append((names[pair.image_id], pair.question, pair.answer, label.author, options, splits[pair.image_id]))
+    return rows
 
 
 def _write_answers(path: Path, rows: list[tuple[str, ...]]) -> None:
@@ -129,5 +131,5 @@ WRITERS: dict[str, Callable[[Path, list[ExportedPair]], None]] = {
     ".jsonl": _write_jsonl,
     ".json": _write_llava,
 }
-ANSWERS, ANSWER_COLUMNS = ".csv", ("image", "question", "answer", "author", "split")
+ANSWERS, ANSWER_COLUMNS = ".csv", ("image", "question", "answer", "author", "options", "split")
 ENDINGS = (*WRITERS, ANSWERS)

@@ -1,9 +1,9 @@
 """Imports labels that exist already: a CSV file with a row an answer.
 
 Its first line names the columns `image` (the file's name), `question` (its text, or a question type's id), `answer`,
-and perhaps `author`. Answers about images of the pool are learnt from; those about test images are what models are
-tested against, and nothing is ever trained on them. What cannot be matched is said line by line, and then nothing is
-imported.
+and perhaps `author` and, of a question that the project does not ask, `options` with | between. Answers about images
+of the pool are learnt from; those about test images are what models are tested against, and nothing is ever trained
+on them. What cannot be matched is said line by line, and then nothing is imported.
 """
 
 import csv
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from leaml.errors import ImportDataError
 from leaml.prompts import match_answer, normalise_answer, takes_several
-from leaml.records import AnsweredQuestion, ImageId, ImageRow, QuestionType, Split
+from leaml.records import AnsweredQuestion, ImageId, ImageRow, Label, QuestionType, Split
 from leaml.store import Store
 
 NEEDED = ("image", "question", "answer")
@@ -64,12 +64,10 @@ def import_labels(store: Store, content: str, *, author: str) -> Imported:
     if project is None:
         raise ImportDataError("This workspace is empty. Import a project or a folder of images first.")
     references = {_asked(pair): pair.answer for pair in store.references("test")}
-    found = _Reader(store.images(), project.question_types, references, author).read(content)
-    standing = {_asked(label.pair): (label.pair, label.author) for label in store.labels()}
+    standing = {_asked(label.pair): label for label in store.labels()}
+    found = _Reader(store.images(), project.question_types, references, standing, author).read(content)
     new = [
-        row
-        for row in found
-        if _asked(row.pair) not in references and standing.get(_asked(row.pair)) != (row.pair, row.author)
+        row for row in found if _asked(row.pair) not in references and not _stands(standing.get(_asked(row.pair)), row)
     ]
     store.add_labels([(row.pair, row.author) for row in new])
     tests = sum(row.split == "test" for row in new)
@@ -80,6 +78,10 @@ def _asked(pair: AnsweredQuestion) -> tuple[ImageId, str]:
     return pair.image_id, pair.question
 
 
+def _stands(label: Label | None, row: FiledAnswer) -> bool:
+    return label is not None and (label.pair, label.author) == (row.pair, row.author)
+
+
 class _Reader:
     """Reads rows against what the project has, and collects what is wrong with them."""
 
@@ -88,14 +90,20 @@ class _Reader:
         images: list[ImageRow],
         types: tuple[QuestionType, ...],
         references: Mapping[tuple[ImageId, str], str],
+        standing: Mapping[tuple[ImageId, str], Label],
         author: str,
     ) -> None:
-        self._author, self._references, self._types = author, references, {kind.id: kind for kind in types}
+        self._author, self._references, self._standing = author, references, standing
+        self._types = {kind.id: kind for kind in types}
         self._types |= {normalise_answer(kind.question): kind for kind in types}
         self._images: dict[str, set[ImageRow]] = defaultdict(set)
         for image in images:
-            for name in (image.name, image.name.rsplit("/", 1)[-1], image.id):
-                self._images[name].add(image)
+            self._images[image.id].add(image)
+            self._images[image.name].add(image)
+        whole = set(self._images)  # a whole name means that image, whatever lies in subfolders
+        for image in images:
+            if (last := image.name.rsplit("/", 1)[-1]) not in whole:
+                self._images[last].add(image)
 
     def read(self, content: str) -> list[FiledAnswer]:
         rows = csv.DictReader(io.StringIO(content.removeprefix("\ufeff")), dialect=_dialect(content), strict=True)
@@ -139,20 +147,24 @@ class _Reader:
             raise ImportDataError(f"the {empty} is missing")
         image, asked, answer = self._image(values["image"]), values["question"], values["answer"]
         author = values.get("author") or self._author
+        stands = self._standing.get((image.id, asked))
+        if stands and (stands.pair.answer, stands.author) == (answer, author):
+            return FiledAnswer(stands.pair, author, image.split)  # as it was given, whatever is asked by now
         kind = self._types.get(asked) or self._types.get(normalise_answer(asked))
         if kind is None and image.split == "test":
             test = f"{image.name!r} is kept for the test, which asks the project's questions"
             raise ImportDataError(f"{test}, not {asked!r}")
         if kind is None:
-            return FiledAnswer(AnsweredQuestion(image.id, asked, (), answer), author, image.split)
+            options = tuple(part.strip() for part in values.get("options", "").split("|") if part.strip())
+            return FiledAnswer(AnsweredQuestion(image.id, asked, options, answer), author, image.split)
         if kind.options:
             kept = match_answer(answer, kind.options, several=takes_several(kind.question))
             if kept is None:
                 raise ImportDataError(f"{answer!r} is no answer to {kind.id}, which has {', '.join(kind.options)}")
             answer = kept
-        stands = self._references.get((image.id, kind.question), answer)
-        if stands != answer:
-            raise ImportDataError(f"the data came with the answer {stands!r}, which stays")
+        came = self._references.get((image.id, kind.question), answer)
+        if came != answer:
+            raise ImportDataError(f"the data came with the answer {came!r}, which stays")
         pair = AnsweredQuestion(image.id, kind.question, kind.options, answer, kind.id)
         return FiledAnswer(pair, author, image.split)
 

@@ -77,9 +77,11 @@ def align(predictions: Sequence[Prediction], to: Sequence[Prediction]) -> list[P
 def in_common(answers: Mapping[str, Sequence[Prediction]]) -> dict[str, list[Prediction]]:
     """Return each model's answers to the questions that all were asked, in one order.
 
-    A question whose reference answer has changed between two tests is another question.
+    A question whose reference answer or options have changed between two tests is another question.
     """
-    found = {name: {(p.image_id, p.question, p.reference): p for p in given} for name, given in answers.items()}
+    found = {
+        name: {(p.image_id, p.question, p.options, p.reference): p for p in given} for name, given in answers.items()
+    }
     shared = [asked for asked in next(iter(found.values()), {}) if all(asked in given for given in found.values())]
     return {name: [given[asked] for asked in shared] for name, given in found.items()}
 

@@ -123,7 +123,8 @@ def test_answers_for_the_test_are_given_apart(make_services: Make) -> None:
         seen.add(place.asked)
         place = press(services, place, "save", answer=answer_to(services, place))
     assert len(seen) == 8 and {image_id for image_id, _ in seen} == test, "each question about each test image once"
-    assert text.LABEL_ALL in label.draw(me, place) and label_text.SPLITS["pool"] in label.draw(me, place)
+    assert label_text.ALL_ANSWERED["test"] in label.draw(me, place)
+    assert label_text.SPLITS["pool"] in label.draw(me, place)
     assert len(services.store.held_out.questions()) == 8 and services.label_count() == 0
     assert "zero_shot" not in services.obstacles(), "there is something to test against"
 
@@ -140,6 +141,39 @@ def test_what_the_data_answer_is_not_asked_for_the_test(make_services: Make) -> 
     services.save_questions((*PROJECT.question_types, NOTE), author="me")
     place = press(services, label.arrive(me, label.Place()), "split", to="test")
     assert place.asked is not None and place.asked[1] == NOTE.id
+
+
+def test_the_side_goes_with_the_image(make_services: Make) -> None:
+    services = make_services(references=False)
+    me = who(services, None)
+    place = press(services, label.arrive(me, label.Place()), "save", answer="left")
+    place = press(services, press(services, place, "split", to="test"), "skip")
+    (given,) = services.store.labels("pool")
+    shown = press(services, place, "show", event=given.event_id)
+    assert shown.split == "pool"
+    back = press(services, shown, "undo")
+    assert back.split == "test" and back.asked is not None
+    assert services.image(back.asked[0]).split == "test", "what was skipped there"
+    own = {"own_question": "Is it round?", "own_options": "", "own_answer": "yes"}
+    with pytest.raises(InputError, match=re.escape(label_text.TEST_ASKS_THE_PROJECTS)):
+        press(services, back, "own", **own)
+    assert len(services.store.labels()) == 1
+
+
+def test_a_test_without_open_questions_still_shows_its_answers_and_the_way_back(make_services: Make) -> None:
+    services = make_services()
+    me = who(services, None)
+    services.save_questions((*PROJECT.question_types, NOTE), author="me")
+    place = press(services, label.arrive(me, label.Place()), "split", to="test")
+    other = press(services, place, "switch", to=SIDE.id)
+    assert other.message == label_text.ANSWERED_BY_THE_DATA and other.asked == place.asked
+    after = press(services, place, "save", answer="a scratch")
+    services.save_questions(PROJECT.question_types, author="me")
+    left = label.arrive(me, after)
+    assert left.asked is None and label_text.SPLITS["pool"] in label.draw(me, left)
+    (given,) = services.store.labels("test")
+    shown = press(services, left, "show", event=given.event_id)
+    assert text.of(1, 1) in label.draw(me, shown) and label_text.SPLITS["pool"] in label.draw(me, shown)
 
 
 def test_no_model_learns_from_answers_for_the_test(make_services: Make, tmp_path: Path) -> None:
@@ -161,7 +195,7 @@ def test_empty_states_say_what_to_do(make_services: Make) -> None:
     place = label.arrive(who(full, None), label.Place())
     for _ in range(2):
         place = press(full, place, "save", answer=answer_to(full, place))
-    assert text.LABEL_ALL in label.draw(who(full, None), place)
+    assert label_text.ALL_ANSWERED[None] in label.draw(who(full, None), place)
 
 
 def answer_to(services: Services, place: label.Place) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from PIL import Image
 
@@ -182,7 +183,7 @@ def test_another_project_is_opened_from_the_page(make_services: Make) -> None:
     assert services.neighbours() == []
     project.import_typed(me, "My Dots!", str(home / "images"), "Is a dot there? | yes | no")
     other = home.parent / f"{home.name}-my-dots"
-    assert services.neighbours() == [Neighbour(other, "My Dots!", in_use=False)]
+    assert services.neighbours() == [Neighbour(other, "My Dots!")]
     assert text.NEIGHBOURS in project.draw(me) and f'data-workspace="{other}"' in project.draw(me)
     with pytest.raises(InputError, match=re.escape(text.cannot_open(str(home.parent / "notes")))):
         project.decide(me, {"act": "open", "workspace": str(home.parent / "notes")})
@@ -200,13 +201,39 @@ def test_a_project_that_another_app_has_open_is_not_opened(make_services: Make) 
     )
     assert holder.stdin is not None and holder.stdout is not None
     assert holder.stdout.readline() == "open\n"
-    assert services.neighbours() == [Neighbour(other, "other", in_use=True)]
-    assert text.IN_USE in project.draw(me)
-    with pytest.raises(InputError, match="another app has it open"):
+    assert services.neighbours() == [Neighbour(other, "other", "in use")]
+    assert text.OBSTACLES["in use"] in project.draw(me)
+    with pytest.raises(InputError, match="can be opened now"):
         project.decide(me, {"act": "open", "workspace": str(other)})
     holder.stdin.close()
     assert holder.wait(20) == 0
-    assert services.neighbours() == [Neighbour(other, PROJECT.name, in_use=False)]
+    assert services.neighbours() == [Neighbour(other, PROJECT.name)]
+
+
+def test_projects_that_nobody_would_come_back_from_are_not_opened(make_services: Make) -> None:
+    services = make_services()
+    home = services.settings.workspace.parent
+    newer = "INSERT INTO migrations SELECT max(number) + 1, now() FROM migrations"
+    for name, change in (("newer", newer), ("users", "")):
+        fill(home / name)
+        with Store.open(home / name) as store:
+            if not change:
+                store.users.add("ann", "admin", "a long password")
+        if change:
+            with duckdb.connect(str(home / name / "leaml.duckdb")) as connection:
+                connection.execute(change)
+    found = {neighbour.workspace.name: neighbour.obstacle for neighbour in services.neighbours()}
+    assert found == {"newer": "newer", "users": "users"}
+    shown = project.draw(who(services, None))
+    assert text.OBSTACLES["newer"] in shown and text.OBSTACLES["users"] in shown and 'data-act="open"' not in shown
+
+
+def test_more_images_of_the_open_project_stay_with_it(make_services: Make, tmp_path: Path) -> None:
+    services = make_services()
+    (tmp_path / "more").mkdir()
+    Image.new("RGB", (60, 40)).save(tmp_path / "more" / "one.png")
+    done = project.import_typed(who(services, None), PROJECT.name, str(tmp_path / "more"), "Is it? | yes | no")
+    assert done == (text.imported(17, PROJECT.name), None) and services.neighbours() == []
 
 
 def test_where_people_sign_in_nobody_opens_another_project(make_services: Make) -> None:
@@ -257,23 +284,45 @@ def test_compare_rests_on_what_all_models_were_asked(make_services: Make) -> Non
     services.store.add_label(AnsweredQuestion(test.id, NOTE.question, (), "a scratch", NOTE.id), author="me", seconds=1)
     add_model(services, "r0002", "leaml", 6)
     found = services.evaluations()
-    assert {name: len(answers) for name, answers in found.items()} == {"full_finetune": 8, "leaml": 8}
-    assert [answer.image_id for answer in found["leaml"]] == [answer.image_id for answer in found["full_finetune"]]
-    assert "8 test questions about 4 images; 1 more count when" in compare.results(services)[0]
+    assert {name: len(answers) for name, answers in found.answers.items()} == {"full_finetune": 8, "leaml": 8}
+    one, other = (found.answers[method] for method in ("leaml", "full_finetune"))
+    assert [answer.image_id for answer in one] == [answer.image_id for answer in other]
+    said = "8 test questions about 4 images; 1 more when Full fine-tuning is trained again"
+    assert said in compare.results(services)[0]
     add_model(services, "r0003", "full_finetune", 2)
-    assert len(services.evaluations()["leaml"]) == 9, "trained again, and so asked"
+    assert len(services.evaluations().answers["leaml"]) == 9, "trained again, and so asked"
 
 
-def test_models_that_were_asked_nothing_in_common_are_not_compared(make_services: Make) -> None:
+def test_a_model_of_another_test_is_left_out_and_named(make_services: Make) -> None:
     services = make_services(references=False)
-    one, other = services.store.images("test")[:2]
-    pair = AnsweredQuestion(one.id, SIDE.question, SIDE.options, "left", SIDE.id)
+    test = services.store.images("test")
+    pair = AnsweredQuestion(test[0].id, SIDE.question, SIDE.options, "left", SIDE.id)
     services.store.add_label(pair, author="me", seconds=1)
-    add_model(services, "r0001", "full_finetune", 1)
-    services.store.undo_label("me")
-    services.store.add_label(replace(pair, image_id=other.id), author="me", seconds=1)
-    add_model(services, "r0002", "leaml", 1)
-    assert compare_text.TESTS_DIFFER in compare.results(services)[0]
+    add_model(services, "r0001", "lora", 1)
+    services.store.add_label(replace(pair, answer="right"), author="me", seconds=1)
+    assert compare_text.TESTS_DIFFER in compare.results(services)[0], "its answer was changed since"
+    for image in test[1:]:
+        services.store.add_label(replace(pair, image_id=image.id), author="me", seconds=1)
+    add_model(services, "r0002", "full_finetune", 1)
+    add_model(services, "r0003", "leaml", 3)
+    found = services.evaluations()
+    assert {name: len(answers) for name, answers in found.answers.items()} == {"full_finetune": 4, "leaml": 4}
+    assert found.behind == ("lora",)
+    html = compare.results(services)[0]
+    assert "4 test questions about 4 images; LoRA was tested on other questions" in html
+    assert "<td>LoRA" not in html
+
+
+def test_rounds_are_compared_on_the_same_questions(make_services: Make) -> None:
+    services = make_services(candidates=2, references=False)
+    test = sorted(services.store.images("test"), key=lambda image: image.id)
+    pair = AnsweredQuestion(test[0].id, SIDE.question, SIDE.options, "left", SIDE.id)
+    services.store.add_label(pair, author="me", seconds=1)
+    add_model(services, "r0002", "leaml", 1, pairs=2)
+    services.store.add_label(replace(pair, image_id=test[1].id), author="me", seconds=1)
+    add_model(services, "r0004", "leaml", 1, round_number=2, pairs=2)
+    by_round = services.round_accuracy()
+    assert {number: interval.value for number, interval in by_round.items()} == {1: 1.0, 2: 1.0}
 
 
 def test_compare_shows_the_newest_of_each_method_and_the_majority(make_services: Make) -> None:

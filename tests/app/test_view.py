@@ -1,6 +1,7 @@
 """HTML and figures from plain values: escaping, intervals, losses."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -280,3 +281,9 @@ def test_a_question_says_how_to_decide_and_is_shown_as_it_was_typed() -> None:
 def test_questions_that_cannot_be_used(lines: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         typed_questions(lines)
+
+
+def test_an_answer_is_not_judged_where_the_list_of_answers_has_changed() -> None:
+    answers = Answer("other", (), 0.1, 0.0), Answer("left", (), 0.1, 0.0)
+    view = replace(asked((None, None), *answers), options=("right", "x"))
+    assert 'class="right"' not in ask_screen(view) and 'class="wrong"' not in ask_screen(view)
