@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from leaml.data.export import export_pairs
+from leaml.data.export import export
 from leaml.data.folder import import_folder, question_type, split_of
 from leaml.data.items import cover, picture_files
 from leaml.data.sportu import import_sportu
@@ -68,7 +68,7 @@ def test_a_pair_about_a_clip_is_exported_as_a_video(store, clips, tmp_path):
     import_folder(store, clips, name="Clips", question_types=[question_type("Which?", ["a", "b"])])
     image = store.images("pool")[0]
     store.add_label(AnsweredQuestion(image.id, "Which?", ("a", "b"), "a", "which"), author="me", seconds=1.0)
-    export_pairs(store, tmp_path / "out.json")
+    export(store, tmp_path / "out.json")
     (row,) = json.loads((tmp_path / "out.json").read_text())
     assert row["video"] == image.name and row["conversations"][0]["value"].startswith("<video>\nWhich?")
 
