@@ -199,13 +199,11 @@ def results(services: Services) -> tuple[str, go.Figure | None]:
     """Return the table's HTML and the figure; an invitation and nothing while no model was tested."""
     found = services.evaluations()
     evaluations = found.answers
-    if not evaluations:
-        if found.behind and found.questions:
-            return _train_first(compare_text.TESTS_DIFFER_TITLE, compare_text.TESTS_DIFFER), None
-        return _train_first(compare_text.NO_MODELS_TITLE, compare_text.NO_MODELS), None
-    some = next(iter(evaluations.values()))
-    if not some:
+    some = next(iter(evaluations.values()), ())
+    if not some and found.behind:
         return _train_first(compare_text.TESTS_DIFFER_TITLE, compare_text.TESTS_DIFFER), None
+    if not some:
+        return _train_first(compare_text.NO_MODELS_TITLE, compare_text.NO_MODELS), None
     rows = {name: services.scores.of(predictions) for name, predictions in evaluations.items()}
     asked = {prediction.type_id for prediction in some}
     project = services.store.project()

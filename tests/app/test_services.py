@@ -313,6 +313,20 @@ def test_a_model_of_another_test_is_left_out_and_named(make_services: Make) -> N
     assert "<td>LoRA" not in html
 
 
+def test_models_that_were_asked_nothing_in_common_are_not_compared(make_services: Make) -> None:
+    services = make_services(references=False)
+    one, other = services.store.images("test")[:2]
+    pair = AnsweredQuestion(one.id, SIDE.question, SIDE.options, "left", SIDE.id)
+    services.store.add_label(pair, author="me", seconds=1)
+    add_model(services, "r0001", "full_finetune", 1)
+    services.store.undo_label("me")
+    services.store.add_label(replace(pair, image_id=other.id), author="me", seconds=1)
+    add_model(services, "r0002", "leaml", 1)
+    services.store.add_label(pair, author="me", seconds=1)
+    assert services.evaluations().behind == ("full_finetune", "leaml")
+    assert compare_text.TESTS_DIFFER in compare.results(services)[0]
+
+
 def test_rounds_are_compared_on_the_same_questions(make_services: Make) -> None:
     services = make_services(candidates=2, references=False)
     test = sorted(services.store.images("test"), key=lambda image: image.id)
