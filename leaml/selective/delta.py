@@ -79,13 +79,9 @@ class _Change:
     weight: Tensor
     entries: Entries
     base: Tensor
-    places: Tensor | None = None
 
     def write(self, values: Tensor) -> None:
-        if self.places is None:
-            self.entries.scatter_(self.weight, values.to(self.weight.device))
-        else:
-            self.weight.scatter_(1, self.places, values.to(self.weight.device).view(self.places.shape))
+        self.entries.scatter_(self.weight, values.to(self.weight.device))
 
 
 class ResidentModel:
@@ -206,8 +202,7 @@ class ResidentModel:
         for name, entries in delta.entries.items():
             weight = self._parameters[name]
             own = entries.to(weight.device)
-            places = own.columns.long() if keep and own.columns is not None else None
-            fitted[name] = _Change(weight, own, own.gather(weight.detach()), places)
+            fitted[name] = _Change(weight, own.wide() if keep else own, own.gather(weight.detach()))
         return fitted
 
 

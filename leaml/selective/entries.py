@@ -2,7 +2,8 @@
 
 Every row has the same number K of chosen entries, so that their values form a rectangle `[out, K]`. In memory they
 are int16 columns: reading by column is as fast as copying, while unpacking a bit mask at each step is ten times
-slower (docs/performance.md). On disk they are whatever is smaller: a bit a weight, or 16 bits a chosen entry.
+slower (docs/performance.md). Where they are few, whoever reads them at every step keeps them as the 64-bit numbers that
+torch wants (`wide`). On disk they are whatever is smaller: a bit a weight, or 16 bits a chosen entry.
 """
 
 import math
@@ -31,7 +32,8 @@ class Entries:
 
     Attributes:
         shape: Of the weight.
-        columns: `[out, K]` int16 (int32 beyond 32,768 columns), ascending in each row; None chooses every entry.
+        columns: `[out, K]` int16 (int32 beyond 32,768 columns; int64 when wide), ascending in each row; None chooses
+            every entry.
     """
 
     shape: tuple[int, ...]
@@ -54,14 +56,13 @@ class Entries:
             return "dense"
         return "bitmask" if self.density > BITMASK_FROM else "columns"
 
-    @property
-    def index_bytes(self) -> int:
-        """Memory that the places take."""
-        return 0 if self.columns is None else self.columns.numel() * self.columns.element_size()
-
     def to(self, device: torch.device) -> "Entries":
         """Return the same entries with their places on another device."""
         return Entries(self.shape, None if self.columns is None else self.columns.to(device))
+
+    def wide(self) -> "Entries":
+        """Return the same entries with 64-bit places: a third faster to read and write, in four times the memory."""
+        return Entries(self.shape, None if self.columns is None else self.columns.long())
 
     def gather(self, weight: Tensor, out: Tensor | None = None) -> Tensor:
         """Return a copy of the chosen values, flat: row by row, columns ascending.
@@ -129,7 +130,7 @@ class Entries:
             return None
         if self.layout == "bitmask":
             return torch.from_numpy(np.packbits(self.mask().numpy(), axis=1))
-        return self.columns.cpu()
+        return self.columns.cpu().to(column_dtype(self.shape[1]))
 
     @classmethod
     def unpack(cls, shape: tuple[int, ...], packed: Tensor | None) -> "Entries":
@@ -154,6 +155,9 @@ class Entries:
         return cls(shape, columns.to(column_dtype(shape[1])))
 
     def _rows_at_once(self, device: torch.device) -> int:
+        assert self.columns is not None
+        if self.columns.dtype == torch.int64:  # nothing is made for the moment
+            return self.shape[0]
         return max(1, (CHUNK_CPU if device.type == "cpu" else CHUNK_ACCELERATOR) // self.shape[1])
 
     def _blocks(self, weight: Tensor, values: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -26,6 +26,9 @@ from leaml.selective.entries import Entries
 IN_PLACE_FROM = 7 / 9
 """Density above which moments and gradient of every entry, and the places of the others, are smaller than moments,
 master copy, gradient and places of the selected ones: 14 bytes an entry against 18 a selected one."""
+WIDE_PLACES_TO = 2**22
+"""Selected entries up to which their places are kept as 64-bit numbers (32 MB): half a percent of a small model's step.
+For a large model they would take half as much memory as all else that an entry needs."""
 
 
 class SelectedAdamW:
@@ -65,6 +68,8 @@ class SelectedAdamW:
             self._entries[name] = chosen.to(weight.device)
         if not self.selected:
             raise TrainingError("No weight is selected for training. Raise the row budget.")
+        if self.selected <= WIDE_PLACES_TO:
+            self._entries = {name: chosen.wide() for name, chosen in self._entries.items()}
         self._in_place = [
             name
             for name, weight in self._weights.items()
