@@ -28,14 +28,15 @@ def main() -> int:
     parser.add_argument("--model", choices=SHAPES, default="tiny")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--weights", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--rounds", type=int, default=25, help="steps of each method [25]")
+    parser.add_argument("--rounds", type=int, help="steps of each method [100 of the tiny model, 25 of others]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the result")
     parser.add_argument("--docs", action="store_true", help="write docs/performance")
     arguments = parser.parse_args()
     if not KEEP_MEMORY.keys() <= os.environ.keys():  # as training runs have it; it is read when a process starts
         command = [sys.executable, "-m", "benchmarks.selective_step", *sys.argv[1:]]
         os.execve(sys.executable, command, {**os.environ, **KEEP_MEMORY})
-    result = run(Setting(arguments.model, arguments.device, arguments.weights), arguments.rounds)
+    setting = Setting(arguments.model, arguments.device, arguments.weights)
+    result = run(setting, arguments.rounds or setting.shape.rounds)
     print_table(result)
     targets = check_targets(result)
     for target in targets:

@@ -12,7 +12,7 @@ from leaml.precision import autocast
 
 @dataclass(frozen=True)
 class Shape:
-    """A decoder's shape, and the batch that it is trained with: `[batch, length]` tokens."""
+    """A decoder's shape, the batch that it is trained with (`[batch, length]` tokens), and how often it is measured."""
 
     hidden: int
     feed_forward: int
@@ -22,10 +22,11 @@ class Shape:
     vocabulary: int
     batch: int
     length: int
+    rounds: int = 25
 
 
 SHAPES = {
-    "tiny": Shape(256, 768, 6, 4, 4, 4096, batch=16, length=128),  # the bundled model's decoder
+    "tiny": Shape(256, 768, 6, 4, 4, 4096, batch=16, length=128, rounds=100),  # the bundled model's decoder
     "135m": Shape(576, 1536, 30, 9, 3, 49152, batch=4, length=128),  # SmolLM2-135M
     "0.5b": Shape(896, 4864, 24, 14, 2, 151936, batch=16, length=512),  # Qwen2-0.5B
     "1.5b": Shape(1536, 8960, 28, 12, 2, 151936, batch=16, length=512),  # Qwen2-1.5B, the decoder of Qwen2-VL-2B

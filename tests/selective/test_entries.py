@@ -26,15 +26,15 @@ def test_gather_and_scatter_touch_exactly_the_chosen_entries(shape, budget, dtyp
     new = torch.randn(own.count)
     own.scatter_(weight, new)
     assert weight[mask].equal(new.to(dtype)) and weight[~mask].equal(before[~mask])
-    own.scatter_(weight, before[mask])
-    assert weight.equal(before)
+    own.wide().scatter_(weight, before[mask])
+    assert weight.equal(before) and own.wide().gather(weight).equal(before[mask])
 
 
 @given(shape=shapes, budget=st.one_of(st.integers(1, 80), st.floats(0.01, 1.0)), seed=st.integers(0, 99))
 @settings(max_examples=80, deadline=None)
 def test_packing_keeps_the_places_and_takes_the_smaller_layout(shape, budget, seed):
     own = chosen(shape, budget, seed)
-    packed = own.pack()
+    packed = own.wide().pack()
     again = Entries.unpack(shape, packed)
     assert again.mask().equal(own.mask())
     if own.count == shape[0] * shape[1]:

@@ -95,6 +95,17 @@ def test_unselected_bits_stay_with_and_without_weight_decay(budget, dtype, tied,
         assert changed.float().mean() > (0.9 if dtype == torch.float32 else 0.5), name
 
 
+@pytest.mark.parametrize(("budget", "weight_decay"), [(0.3, 0.1), (0.85, 0.0)])
+def test_narrow_places_train_to_the_same_bits_as_wide_ones(monkeypatch, budget, weight_decay):
+    wide, narrow = tiny_llama(), tiny_llama()
+    _, entries = random_entries(wide, budget)
+    train_selected(wide, entries, 3, weight_decay=weight_decay)
+    monkeypatch.setattr("leaml.selective.optimizer.WIDE_PLACES_TO", 0)
+    train_selected(narrow, entries, 3, weight_decay=weight_decay)
+    after = state_of(narrow)
+    assert all(value.equal(after[name]) for name, value in wide.state_dict().items())
+
+
 def test_masking_the_gradient_of_a_dense_optimizer_would_move_unselected_entries():
     model = tiny_llama()
     before = state_of(model)
