@@ -5,6 +5,7 @@ Blind voting is not here yet. Figures of the table come from `leaml.stats`; mode
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +13,10 @@ import gradio as gr
 import plotly.graph_objects as go
 
 from app import compare_text, text
-from app.comparison import OURS, SIDES, AskView, ask_screen, table_card
+from app.comparison import OURS, SIDES, AskView, again_line, ask_screen, table_card
 from app.figures import interval_figure
 from app.label import picture
+from app.person import Person, who
 from app.screen import Screen, on_act, panel, require_text, typed_options
 from app.services import Services
 from app.view import empty_state, go_button
@@ -54,15 +56,25 @@ def build(services: Services, header: gr.HTML) -> Screen:
     """Build the screen in the current tab. The header stays as it is: nothing here changes its counts."""
     place = gr.State(Place())
     ask = panel("compare-panel")
-    table = gr.HTML(apply_default_css=False, elem_id="compare-table")
+    table = panel("compare-table")
     with gr.Column(elem_classes="card figures", elem_id="compare-figure", visible=False) as box:
         gr.HTML(f'<div class="screen eyebrow">{compare_text.FIGURE_TITLE}</div>', apply_default_css=False)
         figure = gr.Plot(show_label=False, container=False, elem_classes="plotbox small", elem_id="interval-plot")
 
-    def redraw(now: Place) -> tuple[Any, ...]:
-        now = arrive(services, now)
-        html, drawn = results(services)
-        return now, draw(services, now), html, drawn, gr.Column(visible=drawn is not None)
+    def below(person: Person) -> tuple[Any, ...]:
+        with suppress(LeamlError):  # the Train screen says it
+            services.take_over_finished()
+        html, drawn = results(services, may=person.may("train"))
+        return html, drawn, gr.Column(visible=drawn is not None)
+
+    def redraw(now: Place, request: gr.Request) -> tuple[Any, ...]:
+        person, now = who(services, request.username), arrive(services, now)
+        return now, draw(services, now), *below(person)
+
+    def again(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        person = who(services, request.username)
+        gr.Info(compare_text.tested_again(person.test_again()))
+        return below(person)
 
     def act(now: Place, event: gr.EventData) -> tuple[Place, str]:
         now = decide(services, now, event._data)
@@ -75,6 +87,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
         return now, draw(services, now)
 
     on_act("compare", ask, act, [place], [place, ask], after=answer)
+    on_act("compare", table, again, [], [table, figure, box])
     return Screen(redraw, [place], [place, ask, table, figure, box])
 
 
@@ -195,33 +208,37 @@ def answered(services: Services, now: Place) -> Place:
     return replace(now, pending=False, answers=tuple(answers))
 
 
-def results(services: Services) -> tuple[str, go.Figure | None]:
-    """Return the table's HTML and the figure; an invitation and nothing while no model was tested."""
+def results(services: Services, *, may: bool = True) -> tuple[str, go.Figure | None]:
+    """Return the table's HTML and the figure; an invitation and nothing while no model was tested.
+
+    Args:
+        services: Have the models' answers.
+        may: Whether the person may have models tested again.
+    """
     found = services.evaluations()
+    behind = [text.METHODS[name][0] for name in found.behind]  # type: ignore[index]
+    ready = [text.METHODS[model.method][0] for model in services.to_test_again()]  # type: ignore[index]
+    again = again_line(ready if may else (), [name for name in behind if name not in ready])
     evaluations = found.answers
     some = next(iter(evaluations.values()), ())
     if not some and found.behind:
-        return _train_first(compare_text.TESTS_DIFFER_TITLE, compare_text.TESTS_DIFFER), None
+        return empty_state(compare_text.TESTS_DIFFER_TITLE, compare_text.TESTS_DIFFER, again), None
     if not some:
-        return _train_first(compare_text.NO_MODELS_TITLE, compare_text.NO_MODELS), None
+        to_train = go_button(text.GO_TRAIN, "train")
+        return empty_state(compare_text.NO_MODELS_TITLE, compare_text.NO_MODELS, to_train), None
     rows = {name: services.scores.of(predictions) for name, predictions in evaluations.items()}
     asked = {prediction.type_id for prediction in some}
     project = services.store.project()
     known = [kind.id for kind in (project.question_types if project else ()) if kind.id in asked]
     types = [*known, *sorted(asked - set(known))]
-    behind = [text.METHODS[name][0] for name in found.behind]  # type: ignore[index]
     images = len({prediction.image_id for prediction in some})
     rests_on = compare_text.on_questions(len(some), images, found.questions - len(some), behind)
     dots = [
         (text.MAJORITY[0] if name == "majority" else text.METHODS[name][0], macro, name in OURS)  # type: ignore[index]
         for name, (_, macro) in rows.items()
     ]
-    card = table_card(rows, types, rests_on=rests_on, finding=finding(evaluations, services.scores.groups()))
-    return card, interval_figure(dots)
-
-
-def _train_first(title: str, sentence: str) -> str:
-    return empty_state(title, sentence, go_button(text.GO_TRAIN, "train"))
+    told = finding(evaluations, services.scores.groups())
+    return table_card(rows, types, rests_on=rests_on, finding=told, again=again), interval_figure(dots)
 
 
 def finding(evaluations: Mapping[str, Sequence[Prediction]], groups: Mapping[ImageId, str]) -> str:

@@ -19,9 +19,7 @@ ADAPTER_ON, ADAPTER_OFF = "on: with what it learnt here", "off: without what it 
 NO_MODELS_TITLE = "No models yet"
 NO_MODELS = "Fine-tune some on the Train screen. The base model can be tested at once."
 TESTS_DIFFER_TITLE = "Tested on other questions"
-TESTS_DIFFER = (
-    "The test has changed since these models were asked. Train them again on the Train screen to compare them."
-)
+TESTS_DIFFER = "The test has changed since these models were asked. Test them again to compare them."
 TABLE_TITLE = "Right answers in percent, by type of question"
 TABLE_NOTE = "Small figures: 95% interval; near-duplicate images count together. “Average” weighs every type the same."
 METHOD_COLUMN, AVERAGE = "Model", "Average"
@@ -40,9 +38,25 @@ def on_questions(questions: int, images: int, waiting: int, behind: Sequence[str
     if not behind:
         return f"{questions} test questions about {images} images"
     names = ", ".join(behind)
-    more = f"{waiting} more when {names} {'is' if len(behind) == 1 else 'are'} trained again"
+    more = f"{waiting} more when {names} {'is' if len(behind) == 1 else 'are'} tested again"
     other = f"{names} {'was' if len(behind) == 1 else 'were'} tested on other questions"
     return f"{questions} test questions about {images} images; {more if waiting else other}"
+
+
+def test_again(names: Sequence[str]) -> str:
+    """Name the button that asks these models today's test questions."""
+    return f"Test {names[0] if len(names) == 1 else f'{len(names)} models'} again"
+
+
+def testing(names: Sequence[str]) -> str:
+    """Say that these models are trained or tested now."""
+    return f"{', '.join(names)}: on the way. The Train screen shows how far."
+
+
+def tested_again(count: int) -> str:
+    """Say how many tests were queued."""
+    which = "One model is" if count == 1 else f"{count} models are"
+    return f"{which} asked the test questions of today. The Train screen shows how far they are."
 
 
 def difference(one: str, other: str, value: float, low: float, high: float) -> str:

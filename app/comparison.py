@@ -103,7 +103,12 @@ def ask_screen(view: AskView) -> str:
 
 
 def table_card(
-    rows: Mapping[str, tuple[Mapping[str, Interval], Interval]], types: Sequence[str], *, rests_on: str, finding: str
+    rows: Mapping[str, tuple[Mapping[str, Interval], Interval]],
+    types: Sequence[str],
+    *,
+    rests_on: str,
+    finding: str,
+    again: str = "",
 ) -> str:
     """Return the table: a row for each model, by type of question, with intervals.
 
@@ -112,6 +117,7 @@ def table_card(
         types: Question types in order.
         rests_on: How many questions and images there are.
         finding: The paired difference as a sentence.
+        again: From `again_line`.
     """
     head = "".join(f"<th>{escape(short_type(kind))}</th>" for kind in types)
     best = {
@@ -126,10 +132,25 @@ def table_card(
         lines.append(f"<tr{kind}><td>{escape(title)}<small>{escape(what)}</small></td>{cells}</tr>")
     return (
         f'<div class="screen"><section class="card">{eyebrow(compare_text.TABLE_TITLE, rests_on)}'
-        f'<p class="finding">{escape(finding)}</p><div class="scroll"><table class="results">'
+        f'<p class="finding">{escape(finding)}</p>{again}<div class="scroll"><table class="results">'
         f"<tr><th>{compare_text.METHOD_COLUMN}</th>{head}<th>{compare_text.AVERAGE}</th></tr>{''.join(lines)}</table></div>"
         f'<p class="soft small" style="margin:10px 0 0">{compare_text.TABLE_NOTE}</p></section></div>'
     )
+
+
+def again_line(ready: Sequence[str], busy: Sequence[str]) -> str:
+    """Return the button that tests models again, and which are on their way.
+
+    Args:
+        ready: Names of the models that can be tested again.
+        busy: Names of those that a run is making or testing.
+    """
+    if not ready and not busy:
+        return ""
+    label = compare_text.test_again(ready) if ready else ""
+    press = button(label, kind="compact", data_act="again") if ready else ""
+    told = f'<span class="soft">{escape(compare_text.testing(busy))}</span>' if busy else ""
+    return f'<p class="again">{press}{told}</p>'
 
 
 def _cell(interval: Interval | None, best: float) -> str:

@@ -154,6 +154,11 @@ class Person:
         self.require("train")
         return self.services.start_methods(methods)
 
+    def test_again(self) -> int:
+        """Queue a test of each model that was not asked all of today's test; return how many."""
+        self.require("train")
+        return self.services.test_again()
+
     def cancel(self, run_id: RunId) -> None:
         """Stop a run after its current step."""
         self.require("train")

@@ -19,7 +19,7 @@ from app.settings import LOCAL_HOSTS, Settings
 from leaml import stats
 from leaml.answering import Answer, Answerer, Asked
 from leaml.choices import model_of
-from leaml.config import RunConfig, TrainConfig, generator_run, model_run
+from leaml.config import RunConfig, generator_run, model_run
 from leaml.data.export import export_now
 from leaml.data.folder import import_folder
 from leaml.data.labels import Imported, import_labels
@@ -31,18 +31,9 @@ from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir
 from leaml.neighbours import Neighbour, neighbours
 from leaml.recipes import model_recipe
-from leaml.records import (
-    METHODS,
-    ImageId,
-    ImageRow,
-    Interval,
-    Method,
-    QuestionType,
-    RunId,
-    Split,
-    Suggestion,
-)
+from leaml.records import METHODS, ImageId, ImageRow, Interval, Method, QuestionType, RunId, Split, Suggestion
 from leaml.results import ModelRow
+from leaml.retest import retest
 from leaml.store import Store
 from leaml.suggestions import may_be_shown
 
@@ -234,8 +225,8 @@ class Services:
                 raise InputError(reason)
             config = self.choosing.generator()
             if (steps := self.settings.generator_steps) is not None:
-                judge = with_steps(config.judge, min(steps, config.judge.steps))
-                config = replace(config, train=with_steps(config.train, steps), judge=judge)
+                judge = config.judge.with_steps(min(steps, config.judge.steps))
+                config = replace(config, train=config.train.with_steps(steps), judge=judge)
             return self._submit(generator_run(config))
 
     def start_methods(self, methods: tuple[Method, ...]) -> int:
@@ -254,9 +245,22 @@ class Services:
                 config = model_recipe(method, model=choices.model)
                 config = model_of(choices, config)
                 if (steps := self.settings.finetune_steps) is not None:
-                    config = replace(config, train=with_steps(config.train, steps))
+                    config = replace(config, train=config.train.with_steps(steps))
                 self._submit(model_run(config))
             return len(ready)
+
+    def to_test_again(self) -> list[ModelRow]:
+        """Return the newest models that were not asked all of today's test, but for those that a run makes anew."""
+        latest, active = self.latest_models(), self._active_kinds()
+        return [latest[method] for method in METHODS if method in self.evaluations().behind and method not in active]
+
+    def test_again(self) -> int:
+        """Queue a test of each of these models; return how many."""
+        with self._starting:
+            waiting = self.to_test_again()
+            for model in waiting:
+                retest(self.store, self.jobs, RunId(model.run_id))
+            return len(waiting)
 
     def obstacles(self) -> dict[str, str]:
         """Return what cannot be trained now, and why: by method, or `generator`."""
@@ -385,8 +389,3 @@ def count_by_type(services: Services, split: Split = "pool") -> dict[str | None,
     found = services.store.label_counts(split)
     counts: dict[str | None, int] = {kind.id: 0 for kind in (project.question_types if project else ())}
     return counts | found
-
-
-def with_steps(config: TrainConfig, steps: int) -> TrainConfig:
-    """Return the settings for another number of steps."""
-    return replace(config, steps=steps, warmup_steps=min(config.warmup_steps, steps))

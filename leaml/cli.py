@@ -41,6 +41,7 @@ from leaml.jobs import Jobs, RunState
 from leaml.loop import run_round
 from leaml.recipes import generator_recipe, model_recipe
 from leaml.records import METHODS, RunId
+from leaml.retest import retest
 from leaml.store import Store
 
 DEFAULT_WORKSPACE = Path("workspace")
@@ -118,8 +119,8 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     command.add_argument("run", help="its name, such as r0001; a generator's run gives the generator")
     command.add_argument("folder", type=Path)
     command.set_defaults(command=_merge)
-    command = commands.add_parser("runs", help="list background runs; show, cancel or resume one")
-    command.add_argument("action", nargs="?", choices=("list", "show", "cancel", "resume"), default="list")
+    command = commands.add_parser("runs", help="list background runs; show, cancel, resume or test one")
+    command.add_argument("action", nargs="?", choices=("list", "show", "cancel", "resume", "test"), default="list")
     command.add_argument("run", nargs="?", help="its name, such as r0001")
     command.set_defaults(command=_runs)
 
@@ -198,7 +199,7 @@ def _run_config(arguments: argparse.Namespace, store: Store) -> RunConfig:
         model = model_recipe(arguments.method, model=arguments.model or choices.model, update=arguments.update)
         model = replace(model_of(choices, model), **precision)
         if arguments.steps is not None:
-            model = replace(model, train=replace(model.train, steps=arguments.steps))
+            model = replace(model, train=model.train.with_steps(arguments.steps))
         if arguments.row_budget not in (None, "all"):
             model = replace(model, selection=SelectionConfig(arguments.row_budget))
         return model_run(model, until=arguments.stage)
@@ -207,7 +208,7 @@ def _run_config(arguments: argparse.Namespace, store: Store) -> RunConfig:
     generator = replace(generator_of(choices, recipe), round=store.results.round())
     generator = replace(generator, teacher=teacher_of(arguments, choices.teacher), **precision)
     if arguments.steps is not None:
-        generator = replace(generator, train=replace(generator.train, steps=arguments.steps))
+        generator = replace(generator, train=generator.train.with_steps(arguments.steps))
     return generator_run(generator, until=arguments.stage)
 
 
@@ -244,6 +245,9 @@ def _runs(arguments: argparse.Namespace) -> None:
         announce_again(jobs.run(run_id))
         jobs.resume(run_id)
         print(f"{run_id} goes on.")
+    elif arguments.action == "test":
+        with Store.open(arguments.workspace) as store:
+            print(f"{retest(store, jobs, run_id)} asks the model of {run_id} today's test questions.")
     else:
         run = jobs.run(run_id)
         shown = {"state": run.state().name, "config": run.config(), "outcome": run.outcome()}

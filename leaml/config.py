@@ -4,7 +4,7 @@ The app and the command line build the same classes. `from_json` refuses unknown
 setting is never silently the default.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from leaml.json_config import JsonConfig, require
@@ -64,6 +64,10 @@ class TrainConfig(JsonConfig):
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
         parts = f"1 to {self.batch_size} (batch_size)"
         require(1 <= self.accumulation <= self.batch_size, "accumulation", self.accumulation, parts)
+
+    def with_steps(self, steps: int) -> "TrainConfig":
+        """Return the settings for another number of steps; a shorter training has no longer warm-up than itself."""
+        return replace(self, steps=steps, warmup_steps=min(self.warmup_steps, max(steps, 0)))
 
 
 @dataclass(frozen=True)

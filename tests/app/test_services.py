@@ -287,10 +287,10 @@ def test_compare_rests_on_what_all_models_were_asked(make_services: Make) -> Non
     assert {name: len(answers) for name, answers in found.answers.items()} == {"full_finetune": 8, "leaml": 8}
     one, other = (found.answers[method] for method in ("leaml", "full_finetune"))
     assert [answer.image_id for answer in one] == [answer.image_id for answer in other]
-    said = "8 test questions about 4 images; 1 more when Full fine-tuning is trained again"
+    said = "8 test questions about 4 images; 1 more when Full fine-tuning is tested again"
     assert said in compare.results(services)[0]
     add_model(services, "r0003", "full_finetune", 2)
-    assert len(services.evaluations().answers["leaml"]) == 9, "trained again, and so asked"
+    assert len(services.evaluations().answers["leaml"]) == 9, "asked by now"
 
 
 def test_a_model_of_another_test_is_left_out_and_named(make_services: Make) -> None:
@@ -311,6 +311,26 @@ def test_a_model_of_another_test_is_left_out_and_named(make_services: Make) -> N
     html = compare.results(services)[0]
     assert "4 test questions about 4 images; LoRA was tested on other questions" in html
     assert "<td>LoRA" not in html
+
+
+def test_models_are_tested_again_but_for_those_on_their_way(
+    make_services: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = make_services()
+    add_model(services, "r0001", "full_finetune", 2)
+    add_model(services, "r0002", "lora", 2)
+    assert compare_text.test_again(["LoRA"]) not in compare.results(services)[0], "nothing has changed"
+    services.save_questions((*PROJECT.question_types, NOTE), author="me")
+    test = services.store.images("test")[0]
+    services.store.add_label(AnsweredQuestion(test.id, NOTE.question, (), "a scratch", NOTE.id), author="me", seconds=1)
+    tested: list[str] = []
+    monkeypatch.setattr("app.services.retest", lambda _, __, run_id: tested.append(run_id))
+    assert "Test 2 models again" in compare.results(services)[0]
+    assert "Test 2 models again" not in compare.results(services, may=False)[0]
+    monkeypatch.setattr(services, "_active_kinds", lambda: {"lora"})
+    html = compare.results(services)[0]
+    assert "Test Full fine-tuning again" in html and compare_text.testing(["LoRA"]) in html
+    assert who(services, None).test_again() == 1 and tested == ["r0001"]
 
 
 def test_models_that_were_asked_nothing_in_common_are_not_compared(make_services: Make) -> None:

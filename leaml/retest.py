@@ -1,0 +1,69 @@
+"""Asks a trained model today's test questions, without training it again: its test may have grown since.
+
+That is a run of its own, of the stage `evaluate` alone. What the model learnt from and what came of the training are
+those of the earlier run, which stays as it is.
+"""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from leaml.config import MODEL_STAGES, RunConfig
+from leaml.errors import RunError
+from leaml.jobs import Jobs
+from leaml.records import Acceptance, RunId
+from leaml.snapshot import SnapshotTables, read_snapshot, write_snapshot
+from leaml.store import Store
+
+TRAINED = ("finetune.done", "model.safetensors")
+"""What an earlier run's training left; the base model has no file of its own."""
+
+
+def retest(store: Store, jobs: Jobs, run_id: RunId) -> RunId:
+    """Queue a run that asks the model of an earlier run today's test questions; return the new run's name.
+
+    Args:
+        store: Has the test questions, and the images.
+        jobs: The runs of the same workspace.
+        run_id: Of a run that fine-tuned a model, or tested the base model.
+
+    Raises:
+        RunError: If that run has no model, or the new one cannot be started.
+        SnapshotError: If that run's data were altered.
+    """
+    earlier = jobs.run(run_id)
+    config, output = RunConfig.from_json(earlier.config()), earlier.path / "output"
+    if config.finetune is None or not (output / TRAINED[0]).exists():
+        raise RunError(f"{run_id} has no model that could be tested. Choose a run that fine-tuned one.")
+
+    def write_data(directory: Path) -> None:
+        old = read_snapshot(earlier.path / "data")
+        tables = SnapshotTables(
+            images=store.images(),
+            labels=old.labels,
+            captions=old.captions,
+            reviewed=old.reviewed,
+            rejected=old.rejected,
+            pseudo=old.pseudo,
+            question_types=old.question_types,
+            acceptance=[Acceptance(*row) for row in old.acceptance.items()],
+            round=old.round or 0,
+            evaluation=store.held_out.questions(),
+        )
+        write_snapshot(tables, directory, workspace=store.workspace)
+
+    def write_output(directory: Path) -> None:
+        for name in TRAINED:
+            if (output / name).exists():
+                _share(output / name, directory / name)
+
+    return jobs.submit(replace(config, stages=MODEL_STAGES).to_json(), write_data, write_output)
+
+
+def _share(source: Path, target: Path) -> None:
+    """Give a finished file a second name, since it may be as large as the model; a copy where the disk has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
