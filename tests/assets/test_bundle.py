@@ -8,8 +8,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast
 
+from assets.pretraining.cells import CellHeads
 from assets.pretraining.model.bundle import export, fit_whitening, load_bundle
 from assets.pretraining.model.tokenizer import carry_over, train_tokenizer
+from assets.pretraining.pretrain import Trained, build_optimizers
 from leaml.backbone import BUNDLED_PATH
 from leaml.prompts import OPTIONS_LEAD, question_prompt
 
@@ -44,6 +46,18 @@ def test_training_further_without_a_step_writes_the_same_model(bundle):
         assert float((after[name] - value).abs().max()) < 4e-3 * scale, name  # the projector is rounded once more
         if "multi_modal_projector.linear_1" not in name:
             assert torch.equal(after[name], value), name
+
+
+def test_every_trained_weight_has_one_optimizer_and_the_tower_none(bundle):
+    model, whitening, _ = bundle
+    trained = Trained(model, whitening, CellHeads(model.config.text_config.hidden_size))
+    muon, adam = build_optimizers(trained)
+    sets = [{p for group in optimizer.param_groups for p in group["params"]} for optimizer in (muon, adam)]
+    wanted = {p for p in (*model.parameters(), *trained.heads.parameters()) if p.requires_grad}
+    assert sets[0] | sets[1] == wanted and not sets[0] & sets[1]
+    assert {p.ndim for p in sets[0]} == {2} and model.get_input_embeddings().weight in sets[1]
+    tower = set(model.model.vision_tower.parameters())
+    assert tower and not tower & wanted
 
 
 def test_the_tower_lies_in_a_file_of_its_own(bundle):

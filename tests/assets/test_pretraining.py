@@ -121,13 +121,15 @@ def test_cell_facts_say_where_the_object_is():
     assert facts["row"][cell] == facts["column"][cell] == 4
 
 
-def test_packed_segments_give_the_logits_of_each_segment_alone(encoder):
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_packed_segments_give_the_logits_of_each_segment_alone(encoder, attention):
     """The block mask must hide every other segment: packing is only a saving."""
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=4096, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2
     )
     model = LlamaForCausalLM(config).eval()
+    model.set_attn_implementation(attention)
     segments = [
         encoder.segment("Where is it?", "left"),
         encoder.segment("Define disc.", "a flat circle", sees_image=False),

@@ -18,6 +18,8 @@ from assets.pretraining.model.tokenizer import ASSISTANT, END, PAD, USER
 
 PREFIX = IMAGE_TOKENS + 1
 """The user token and the image tokens, shared by all segments of an image."""
+HIDDEN = -1e9
+"""Added to the score of what a token must not attend to."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Batch:
     Attributes:
         tokens: `[B, T]` int64; the image's places hold the pad token.
         positions: `[B, T]` int64.
-        mask: `[B, 1, T, T]` bool, True where a row may attend to a column.
+        mask: `[B, 1, T, T]` float32, added to the scores of attention: 0 where a row may attend to a column.
         rows: `[N]` flat indices into `B * T` of the tokens that predict an answer token.
         targets: `[N]` the answer tokens.
         weights: `[N]` float32, the loss weight of each.
@@ -112,9 +114,10 @@ class Encoder:
 
 
 def _block_mask(group: Tensor, sees: Tensor) -> Tensor:
-    """Return `[B, 1, T, T]`: causal within a group; the image's group 0 is open to those that see it."""
+    """Return `[B, 1, T, T]` float32: causal within a group; the image's group 0 is open to those that see it."""
     same = group[:, :, None] == group[:, None, :]
     image = (group == 0)[:, None, :] & sees[:, :, None]
     size = group.shape[1]
     causal = torch.ones(size, size, dtype=torch.bool).tril()
-    return ((same | image) & causal)[:, None]
+    allowed = ((same | image) & causal)[:, None]
+    return torch.zeros(allowed.shape).masked_fill_(~allowed, HIDDEN)
