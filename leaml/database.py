@@ -203,6 +203,17 @@ def record(row_class: type[Row], row: Mapping[str, Any]) -> Row:
     return row_class(**{name: tuple(row[name]) if isinstance(row[name], list) else row[name] for name in names})
 
 
+def fit_for_a_store(folder: Path) -> Path:
+    """Return the folder, whose path a DuckDB file may have.
+
+    Raises:
+        StoreError: If it has a ?, after which DuckDB reads settings.
+    """
+    if "?" in str(folder.resolve()):
+        raise StoreError(f"DuckDB cannot keep a file in {folder}, whose path has a “?”. Choose or rename a folder.")
+    return folder
+
+
 def peek(file: Path, query: str) -> list[tuple[Any, ...]] | None:
     """Return a query's rows from a file that is open nowhere here; None where another process has it.
 

@@ -19,7 +19,7 @@ from typing import Any, Self
 from leaml.batches import Batches
 from leaml.captions import Captions
 from leaml.checks import Checks
-from leaml.database import Database, now, record
+from leaml.database import Database, fit_for_a_store, now, record
 from leaml.errors import StoreError
 from leaml.events import Event, verify, walk
 from leaml.groups import Groups
@@ -84,7 +84,7 @@ class Store:
         """
         try:
             for name in ("images", "runs", "tmp"):
-                (workspace / name).mkdir(parents=True, exist_ok=True)
+                (fit_for_a_store(workspace) / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"Cannot make the workspace {workspace}: {error}. Choose another folder.") from error
         return cls(workspace, Database(workspace / STORE_FILE))

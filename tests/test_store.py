@@ -196,6 +196,12 @@ def test_this_process_is_told_so_too(tmp_path):
         other.kill()
 
 
+def test_a_folder_that_duckdb_would_read_otherwise_is_refused_before_anything_is_made(tmp_path):
+    with pytest.raises(StoreError, match=r"whose path has a .\?.\. Choose or rename a folder"):
+        Store.open(tmp_path / "who?" / "work")
+    assert not list(tmp_path.iterdir())
+
+
 def test_kill_in_a_burst_of_decisions_loses_none_that_was_confirmed(store):
     store.close()
     code = (
