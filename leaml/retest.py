@@ -37,6 +37,8 @@ def retest(store: Store, jobs: Jobs, run_id: RunId) -> RunId:
     if config.finetune is None or not (output / TRAINED[0]).exists():
         raise RunError(f"{run_id} has no model that could be tested. Choose a run that fine-tuned one.")
 
+    known = {row.run_id: row.round for row in store.results.models()}  # a run of an older version did not note it
+
     def write_data(directory: Path) -> None:
         old = read_snapshot(earlier.path / "data")
         tables = SnapshotTables(
@@ -48,7 +50,7 @@ def retest(store: Store, jobs: Jobs, run_id: RunId) -> RunId:
             pseudo=old.pseudo,
             question_types=old.question_types,
             acceptance=[Acceptance(*row) for row in old.acceptance.items()],
-            round=old.round or 0,
+            round=known.get(run_id, 0) if old.round is None else old.round,
             evaluation=store.held_out.questions(),
         )
         write_snapshot(tables, directory, workspace=store.workspace)

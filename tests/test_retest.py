@@ -1,5 +1,6 @@
 """A trained model is asked the test questions of today, and nothing of its training is done again."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -86,3 +87,14 @@ def test_what_has_no_model_or_altered_data_is_refused_and_leaves_no_run(store, j
     with pytest.raises(SnapshotError, match=r"labels\.parquet is not what was written"):
         retest(store, jobs, made.id)
     assert [run.id for run in jobs.runs()] == [generator, made.id]
+
+
+def test_a_run_that_did_not_note_its_round_keeps_that_of_its_model(store, jobs, made):  # noqa: F811
+    manifest = made.path / "data/manifest.json"
+    older = json.loads(manifest.read_text())
+    del older["round"]
+    manifest.write_text(json.dumps(older))
+    run = jobs.run(retest(store, jobs, made.id))
+    assert read_snapshot(run.path / "data").round == store.results.models()[0].round
+    jobs.cancel(run.id)
+    jobs.wait(run.id, timeout_s=300)
