@@ -14,7 +14,8 @@ from assets.pretraining.scenes.drawing import draw_scene
 from assets.pretraining.scenes.facts import Scene, Thing, Tint
 from assets.pretraining.scenes.objects import make_tint
 from assets.pretraining.scenes.plan import plan_scene
-from assets.pretraining.texts.ask_place import ask_across, ask_down, band
+from assets.pretraining.texts.ask_place import ask_across, ask_border, ask_down, band
+from assets.pretraining.texts.blends import PARTS, blended
 from assets.pretraining.texts.captions import write_caption
 from assets.pretraining.texts.questions import reworded
 from assets.pretraining.texts.skills import UNSEEN, draw_question
@@ -106,6 +107,21 @@ def test_option_strings_kept_for_measuring_never_occur_in_training():
     trained = {option for s in range(400) for option in draw_question(rng, plan_scene(s)).options}
     assert held_out
     assert not held_out & trained
+
+
+@pytest.mark.parametrize(("ask", "x", "y"), [(ask_across, 0.85, 0.5), (ask_down, 0.5, 0.85), (ask_border, 0.97, 0.5)])
+def test_blended_options_keep_what_the_answer_says(ask, x, y):
+    last = {word for family in PARTS[ask.__name__.removeprefix("ask_")][1][-1:] for word in family}
+    seen = set()
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        question = ask(rng, one_disc(x, y), False)
+        other = blended(rng, question)
+        assert len(set(other.options)) == len(question.options) and other.answer in other.options
+        assert other.options.index(other.answer) == question.options.index(question.answer)
+        assert any(other.answer.startswith(word) for word in last), other
+        seen.add(other.options)
+    assert len(seen) > 30
 
 
 def test_a_caption_names_place_and_color_of_the_only_object():

@@ -19,6 +19,7 @@ from assets.pretraining.texts.ask_overlay import ask_box, ask_text
 from assets.pretraining.texts.ask_place import ask_across, ask_border, ask_compare, ask_down, ask_quadrant, ask_size
 from assets.pretraining.texts.ask_several import ask_colors, ask_findings, ask_regions
 from assets.pretraining.texts.ask_tissue import ask_core, ask_folds, ask_lumen, ask_pale_center, ask_relief
+from assets.pretraining.texts.blends import blended
 from assets.pretraining.texts.dressing import dressed
 from assets.pretraining.texts.questions import Question, reworded
 
@@ -60,7 +61,7 @@ UNSEEN: tuple[Asker, ...] = (ask_across, ask_down, ask_size, ask_border)
 
 
 def draw_question(rng: Rng, scene: Scene) -> Question:
-    """Return one random training question: mostly closed, sometimes open, reworded or under an invented rule."""
+    """Return one random training question: mostly closed, sometimes open, in other words or under an invented rule."""
     if rng.random() < SEVERAL_SHARE:
         for number in rng.permutation(len(SEVERAL)):
             several = SEVERAL[int(number)](rng, scene, False)
@@ -74,4 +75,6 @@ def draw_question(rng: Rng, scene: Scene) -> Question:
         return reworded(rng, question)
     if style < 0.2 and question.skill not in ("size", "crowding"):
         return Question(question.skill, question.text, (), question.answer)
-    return dressed(rng, question) if style < 0.5 else question
+    if style < 0.5:
+        return dressed(rng, question)
+    return blended(rng, question) if style < 0.8 else question
