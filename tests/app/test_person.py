@@ -57,6 +57,7 @@ def acts(services: Services) -> dict[str, tuple[str, Callable[[Person], Any]]]:
         "roll_back": ("oversee", lambda person: person.roll_back("session", 1)),
         "start_generator": ("train", lambda person: person.start_generator()),
         "start_methods": ("train", lambda person: person.start_methods(METHODS)),
+        "test_again": ("train", lambda person: person.test_again()),
         "cancel": ("train", lambda person: person.cancel(RunId("r0001"))),
         "resume": ("train", lambda person: person.resume(RunId("r0001"))),
         "save_choices": ("train", lambda person: person.save_choices(Choices())),
@@ -102,7 +103,7 @@ def test_every_public_act_of_a_person_is_tried_above(shared: Services) -> None:
 def test_the_screens_change_nothing_but_through_a_person() -> None:
     changing = {"add_label", "undo_label", "label_for_me", "save_questions", "add_review", "undo_review"}
     changing |= {"start_generator", "start_methods", "cancel", "resume", "load_sample", "import_images", "open_next"}
-    changing |= {"add_labels", "import_labels", "set_quotas", "take_back"}
+    changing |= {"add_labels", "import_labels", "set_quotas", "take_back", "test_again"}
     changing |= {"save_project", "import_project", "save"}
     changing |= {"accept", "batch", "session", "accept_batch", "roll_back"}
     for path in APP.glob("*.py"):
