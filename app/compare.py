@@ -218,7 +218,7 @@ def results(services: Services, *, may: bool = True) -> tuple[str, go.Figure | N
     found = services.evaluations()
     behind = [text.METHODS[name][0] for name in found.behind]  # type: ignore[index]
     ready = [text.METHODS[model.method][0] for model in services.to_test_again()]  # type: ignore[index]
-    again = again_line(ready if may else (), [name for name in behind if name not in ready])
+    again = again_line(ready, [name for name in behind if name not in ready], may=may)
     evaluations = found.answers
     some = next(iter(evaluations.values()), ())
     if not some and found.behind:

@@ -48,6 +48,9 @@ def test_again(names: Sequence[str]) -> str:
     return f"Test {names[0] if len(names) == 1 else f'{len(names)} models'} again"
 
 
+ASK_AN_ADMIN = "An admin can test them again."
+
+
 def testing(names: Sequence[str]) -> str:
     """Say that these models are trained or tested now."""
     return f"{', '.join(names)}: on the way. The Train screen shows how far."
@@ -55,6 +58,8 @@ def testing(names: Sequence[str]) -> str:
 
 def tested_again(count: int) -> str:
     """Say how many tests were queued."""
+    if not count:
+        return "Every model was asked the test questions of today already, or is on its way."
     which = "One model is" if count == 1 else f"{count} models are"
     return f"{which} asked the test questions of today. The Train screen shows how far they are."
 

@@ -138,19 +138,20 @@ def table_card(
     )
 
 
-def again_line(ready: Sequence[str], busy: Sequence[str]) -> str:
+def again_line(ready: Sequence[str], busy: Sequence[str], *, may: bool) -> str:
     """Return the button that tests models again, and which are on their way.
 
     Args:
         ready: Names of the models that can be tested again.
         busy: Names of those that a run is making or testing.
+        may: Whether the person may have them tested; otherwise a sentence says who can.
     """
     if not ready and not busy:
         return ""
-    label = compare_text.test_again(ready) if ready else ""
-    press = button(label, kind="compact", data_act="again") if ready else ""
-    told = f'<span class="soft">{escape(compare_text.testing(busy))}</span>' if busy else ""
-    return f'<p class="again">{press}{told}</p>'
+    press = button(compare_text.test_again(ready), kind="compact", data_act="again") if ready and may else ""
+    told = [compare_text.testing(busy)] if busy else []
+    told += [compare_text.ASK_AN_ADMIN] if ready and not may else []
+    return f'<p class="again">{press}<span class="soft">{escape(" ".join(told))}</span></p>'
 
 
 def _cell(interval: Interval | None, best: float) -> str:

@@ -326,11 +326,13 @@ def test_models_are_tested_again_but_for_those_on_their_way(
     tested: list[str] = []
     monkeypatch.setattr("app.services.retest", lambda _, __, run_id: tested.append(run_id))
     assert "Test 2 models again" in compare.results(services)[0]
-    assert "Test 2 models again" not in compare.results(services, may=False)[0]
+    html = compare.results(services, may=False)[0]
+    assert "Test 2 models again" not in html and compare_text.ASK_AN_ADMIN in html
     monkeypatch.setattr(services, "_active_kinds", lambda: {"lora"})
     html = compare.results(services)[0]
     assert "Test Full fine-tuning again" in html and compare_text.testing(["LoRA"]) in html
     assert who(services, None).test_again() == 1 and tested == ["r0001"]
+    assert compare_text.tested_again(0).startswith("Every model was asked")
 
 
 def test_models_that_were_asked_nothing_in_common_are_not_compared(make_services: Make) -> None:
