@@ -16,7 +16,7 @@ from app.cards import ReviewCard, review_screen
 from app.errors import InputError, shown_to_people
 from app.label import picture
 from app.person import Person, who
-from app.review_desk import Desk, act_on_desk, draw_desk
+from app.review_desk import Desk, act_on_desk, draw_closed, draw_desk
 from app.review_filters import empty_filter, filter_row, read_filter
 from app.screen import (
     Screen,
@@ -70,16 +70,12 @@ class Place:
 def build(services: Services, header: gr.HTML) -> Screen:
     """Build the screen in the current tab."""
     place, desk = gr.State(Place()), gr.State(Desk())
-    card, below = panel("review-panel"), panel("review-desk")
+    card, below = panel("review-panel"), panel("review-desk", draw_closed())
 
     def redraw(now: Place, request: gr.Request) -> tuple[Place, str, str]:
         person = who(services, request.username)
         now, html = look(person, now)
         return now, html, header_of(person)
-
-    def arrive(now: Place, request: gr.Request) -> tuple[Place, str, str, Desk, str]:
-        closed = Desk()
-        return *redraw(now, request), closed, draw_desk(who(services, request.username), closed)
 
     def act(now: Place, event: gr.EventData, request: gr.Request) -> tuple[Place, str, str]:
         return redraw(decide(who(services, request.username), now, event._data), request)
@@ -94,7 +90,8 @@ def build(services: Services, header: gr.HTML) -> Screen:
     # The desk takes turns of its own: nobody's next card waits while it counts a million pairs.
     overseen = on_act("review-desk", below, oversee, [desk], [desk, below])
     overseen.success(shown_to_people(redraw), [place], shown, **in_turn("review"))
-    return Screen(arrive, [place], [*shown, desk, below])
+    # Coming back leaves the desk alone: a drawing anew that ends late would close what was opened meanwhile.
+    return Screen(redraw, [place], shown)
 
 
 def look(person: Person, now: Place) -> tuple[Place, str]:

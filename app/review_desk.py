@@ -70,11 +70,16 @@ def act_on_desk(person: Person, desk: Desk, data: dict[str, Any]) -> Desk:
     return calm
 
 
+def draw_closed() -> str:
+    """Return what stands below the card while nothing is open there."""
+    opener = button(review_text.DESK, kind="link", data_act="open")
+    return f'<div class="screen" data-serial="0"><div class="foot">{opener}</div></div>'
+
+
 def draw_desk(person: Person, desk: Desk) -> str:
     """Return what stands below the card as HTML."""
     if not desk.opened:
-        opener = button(review_text.DESK, kind="link", data_act="open")
-        return f'<div class="screen" data-serial="0"><div class="foot">{opener}</div></div>'
+        return draw_closed()
     store, may = person.services.store, person.may("oversee")
     told = note(desk.message) if desk.message else ""
     lines = "".join(f'<p class="soft small">{escape(line)}</p>' for line in (_model(store), _agreement(store)))

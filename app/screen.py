@@ -31,9 +31,13 @@ class Screen:
     outputs: Sequence[Any]
 
 
-def panel(elem_id: str) -> gr.HTML:
-    """Return an empty panel whose buttons with `data-act` raise its event `act`, or `slow` (see assets/app.js)."""
+def panel(elem_id: str, html: str | None = None) -> gr.HTML:
+    """Return a panel, empty at first or with `html` in it: its buttons with `data-act` raise `act`, or `slow`.
+
+    What they send is put together in assets/app.js.
+    """
     return gr.HTML(
+        html,
         elem_id=elem_id,
         apply_default_css=False,
         js_on_load="leaml.attach(element, trigger, watch, ['act', 'slow'])",

@@ -224,6 +224,11 @@ def test_what_is_open_below_the_card_stays_while_cards_are_decided(review_app: A
     expect(page.locator("#review-desk")).not_to_have_attribute("data-busy", "1")
     press(page, "review", "r", "1")
     expect(page.locator("#review-panel .foot")).to_contain_text("Rejected 1")
+    page.locator("#tab-project-button").click()
+    page.locator("#tab-review-button").click()  # draws the card anew: a drawing that ends late closes nothing
+    expect(page.locator("#review-panel .screen")).to_be_visible()
+    page.wait_for_timeout(500)
+    expect(table).to_be_visible()
     page.locator("#review-desk").get_by_role("button", name=review_text.DESK_CLOSE).click()
     expect(table).to_be_hidden()
 
