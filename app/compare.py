@@ -17,7 +17,7 @@ from app.comparison import OURS, SIDES, AskView, again_line, ask_screen, table_c
 from app.figures import interval_figure
 from app.label import picture
 from app.person import Person, who
-from app.screen import Screen, on_act, panel, require_text, typed_options
+from app.screen import Screen, in_turn, on_act, panel, require_text, typed_options
 from app.services import Services
 from app.view import empty_state, go_button
 from leaml import stats
@@ -25,6 +25,7 @@ from leaml.answering import Answer
 from leaml.errors import LeamlError
 from leaml.records import ImageId, ImageRow, Method, Prediction, Split
 
+TICK_S = 2.0
 BASE = "base"
 COMPARED: tuple[Method, ...] = ("leaml_reviewed", "leaml", "full_finetune", "lora", "zero_shot")
 """Whose difference is told: of the first that was tested from the next that is none of ours."""
@@ -54,7 +55,7 @@ class Place:
 
 def build(services: Services, header: gr.HTML) -> Screen:
     """Build the screen in the current tab. The header stays as it is: nothing here changes its counts."""
-    place = gr.State(Place())
+    place, seen = gr.State(Place()), gr.State(())
     ask = panel("compare-panel")
     table = panel("compare-table")
     with gr.Column(elem_classes="card figures", elem_id="compare-figure", visible=False) as box:
@@ -64,8 +65,14 @@ def build(services: Services, header: gr.HTML) -> Screen:
     def below(person: Person) -> tuple[Any, ...]:
         with suppress(LeamlError):  # the Train screen says it
             services.take_over_finished()
+        now = services.comparable()
         html, drawn = results(services, may=person.may("train"))
-        return html, drawn, gr.Column(visible=drawn is not None)
+        return now, html, drawn, gr.Column(visible=drawn is not None)
+
+    def tick(before: tuple[Any, ...], request: gr.Request) -> tuple[Any, ...]:
+        if before == services.comparable():
+            return (gr.skip(),) * len(lower)
+        return below(who(services, request.username))
 
     def redraw(now: Place, request: gr.Request) -> tuple[Any, ...]:
         person, now = who(services, request.username), arrive(services, now)
@@ -87,8 +94,10 @@ def build(services: Services, header: gr.HTML) -> Screen:
         return now, draw(services, now)
 
     on_act("compare", ask, act, [place], [place, ask], after=answer)
-    on_act("compare", table, again, [], [table, figure, box])
-    return Screen(redraw, [place], [place, ask, table, figure, box])
+    lower = [seen, table, figure, box]
+    on_act("compare", table, again, [], lower)
+    gr.Timer(TICK_S).tick(tick, [seen], lower, **in_turn("compare"))
+    return Screen(redraw, [place], [place, ask, *lower])
 
 
 def arrive(services: Services, now: Place) -> Place:

@@ -310,6 +310,10 @@ class Services:
         out = self.store.rounds.taken_back()
         return [row for row in self.store.results.models() if not (row.pairs and row.round in out)]
 
+    def comparable(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the newest models' runs, and the kinds of runs on their way: what the comparison changes with."""
+        return tuple(str(row.run_id) for row in self.latest_models().values()), tuple(sorted(self._active_kinds()))
+
     def evaluations(self) -> Evaluations:
         """Return the test answers of the majority baseline (`majority`) and of the newest model of each method."""
         return self.scores.evaluations({method: RunId(row.run_id) for method, row in self.latest_models().items()})
