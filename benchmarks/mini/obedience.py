@@ -11,9 +11,8 @@ from dataclasses import replace
 from numpy.random import default_rng
 
 from assets.pretraining.texts.ask_look import ask_color, ask_count, ask_dots, ask_exists
-from assets.pretraining.texts.questions import reworded
+from assets.pretraining.texts.questions import MOST, padded, reworded, shuffled
 from assets.pretraining.texts.skills import SKILLS, UNSEEN
-from assets.pretraining.texts.wording import invented_word
 from benchmarks.mini.place import Place, Question, Rng, Scene, held_out_scene, scene_id
 from benchmarks.mini.rows import Row, share_row
 from leaml.backbone import Backbone
@@ -24,7 +23,6 @@ from leaml.prompts import match_option, question_prompt
 from leaml.records import ImageId
 
 PART = "obedience"
-FEWEST, MOST = 2, 8
 BATCH = 32
 Kind = Callable[[Rng, Scene], Question | None]
 
@@ -44,7 +42,7 @@ def unseen(rng: Rng, scene: Scene) -> Question | None:
     for index in rng.permutation(len(UNSEEN)):
         question = UNSEEN[int(index)](rng, scene, True)
         if question:
-            return padded(rng, question) if rng.random() < 0.5 else _shuffled(rng, question)
+            return padded(rng, question) if rng.random() < 0.5 else shuffled(rng, question)
     return None
 
 
@@ -54,7 +52,7 @@ def yes_no(rng: Rng, scene: Scene) -> Question | None:
     if question is None:
         return None
     positive = question.answer in ("yes", "Yes", "true", "present")
-    return _shuffled(rng, replace(question, options=("no", "yes"), answer="yes" if positive else "no"))
+    return shuffled(rng, replace(question, options=("no", "yes"), answer="yes" if positive else "no"))
 
 
 def counts(rng: Rng, scene: Scene) -> Question | None:
@@ -64,17 +62,6 @@ def counts(rng: Rng, scene: Scene) -> Question | None:
 
 NOVEL: dict[str, Kind] = {"invented words": renamed, "held-out wordings": unseen}
 KINDS: dict[str, Kind] = {**NOVEL, "yes/no": yes_no, "counts": counts}
-
-
-def padded(rng: Rng, question: Question) -> Question:
-    """Return the question with invented words among its options, 2 to 8 in all, shuffled."""
-    options = list(question.options)
-    wanted = int(rng.integers(FEWEST, MOST + 1))
-    while len(options) < wanted:
-        word = invented_word(rng)
-        if word not in options:
-            options.append(word)
-    return _shuffled(rng, replace(question, options=tuple(options)))
 
 
 def measure(place: Place) -> list[Row]:
@@ -120,8 +107,3 @@ def answer(backbone: Backbone, features: ImageFeatures, asked: Sequence[tuple[Im
         prefix = prefill(backbone, prompts, features.batch(image_id for image_id, _ in part))
         texts += greedy(backbone, prefix, max_new_tokens=ANSWER_TOKENS)
     return texts
-
-
-def _shuffled(rng: Rng, question: Question) -> Question:
-    order = rng.permutation(len(question.options))
-    return replace(question, options=tuple(question.options[int(i)] for i in order))

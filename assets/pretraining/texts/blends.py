@@ -83,6 +83,8 @@ PARTS: dict[str, tuple[tuple[Family, ...], tuple[Family, ...], Family]] = {
     "border": (w.BORDER, BORDER, ("",)),
 }
 """By skill: the families that its questions come with, words for each of their classes, and nouns after these words."""
+INVENTED, MIXED = 0.3, 0.2
+"""How often the noun is a word that means nothing, and how often each option has a noun of its own."""
 
 
 def blended(rng: Rng, question: Question) -> Question:
@@ -91,6 +93,13 @@ def blended(rng: Rng, question: Question) -> Question:
         return question
     families, classes, nouns = PARTS[question.skill]
     family = next(family for family in families if set(family) == set(question.options))
-    noun = pick(rng, nouns)
-    words = {old: f"{pick(rng, new)} {noun}".strip() for old, new in zip(family, classes, strict=True)}
+    after = _nouns(rng, nouns, len(family))
+    words = {old: f"{pick(rng, new)} {noun}".strip() for old, new, noun in zip(family, classes, after, strict=True)}
     return replace(question, options=tuple(words[o] for o in question.options), answer=words[question.answer])
+
+
+def _nouns(rng: Rng, nouns: Family, count: int) -> list[str]:
+    style = rng.random()
+    if style < MIXED:
+        return [pick(rng, nouns) for _ in range(count)]
+    return [w.invented_word(rng) if style < MIXED + INVENTED else pick(rng, nouns)] * count

@@ -1,7 +1,7 @@
 """Questions as values: closed, counting and rule questions, and those of easy-vqa (MIT) in the same form."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assets.pretraining.scenes.facts import Rng
 from assets.pretraining.texts import wording as w
@@ -9,6 +9,8 @@ from assets.pretraining.texts.wording import Family, fill, pick
 
 _WRONG = (0.2, 0.2, 0.2, 0.16, 0.12, 0.06, 0.06)
 """Shares of questions with 1 to 7 wrong options."""
+FEWEST, MOST = 2, 8
+"""Options of a list that invented words are added to."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,22 @@ def reworded(rng: Rng, question: Question) -> Question:
     text = f"{question.text} {fill(rng, ('Answer {r}.', 'Say {r}.', 'Write {r}.'), r=rule)}"
     options = tuple(words[int(i)] for i in rng.permutation(len(words)))
     return Question("rule", text, options, words[question.options.index(question.answer)])
+
+
+def padded(rng: Rng, question: Question) -> Question:
+    """Return the question with invented words among its options, 2 to 8 in all, shuffled."""
+    options = list(question.options)
+    wanted = int(rng.integers(FEWEST, MOST + 1))
+    while len(options) < wanted:
+        word = w.invented_word(rng)
+        options += [word] if word not in options else []
+    return shuffled(rng, replace(question, options=tuple(options)))
+
+
+def shuffled(rng: Rng, question: Question) -> Question:
+    """Return the question with its options in another order."""
+    order = rng.permutation(len(question.options))
+    return replace(question, options=tuple(question.options[int(i)] for i in order))
 
 
 def easy_vqa_question(rng: Rng, text: str, answer: str, answers: Sequence[str]) -> Question:

@@ -21,7 +21,7 @@ from assets.pretraining.texts.ask_several import ask_colors, ask_findings, ask_r
 from assets.pretraining.texts.ask_tissue import ask_core, ask_folds, ask_lumen, ask_pale_center, ask_relief
 from assets.pretraining.texts.blends import blended
 from assets.pretraining.texts.dressing import dressed
-from assets.pretraining.texts.questions import Question, reworded
+from assets.pretraining.texts.questions import Question, padded, reworded
 
 Asker = Callable[[Rng, Scene, bool], Question | None]
 
@@ -56,6 +56,8 @@ _SHARES = [weight / sum(WEIGHTS) for weight in WEIGHTS]
 SEVERAL: tuple[Asker, ...] = (ask_colors, ask_regions, ask_findings)
 """Skills whose answer may join several options; kept out of SKILLS, where each answer is one of the options."""
 SEVERAL_SHARE = 0.08
+PADDED = 0.3
+"""Of the blended lists, those with invented words among the options."""
 UNSEEN: tuple[Asker, ...] = (ask_across, ask_down, ask_size, ask_border)
 """Skills that have option families kept out of training."""
 
@@ -77,4 +79,7 @@ def draw_question(rng: Rng, scene: Scene) -> Question:
         return Question(question.skill, question.text, (), question.answer)
     if style < 0.5:
         return dressed(rng, question)
-    return blended(rng, question) if style < 0.8 else question
+    if style < 0.8:
+        question = blended(rng, question)
+        return padded(rng, question) if rng.random() < PADDED else question
+    return question
