@@ -14,7 +14,7 @@ from PIL import Image
 from assets.pretraining.model.tower import folded, load_tower
 from assets.pretraining.texts.english import read_glosses
 from benchmarks import unfrozen
-from benchmarks.mini import grounding, language, obedience, probe, scenes, speed, supervised
+from benchmarks.mini import grounding, language, obedience, probe, scenes, speed, supervised, timed
 from benchmarks.mini.__main__ import PARTS, main
 from benchmarks.mini.photos import LEAST_IMAGES, Photos, blood_smears, frequent_answers, kvasir
 from benchmarks.mini.place import Amounts, Place
@@ -182,13 +182,24 @@ def test_majority_of_a_skill_comes_from_how_often_an_option_was_right():
 def test_timed_training_moves_the_decoder_alone_and_counts_its_steps(backbone, features):
     samples = [answer_sample(place_question(f"picture{n}", n)) for n in range(6)]
     before = {name: weight.clone() for name, weight in backbone.model.state_dict().items()}
-    trained = train_for(backbone, features, samples, seconds=0.5)
-    assert trained.steps >= 1 and math.isfinite(trained.loss)
+    trained = train_for(backbone, features, samples, {s.image_id: s.image_id for s in samples}, seconds=0.5)
+    assert trained.steps >= 1 and trained.searched >= 1 and math.isfinite(trained.loss)
     decoder = set(backbone.decoder_weights())
     moved = {name for name, weight in backbone.model.state_dict().items() if not weight.equal(before[name])}
     assert moved & decoder
     assert all(backbone.frozen_state()[name].equal(before[name]) for name in backbone.frozen_state())
     assert not any(weight.requires_grad for weight in backbone.model.parameters())
+
+
+def test_timed_training_stops_where_what_was_not_learnt_gets_worse(backbone, features, monkeypatch):
+    monkeypatch.setattr(timed, "time_passes", lambda *_: 0.05)
+    monkeypatch.setattr(timed, "LATE", 1000)
+    worse = iter(range(1, 100))
+    monkeypatch.setattr(timed, "mean_loss", lambda *_: abs(3.2 - next(worse)))  # least at the third look
+    samples = [answer_sample(place_question(f"picture{n}", n)) for n in range(5)]
+    trained = train_for(backbone, features, samples, {s.image_id: s.image_id for s in samples}, seconds=3.6)
+    assert trained.searched == 36
+    assert trained.steps == round(9 * 5 / 4)  # as many passes, over five pictures instead of four
 
 
 def test_a_wrong_image_changes_the_loss_of_a_caption(backbone, features):

@@ -93,8 +93,9 @@ def _photos(place: Place, photos: Photos) -> list[Row]:
     held = [sample for sample in samples if sample.image_id in out]
     taught = [sample for sample in samples if sample.image_id not in out]
     rows = caption_rows(backbone, features, held, f"{photos.name}, before")
-    trained = train_for(backbone, features, taught, seconds=place.amounts.distil_s)
+    trained = train_for(backbone, features, taught, photos.groups, seconds=place.amounts.distil_s)
     after = f"{photos.name}, after"
     rows += caption_rows(backbone, features, held, after)
-    rows.append(Row(PART, after, "distillation", "steps", trained.steps, 1, beside={"seconds": trained.seconds}))
+    beside = {"seconds": trained.seconds, "searched": trained.searched}
+    rows.append(Row(PART, after, "distillation", "steps", trained.steps, 1, beside=beside))
     return rows
