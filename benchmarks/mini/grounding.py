@@ -15,7 +15,7 @@ from benchmarks.mini.photos import Photos
 from benchmarks.mini.place import Place, held_out_questions, held_out_scene, scene_id, write_caption
 from benchmarks.mini.rows import Row, ratio_interval
 from benchmarks.mini.splits import derangement
-from benchmarks.mini.timed import train_for
+from benchmarks.mini.timed import train_within
 from leaml.backbone import Backbone
 from leaml.features import ImageFeatures
 from leaml.objectives import Sample, caption_sample, collate, sequence_losses
@@ -93,7 +93,7 @@ def _photos(place: Place, photos: Photos) -> list[Row]:
     held = [sample for sample in samples if sample.image_id in out]
     taught = [sample for sample in samples if sample.image_id not in out]
     rows = caption_rows(backbone, features, held, f"{photos.name}, before")
-    trained = train_for(backbone, features, taught, photos.groups, seconds=place.amounts.distil_s)
+    trained = train_within(backbone, features, taught, photos.groups, seconds=place.amounts.distil_s)
     after = f"{photos.name}, after"
     rows += caption_rows(backbone, features, held, after)
     beside = {"seconds": trained.seconds, "searched": trained.searched}

@@ -54,7 +54,7 @@ def _collection(place: Place, photos: Photos) -> list[Row]:
     for name, found in probes(place, features, train, held).items():
         rows += accuracy_rows(f"{photos.name}, linear probe of the {name}", found, common, photos.groups, by_type=True)
     samples = [answer_sample(question) for question in train]
-    trained = train_for(backbone, features, samples, photos.groups, seconds=place.amounts.finetune_s)
+    trained = train_for(backbone, features, samples, seconds=place.amounts.finetune_s)
     tuned = predict(backbone, features, held, lambda done, total: None)
     name = f"{photos.name}, fine-tuned"
     rows += accuracy_rows(name, tuned, common, photos.groups, by_type=True)
@@ -63,8 +63,7 @@ def _collection(place: Place, photos: Photos) -> list[Row]:
         single = [row for row, fits in zip(tuned, matched, strict=True) if fits]
         guess = [row for row, fits in zip(common, matched, strict=True) if fits]
         rows += accuracy_rows(f"{name}, one answer", single, guess, photos.groups, by_type=False)
-    beside = {"seconds": trained.seconds, "searched": trained.searched}
-    rows.append(Row(PART, name, "training", "steps", trained.steps, len(train), beside=beside))
+    rows.append(Row(PART, name, "training", "steps", trained.steps, len(train), beside={"seconds": trained.seconds}))
     return rows
 
 

@@ -1,9 +1,9 @@
 """Full fine-tuning of the decoder with the app's own loop, for about a given wall time.
 
-How many steps are best depends on the data, how many fit into the time on the machine: a first training, without a
-part of the images, finds after how many their loss is least; the second, on all, counts. The cosine needs the
-number of steps beforehand, so a few forward and backward passes are timed first. A machine that turns slower is
-stopped a quarter late.
+How many steps fit into the time depends on the machine. Where that would be too many (captions are soon known by heart), a
+first training, without a part of the images, finds after how many their loss is least; the second, on all, counts.
+The cosine needs the number of steps beforehand, so a few forward and backward passes are timed first. A machine that
+turns slower is stopped a quarter late.
 """
 
 import math
@@ -44,7 +44,7 @@ class Trained:
 
     Attributes:
         steps: Of the training that counts.
-        searched: Steps of the first one.
+        searched: Steps of the one before it that found their number; 0 without one.
         seconds: Of both.
         loss: Of the last batch, nats a token.
     """
@@ -71,7 +71,15 @@ class Clock:
         return time.monotonic() > self.last
 
 
-def train_for(
+def train_for(backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], *, seconds: float) -> Trained:
+    """Train the whole decoder on the samples for about so many seconds, in place."""
+    began = time.monotonic()
+    steps = max(1, math.ceil(seconds / time_passes(backbone, features, samples)))
+    course = _train(backbone, features, samples, Clock(LATE * seconds), steps=steps)
+    return Trained(course.steps, 0, time.monotonic() - began, course.loss)
+
+
+def train_within(
     backbone: Backbone,
     features: ImageFeatures,
     samples: Sequence[Sample],
@@ -79,7 +87,7 @@ def train_for(
     *,
     seconds: float,
 ) -> Trained:
-    """Train the whole decoder on the samples for about so many seconds in all, in place.
+    """Train the whole decoder on the samples, in place, for as long as it helps; about so many seconds at most.
 
     Args:
         backbone: The model.
