@@ -1,9 +1,9 @@
 """Full fine-tuning of the decoder with the app's own loop, for about a given wall time.
 
-How many steps fit into the time depends on the machine. Where that would be too many (captions are soon known by heart), a
-first training, without a part of the images, finds after how many their loss is least; the second, on all, counts.
-The cosine needs the number of steps beforehand, so a few forward and backward passes are timed first. A machine that
-turns slower is stopped a quarter late.
+How many steps fit into the time depends on the machine. Where that would be too many (captions are soon known by
+heart), a first training, without a part of the images, finds after how many their loss is least; the second, on all,
+counts. The cosine needs the number of steps beforehand, so a few forward and backward passes are timed first. A
+machine that turns slower is stopped a quarter late.
 """
 
 import math
