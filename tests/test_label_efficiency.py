@@ -201,11 +201,17 @@ def test_the_command_goes_on_where_it_was_and_writes_tables(sample, tmp_path, mo
     assert main(told) == 0 and main(told) == 0
     runs = log.read(tmp_path / "runs.csv")
     assert [run.method for run in runs] == ["zero-shot", "full fine-tuning"]
+    all_wrong = "00" * (len(runs[1].right) // 2)
+    log.append(replace(runs[1], model="earlier", macro=0.0, right=all_wrong), tmp_path / "runs.csv")
+    assert main(told) == 0
     assert "full fine-tuning" in capsys.readouterr().out
     written = (tmp_path / "results.md").read_text()
     assert "| zero-shot | 1 |" in written and all(run.machine in written for run in runs)
+    earlier = (tmp_path / "results" / "earlier.md").read_text()
+    assert "| full fine-tuning | 1 | 0.000" in earlier and "zero-shot" not in earlier
+    assert "| full fine-tuning | 1 | 0.000" not in written and "(results/earlier.md)" in written
     assert main([*told, "--draws", "2"]) == 0
-    zero, tuned, again, other = log.read(tmp_path / "runs.csv")
+    zero, tuned, _, again, other = log.read(tmp_path / "runs.csv")
     assert (again.draw, again.at, again.labels) == (1, zero.at, 0) and (other.draw, other.labels) == (1, tuned.labels)
     assert other.at != tuned.at or other.right != tuned.right  # trained on its own labels, not written again
 

@@ -100,11 +100,28 @@ def machines(runs: Sequence[Run]) -> str:
     return ";\n".join(f"{machine} ({count} run{'s' if count > 1 else ''})" for machine, count in counts.most_common())
 
 
-def write_docs(runs: Sequence[Run], collections: Sequence[Collection]) -> None:
-    """Write `docs/results.md`, and a figure for each collection beside it."""
+def write_docs(runs: Sequence[Run], collections: Sequence[Collection], model: str) -> None:
+    """Write `docs/results.md` about one base model, a figure for each collection, and a page for each earlier model."""
     folder = DOCS / "results"
     folder.mkdir(exist_ok=True)
-    parts = [
+    mine = [run for run in runs if run.model == model]
+    parts = [_opening(mine)]
+    for collection in collections:
+        about = [run for run in mine if run.collection == collection.name]
+        if about:
+            figure(about, collection).write_image(folder / f"{collection.name}.svg", width=900, height=480)
+            parts.append(f"\n![Accuracy against expert minutes](results/{collection.name}.svg)\n")
+            parts += _sections(about, [collection])
+    for earlier in dict.fromkeys(run.model for run in runs if run.model != model):
+        its = [run for run in runs if run.model == earlier]
+        page = "".join([_opening(its), f"\nThe base model's weights were earlier ones, {earlier}.\n"])
+        (folder / f"{earlier}.md").write_text(page + "".join(_sections(its, collections)), encoding="utf-8")
+        parts.append(f"\nThe same with earlier weights of the base model: [{earlier}](results/{earlier}.md).\n")
+    (DOCS / "results.md").write_text("".join(parts), encoding="utf-8")
+
+
+def _opening(runs: Sequence[Run]) -> str:
+    return (
         "# Label efficiency\n\n"
         "Written by `python -m benchmarks.label_efficiency.run --docs` from `benchmarks/label_efficiency/runs.csv`.\n"
         f"{machines(runs)};\n{record.versions()}.\n\n"
@@ -114,15 +131,11 @@ def write_docs(runs: Sequence[Run], collections: Sequence[Collection]) -> None:
         f"{REVIEW_SECONDS:.0f} s a review.\n"
         "Seconds: of the median run, one process, another one perhaps beside it. How settings were chosen,\n"
         "what the tables say, and what did not work: decisions.md.\n"
-    ]
-    for collection in collections:
-        mine = [run for run in runs if run.collection == collection.name]
-        if not mine:
-            continue
-        figure(mine, collection).write_image(folder / f"{collection.name}.svg", width=900, height=480)
-        parts.append(f"\n![Accuracy against expert minutes](results/{collection.name}.svg)\n")
-        parts += [f"\n## {table.title}\n\n{table.markdown()}" for table in tables(mine, [collection])]
-    (DOCS / "results.md").write_text("".join(parts), encoding="utf-8")
+    )
+
+
+def _sections(runs: Sequence[Run], collections: Sequence[Collection]) -> list[str]:
+    return [f"\n## {table.title}\n\n{table.markdown()}" for table in tables(runs, collections)]
 
 
 def figure(runs: Sequence[Run], collection: Collection) -> go.Figure:

@@ -54,10 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = {run.key for run in log.read(arguments.log)}
         cells = list(_missing(collections, arguments, budget, base, known, work))
         _run_all(cells, arguments, base)
-    runs = [run for run in log.read(arguments.log) if run.model == base and run.budget == str(budget)]
-    print_tables(runs, collections)
+    runs = [run for run in log.read(arguments.log) if run.budget == str(budget)]
+    print_tables([run for run in runs if run.model == base], collections)
     if arguments.docs:
-        write_docs(runs, collections)
+        write_docs(runs, collections, base)
     return 0
 
 
@@ -73,7 +73,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--methods", nargs="+", choices=BY_NAME, default=[m.name for m in METHODS], metavar="METHOD")
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--docs", action="store_true", help="write docs/results.md")
+    parser.add_argument("--docs", action="store_true", help="write docs/results.md and docs/results/")
     arguments = parser.parse_args(argv)
     if arguments.quick:
         arguments.shares, arguments.draws, arguments.seeds, arguments.methods = (0.05,), 1, 1, QUICK_METHODS
