@@ -121,6 +121,17 @@ def test_more_draws_tell_more(sample):
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 
 
+def test_the_figure_goes_on_from_the_labels_through_the_reviews(sample):
+    right = np.random.default_rng(2).random(len(sample.test)) < 0.6
+    asked = {"LoRA": 0, "LEAML, 200 reviewed": 200, "LEAML, 50 reviewed": 50}
+    runs = [replace(run_of(sample, right, method=name), labels=100, reviewed=n) for name, n in asked.items()]
+    labels = label_count(sample.pool, 0.05)
+    drawn = {line.name: list(line.x) for line in report.figure(runs, sample).data}
+    assert drawn == {"LoRA": [20], f"LEAML, reviewed, {labels} labels": [20, 20 + 50 / 15, 20 + 200 / 15]}
+    alone = report.figure(runs[:1], sample)
+    assert [line.name for line in alone.data] == ["LoRA"]
+
+
 def test_neighbouring_methods_differ_in_one_thing():
     assert len(BY_NAME) == len(METHODS)
     budget = Budget()

@@ -13,12 +13,13 @@ from benchmarks.label_efficiency.collection import Collection
 from benchmarks.label_efficiency.compare import Estimate, Exam, accuracy, difference, recovered
 from benchmarks.label_efficiency.draws import label_count
 from benchmarks.label_efficiency.log import Run
-from benchmarks.label_efficiency.methods import FULL, LEAML, METHODS, SUPERVISED
+from benchmarks.label_efficiency.methods import FULL, LEAML, LORA, METHODS, REVIEWS, SUPERVISED
 
 DOCS = Path(__file__).parents[2] / "docs"
 LABEL_SECONDS, REVIEW_SECONDS = 12.0, 4.0
 """What an expert needs for a label and for a review. Assumed until the pace of real reviewers is known."""
-FIGURE_METHODS = ("full fine-tuning", "LoRA", "LEAML", "LEAML, 200 reviewed")
+LABELS_ALONE = (FULL.name, LORA.name, LEAML.name)
+"""Lines of the figure over shares of labels; another for each share goes from LoRA through the numbers of reviews."""
 ACCENT, GREYS = "#0f766e", ("#8b9aa4", "#56656f", "#c2ccd2")
 HEAD = (
     "| method | runs | macro accuracy | less full fine-tuning | of the way to full supervision | pairs | precision "
@@ -139,29 +140,19 @@ def _sections(runs: Sequence[Run], collections: Sequence[Collection]) -> list[st
 
 
 def figure(runs: Sequence[Run], collection: Collection) -> go.Figure:
-    """Return macro accuracy against the expert's minutes, a line a method, a point a share of labels."""
+    """Return macro accuracy against the expert's minutes: of labels, and of reviews beside the same labels."""
     exam, drawn, greys = Exam(collection), go.Figure(), iter(GREYS)
-    for name in FIGURE_METHODS:
-        mine = [run for run in runs if run.method == name]
-        points = []
-        for share in sorted({run.share for run in mine}):
-            cell = [run for run in mine if run.share == share]
-            points.append((_mean([minutes(run) for run in cell]), accuracy(cell, exam)))
-        if points:
-            colour = ACCENT if name.startswith(LEAML.name) else next(greys)
-            dash = "solid" if name != LEAML.name else "dot"
-            drawn.add_scatter(
-                x=[x for x, _ in points],
-                y=[y.value for _, y in points],
-                error_y={
-                    "array": [y.high - y.value for _, y in points],
-                    "arrayminus": [y.value - y.low for _, y in points],
-                    "thickness": 1,
-                },
-                mode="lines+markers",
-                name=name,
-                line={"color": colour, "dash": dash, "width": 2.5},
-            )
+    shares = sorted({run.share for run in runs})
+    for name in LABELS_ALONE:
+        cells = [[run for run in runs if run.method == name and run.share == share] for share in shares]
+        dash, color = ("dot", ACCENT) if name == LEAML.name else ("solid", next(greys))
+        _draw_line(drawn, cells, exam, name=name, line={"color": color, "dash": dash})
+    for share, dash in zip(shares, ("solid", "dash", "longdash", "dashdot"), strict=False):
+        reviewing = (LORA.name, *(f"{LEAML.name}, {count} reviewed" for count in REVIEWS))
+        cells = [[run for run in runs if run.method == name and run.share == share] for name in reviewing]
+        if any(cells[1:]):
+            name = f"{LEAML.name}, reviewed, {label_count(collection.pool, share)} labels"
+            _draw_line(drawn, cells, exam, name=name, line={"color": ACCENT, "dash": dash})
     for name, dash in ((SUPERVISED.name, "dash"), ("zero-shot", "dot")):
         mine = [run for run in runs if run.method == name]
         if mine:
@@ -172,10 +163,29 @@ def figure(runs: Sequence[Run], collection: Collection) -> go.Figure:
                 annotation_position="top left",
             )
     margin = {"l": 70, "r": 20, "t": 24, "b": 60}
-    drawn.update_layout(template="simple_white", font={"size": 14}, legend={"x": 0.62, "y": 0.05}, margin=margin)
+    drawn.update_layout(template="simple_white", font={"size": 14}, legend={"x": 0.6, "y": 0.05}, margin=margin)
     drawn.update_xaxes(title="expert minutes (assumed pace)", rangemode="tozero")
     drawn.update_yaxes(title="macro accuracy")
     return drawn
+
+
+def _draw_line(drawn: go.Figure, cells: Sequence[list[Run]], exam: Exam, *, name: str, line: dict[str, str]) -> None:
+    """Draw a point with its interval for each cell that has runs."""
+    points = [(_mean([minutes(run) for run in cell]), accuracy(cell, exam)) for cell in cells if cell]
+    if not points:
+        return
+    drawn.add_scatter(
+        x=[x for x, _ in points],
+        y=[y.value for _, y in points],
+        error_y={
+            "array": [y.high - y.value for _, y in points],
+            "arrayminus": [y.value - y.low for _, y in points],
+            "thickness": 1,
+        },
+        mode="lines+markers",
+        name=name,
+        line={**line, "width": 2.5},
+    )
 
 
 def _said(estimate: Estimate | None, *, sign: bool = False, percent: bool = False) -> str:
