@@ -11,7 +11,7 @@ from app.errors import InputError
 from app.screen import require_text
 from app.view import button, field, note, select
 from leaml.choices import Choices
-from leaml.config import BUNDLED_MODEL, Precision
+from leaml.config import BUNDLED_MODEL, FLIPS, Flips, Precision
 from leaml.teacher.notice import where_images_go
 from leaml.teacher_config import TeacherConfig
 
@@ -74,7 +74,8 @@ def typed_choices(data: Mapping[str, Any]) -> Choices:
     else:
         teacher = TeacherConfig()
     precision: Precision = "bfloat16" if typed("precision") == "bfloat16" else "float32"
-    return Choices(model, teacher, precision, saves_memory=typed("memory") == "yes")
+    flips: Flips = next((way for way in FLIPS if way == typed("flips")), "none")
+    return Choices(model, teacher, precision, saves_memory=typed("memory") == "yes", flips=flips)
 
 
 def choices_card(
@@ -103,7 +104,7 @@ def choices_card(
     teacher = choice_text.teacher_in_words(said_by.source, said_by.model, said_by.host, has_captions=has_captions)
     leaves = saved.teacher.source == "server" and not saved.teacher.local_host
     away = note(where_images_go(saved.teacher, missing), kind="warn") if leaves else ""
-    easy = f'<p class="soft small">{choice_text.NO_CHOICE_NEEDED}</p>' if saved == Choices() else ""
+    easy = f'<p class="soft small">{choice_text.NO_CHOICE_NEEDED}</p>' if saved == Choices(flips=saved.flips) else ""
     return (
         f'<section class="card choices" data-card="choices"><h2>{choice_text.TITLE}</h2>'
         f"<p>{escape(choice_text.chosen(model, teacher))}</p>{easy}{away}"
@@ -145,7 +146,9 @@ def _fields(shown: Choices, told: Told | None, *, estimated: bool) -> str:
         f'<div class="fields">{_pick(choice_text.MODEL, "model_kind", choice_text.MODEL_KINDS, kind)}'
         f'<div class="if-own">{model}</div>'
         f"{_pick(choice_text.TEACHER, 'source', choice_text.TEACHERS, teacher.source)}"
-        f'<div class="if-local">{local}</div><div class="if-local">{weights}</div></div>'
+        f'<div class="if-local">{local}</div><div class="if-local">{weights}</div>'
+        f"{_pick(choice_text.FLIPS, 'flips', choice_text.FLIPS_CHOICES, shown.flips)}</div>"
+        f'<p class="soft small">{choice_text.FLIPS_LEAD}</p>'
         f'<p class="soft small">{choice_text.TEACHER_LEAD}</p>{_server_fields(teacher)}{_more_fields(shown)}'
         f'{_told(told)}<p class="only-busy small" role="status">{choice_text.WORKING}</p>'
         f'<div class="row"><span class="if-asked">{test}</span>{save}{offer}</div></details>'

@@ -37,6 +37,16 @@ KEY_LEAD = (
 )
 KEY_ENV, KEY_ENV_EXAMPLE = "Environment variable with its key", "TEACHER_KEY"
 KEY_FILE = "Or file with its key"
+FLIPS = "Learn from mirrored images too"
+FLIPS_CHOICES = (
+    ("none", "No: left and right mean something"),
+    ("horizontal", "Left to right"),
+    ("both", "Left to right, and top to bottom"),
+)
+FLIPS_LEAD = (
+    "Each answer then teaches as much as several. “Left” and “right”, “top” and “bottom” are exchanged in its words. "
+    "Never where a side has a meaning: in a mirrored chest X-ray the heart is on the wrong side."
+)
 MORE = "More settings"
 PROMPT = "What it is asked about each image"
 CONCURRENCY = "Questions at once"

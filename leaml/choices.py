@@ -5,7 +5,16 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from leaml.config import BUNDLED_MODEL, PRECISIONS, FinetuneConfig, GeneratorConfig, Precision, TrainConfig
+from leaml.config import (
+    BUNDLED_MODEL,
+    FLIPS,
+    PRECISIONS,
+    FinetuneConfig,
+    Flips,
+    GeneratorConfig,
+    Precision,
+    TrainConfig,
+)
 from leaml.errors import ConfigError
 from leaml.json_config import JsonConfig, require
 from leaml.recipes import generator_recipe
@@ -23,17 +32,20 @@ class Choices(JsonConfig):
         teacher: Where captions come from.
         precision: Of its weights.
         saves_memory: Train with one sample at a time and compute activations twice: the same updates, slower.
+        flips: How the project's pictures may be mirrored: not where a side has a meaning of its own.
     """
 
     model: str = BUNDLED_MODEL
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     precision: Precision = "float32"
     saves_memory: bool = False
+    flips: Flips = "none"
 
     def __post_init__(self) -> None:
         """Check each value."""
         require(self.model.strip() != "", "model", self.model, "the name or the folder of a model")
         require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
+        require(self.flips in FLIPS, "flips", self.flips, "one of " + ", ".join(FLIPS))
 
 
 def read_choices(workspace: Path) -> Choices:
@@ -79,10 +91,11 @@ def trained(config: TrainConfig, choices: Choices) -> TrainConfig:
 def generator_of(choices: Choices, recipe: GeneratorConfig | None = None) -> GeneratorConfig:
     """Return a generator's settings as the project wants them; a recipe of another backbone keeps that."""
     config = recipe or generator_recipe(model=choices.model)
-    train, judge = trained(config.train, choices), trained(config.judge, choices)
+    train, judge = trained(config.train, choices), replace(trained(config.judge, choices), flips=choices.flips)
     return replace(config, precision=choices.precision, teacher=choices.teacher, train=train, judge=judge)
 
 
 def model_of(choices: Choices, recipe: FinetuneConfig) -> FinetuneConfig:
     """Return a model's settings as the project wants them."""
-    return replace(recipe, precision=choices.precision, train=trained(recipe.train, choices))
+    train = replace(trained(recipe.train, choices), flips=choices.flips)
+    return replace(recipe, precision=choices.precision, train=train)

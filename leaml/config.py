@@ -22,6 +22,10 @@ Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 """Of a model's weights. In bfloat16 they take half the memory; whatever is trained keeps a float32 copy beside them."""
 
+Flips = Literal["none", "horizontal", "both"]
+FLIPS: tuple[Flips, ...] = ("none", "horizontal", "both")
+"""How pictures may be mirrored in training: not at all, left to right, or top to bottom too."""
+
 
 @dataclass(frozen=True)
 class TrainConfig(JsonConfig):
@@ -39,6 +43,8 @@ class TrainConfig(JsonConfig):
         accumulation: Parts that a batch is computed in, one after the other: less memory, the same update.
         checkpoint_activations: Compute activations again in the backward pass: less memory, about a third more time.
         compile_blocks: Compile each block of the decoder: faster steps after a slow first one, for long trainings.
+        flips: Show each picture mirrored, too, by chance, and exchange the sides in its text. For answers alone: the
+            generator asks questions in the project's words.
     """
 
     steps: int
@@ -52,6 +58,7 @@ class TrainConfig(JsonConfig):
     accumulation: int = 1
     checkpoint_activations: bool = False
     compile_blocks: bool = False
+    flips: Flips = "none"
 
     def __post_init__(self) -> None:
         """Check each value."""
@@ -64,6 +71,7 @@ class TrainConfig(JsonConfig):
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
         parts = f"1 to {self.batch_size} (batch_size)"
         require(1 <= self.accumulation <= self.batch_size, "accumulation", self.accumulation, parts)
+        require(self.flips in FLIPS, "flips", self.flips, "one of " + ", ".join(FLIPS))
 
     def with_steps(self, steps: int) -> "TrainConfig":
         """Return the settings for another number of steps; a shorter training has no longer warm-up than itself."""

@@ -20,6 +20,7 @@ from leaml.backbone import Backbone
 from leaml.data.images import is_turned
 from leaml.data.items import open_pictures
 from leaml.errors import ImportDataError, ModelError
+from leaml.flips import flip_picture, unflipped
 from leaml.records import ImageId
 from leaml.vision import EncodedImage
 
@@ -60,8 +61,10 @@ class ImageFeatures:
             self._sources[image_id] = path
 
     def batch(self, image_ids: Iterable[ImageId]) -> list[tuple[EncodedImage, ...]]:
-        """Return what the model sees of each image; of a video, several images."""
-        return [self._read(image_id) or self._encode(image_id, self._sources[image_id]) for image_id in image_ids]
+        """Return what the model sees of each image; of a video, several images. Flipped ones need not be added."""
+        wanted = list(image_ids)
+        self.add({image_id: self._sources[unflipped(image_id)] for image_id in wanted})
+        return [self._read(image_id) or self._encode(image_id, self._sources[image_id]) for image_id in wanted]
 
     def lengths(self, image_ids: Iterable[ImageId], texts: Iterable[str]) -> list[int]:
         """Return how many tokens each image with its text takes, but for those that the chat template writes.
@@ -106,7 +109,7 @@ class ImageFeatures:
             return None
 
     def _encode(self, image_id: ImageId, path: Path) -> tuple[EncodedImage, ...]:
-        pictures = open_pictures(path)
+        pictures = [flip_picture(picture, image_id) for picture in open_pictures(path)]
         try:
             images = tuple(_on_cpu(image) for image in self._backbone.encode(pictures))
         except ValueError as error:  # an image processor's, such as Qwen's of a picture that is a mere line

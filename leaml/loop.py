@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from leaml import stats
+from leaml.choices import generator_of, model_of, read_choices
 from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, SamplingConfig, generator_run, model_run
 from leaml.errors import RunError
 from leaml.experts import label_from_references, review_with_policy
@@ -72,13 +73,15 @@ def run_round(
     began = time.perf_counter()
     stages: dict[str, float] = {}
     label_from_references(store, count=labels, seed=seed)
-    _complete(store, jobs, generator_run(seeded_generator(seed, store.results.round())), "generator", stages, watch)
+    choices = read_choices(store.workspace)
+    generator = generator_of(choices, seeded_generator(seed, store.results.round()))
+    _complete(store, jobs, generator_run(generator), "generator", stages, watch)
     groups = {image.id: image.group for image in store.images("test")}
     accuracy: dict[str, Interval] = {}
     for method in METHODS:
         if method == "leaml_reviewed":
             review_with_policy(store, policy, limit=review_limit)
-        config = model_run(seeded_finetune(method, seed))
+        config = model_run(model_of(choices, seeded_finetune(method, seed)))
         run_id = _complete(store, jobs, config, method, stages, watch)
         accuracy[method] = stats.macro_accuracy(store.results.predictions(run_id), groups)
     given = [label.pair for label in store.labels("pool")]

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from random import Random
 from typing import TypeVar
 
 import torch
@@ -11,8 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from leaml.backbone import Backbone, Encoded
+from leaml.config import Flips
 from leaml.errors import TrainingError
 from leaml.features import ImageFeatures
+from leaml.flips import WAYS, flip_id, flip_question
 from leaml.prompts import CAPTION_PROMPT, GENERATION_PROMPT, described, pair_target, question_prompt
 from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId
 from leaml.vision import EncodedImage
@@ -55,6 +58,12 @@ def caption_sample(caption: Caption) -> Sample:
 def answer_sample(pair: AnsweredQuestion | Candidate) -> Sample:
     """Return the sample of L_VQA: the answer given image and question."""
     return Sample(pair.image_id, question_prompt(pair.question, pair.options), pair.answer)
+
+
+def flip_some(samples: Sequence[Sample], flips: Flips, *, seed: int, step: int) -> list[Sample]:
+    """Return a step's samples, each flipped in one of the allowed ways by chance: a function of the step alone."""
+    chance = Random(f"flips {seed} {step}")
+    return [_flipped(sample, chance.choice(WAYS[flips])) for sample in samples]
 
 
 def collate(backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample]) -> Batch:
@@ -108,6 +117,12 @@ def cycle_indices(count: int, batch_size: int, *, seed: int, step: int) -> list[
     wanted = range(first, first + batch_size)
     orders = {number: _shuffled(count, seed, number) for number in {place // count for place in wanted}}
     return [orders[place // count][place % count] for place in wanted]
+
+
+def _flipped(sample: Sample, way: str) -> Sample:
+    if not way:
+        return sample
+    return Sample(flip_id(sample.image_id, way), *flip_question(sample.prompt, sample.target, way))
 
 
 def _shuffled(count: int, seed: int, number: int) -> list[int]:

@@ -40,6 +40,7 @@ from leaml.objectives import (
     collate,
     cycle_indices,
     data_hash,
+    flip_some,
     generation_sample,
     sequence_losses,
     split,
@@ -339,7 +340,9 @@ def _answer_losses(
     Weights are not normalised: a batch of doubtful pairs moves less than one of labels.
     """
     chosen = mixture.batch(config, step)
-    for part in split(chosen, config.accumulation):
+    shown = flip_some([sample for sample, _ in chosen], config.flips, seed=config.seed, step=step)
+    weighted = list(zip(shown, (weight for _, weight in chosen), strict=True))
+    for part in split(weighted, config.accumulation):
         losses, tokens = sequence_losses(backbone, collate(backbone, features, [sample for sample, _ in part]))
         weights = losses.new_tensor([weight for _, weight in part])
         yield (losses * weights).sum() / len(chosen), {"answer_loss": _per_token(losses, tokens)}

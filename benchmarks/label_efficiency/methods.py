@@ -8,6 +8,7 @@ from typing import Literal
 
 from leaml.config import (
     FinetuneConfig,
+    Flips,
     GeneratorConfig,
     MixtureConfig,
     SamplingConfig,
@@ -52,6 +53,7 @@ class Recipe:
         mask: What ranks a row's weights.
         reads: Whether it is shown the teacher's captions when it asks (AdaMLLM's synthesizer).
         judged: Whether each pair's answer is the labels-only model's instead of the generator's: self-training.
+        flips: How pictures may be mirrored when that model learns.
         learning_rate: For a part of the weights or for all.
     """
 
@@ -61,6 +63,7 @@ class Recipe:
     mask: Mask = "score"
     reads: bool = False
     judged: bool = False
+    flips: Flips = "none"
     learning_rate: float = GENERATOR_RATES["selective"]
 
     def config(self, budget: Budget, *, seed: int) -> GeneratorConfig:
@@ -69,7 +72,7 @@ class Recipe:
         return replace(
             default,
             train=TrainConfig(steps=budget.generator, learning_rate=self.learning_rate, seed=seed),
-            judge=replace(default.judge, steps=budget.judge, seed=seed),
+            judge=replace(default.judge, steps=budget.judge, seed=seed, flips=self.flips),
             selection=SelectionConfig(row_budget=self.row_budget) if self.row_budget is not None else None,
             caption_weight=default.caption_weight if self.distil else 0.0,
             generator_reads=self.reads,
@@ -119,6 +122,7 @@ class Method:
         mixture: How unreviewed pairs are read beside the labels.
         moves: Which weights of the VQA model move: `none`, `lora` or `full`.
         learning_rate: Of the VQA model's training; chosen by `tune.py`.
+        flips: How pictures may be mirrored in that training.
         labels: `drawn`; `all` answers of the pool; or as many as are drawn, chosen by the app's own order: `diverse`
             images, or the first half drawn and the other where a model trained on it is `unsure`.
     """
@@ -129,6 +133,7 @@ class Method:
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
     moves: Literal["none", "lora", "full"] = "full"
     learning_rate: float = BUNDLED_RATES["full"]
+    flips: Flips = "none"
     labels: Literal["drawn", "all", "diverse", "unsure"] = "drawn"
 
     @property
@@ -138,7 +143,8 @@ class Method:
 
     def config(self, budget: Budget, *, seed: int, pseudo: bool = False, reviewed: bool = False) -> FinetuneConfig:
         """Return the settings of the VQA model's training; without any pairs it is trained on the labels alone."""
-        train = TrainConfig(steps=budget.finetune, learning_rate=self.learning_rate, seed=seed)
+        rate, flips = self.learning_rate, self.flips
+        train = TrainConfig(steps=budget.finetune, learning_rate=rate, seed=seed, flips=flips)
         if self.moves == "none":
             return FinetuneConfig("zero_shot", train=train)
         if pseudo or reviewed:
@@ -157,7 +163,27 @@ HALF = MixtureConfig(pseudo_share=0.5)
 TRUSTING = replace(HALF, weighting="agreement")
 BY_ACCEPTANCE = replace(HALF, weighting="acceptance")
 REVIEWS = (50, 100, 200, 400)
-METHODS: tuple[Method, ...] = (
+FLIPPED = (
+    LORA.name,
+    FULL.name,
+    SUPERVISED.name,
+    LEAML.name,
+    "LEAML, half labels, weighted",
+    "LEAML, answers of the judge, weighted",
+    *(f"LEAML, {n} reviewed" for n in REVIEWS),
+)
+"""What is measured with mirrored pictures too: the baselines just as the method."""
+
+
+def flipped(method: Method) -> Method:
+    """Return the method on mirrored pictures too; where the judge answers, it learns from them as well."""
+    recipe = method.recipe
+    if recipe is not None and recipe.judged:
+        recipe = replace(recipe, name=f"{recipe.name}_flipped", flips="both")
+    return replace(method, name=f"{method.name}, flips", recipe=recipe, flips="both")
+
+
+PLAIN: tuple[Method, ...] = (
     Method("zero-shot", moves="none"),
     LORA,
     FULL,
@@ -184,4 +210,6 @@ METHODS: tuple[Method, ...] = (
     Method("LEAML, 200 reviewed, half labels, by acceptance", SELECTED, Pairs(0.0, 200), BY_ACCEPTANCE),
     replace(REVIEWED, name="LEAML, 200 reviewed with 10% errors", pairs=Pairs(None, 200, 0.10)),
 )
+"""Each as in the papers, without flips."""
+METHODS = (*PLAIN, *(flipped(method) for method in PLAIN if method.name in FLIPPED))
 BY_NAME = {method.name: method for method in METHODS}

@@ -182,8 +182,10 @@ class Study:
         return rows, float(clock.read_text())
 
     def _first_judge(self, context: StageContext) -> None:
-        """Train the judge of the first round, which is the same for every generator, once."""
-        kept, own = self.folder / JUDGE_FILE, context.output / JUDGE_FILE
+        """Train the judge of the first round, which is the same for every generator, once for each kind of flips."""
+        flips = context.generator.judge.flips
+        kept = self.folder / (JUDGE_FILE if flips == "none" else f"{flips}_{JUDGE_FILE}")
+        own = context.output / JUDGE_FILE
         if kept.exists():
             shutil.copy(kept, own)
         else:

@@ -1,8 +1,8 @@
 """Imports a project folder: images with groups and splits, question types, captions, reference answers.
 
-`project.json` names the project and its question types: id, question, options, and perhaps a definition. `images.jsonl`
-has {file, group, split}, `captions.jsonl` {file, caption}, `reference.jsonl` {file, question_type, answer}; the
-pictures or clips are in `images/`.
+`project.json` names the project and its question types: id, question, options, and perhaps a definition; it may say how
+pictures may be mirrored in training (`flips`). `images.jsonl` has {file, group, split}, `captions.jsonl` {file,
+caption}, `reference.jsonl` {file, question_type, answer}; the pictures or clips are in `images/`.
 """
 
 import json
@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from leaml.choices import CHOICES_FILE, Choices, write_choices
+from leaml.config import FLIPS
 from leaml.data.images import Picture, image_row
 from leaml.data.items import copy_item, read_item
 from leaml.errors import ImportDataError
@@ -54,6 +56,8 @@ def import_project(store: Store, folder: Path) -> None:
         copy_item(pictures[image.name], store.workspace, image)
     project = Project(settings["name"], settings["description"], tuple(types.values()))
     store.import_project(project, images, references=answers, captions=captions)
+    if "flips" in settings and not (store.workspace / CHOICES_FILE).exists():  # what people chose since stays
+        write_choices(store.workspace, Choices(flips=settings["flips"]))
 
 
 def _read_listed(folder: Path, line: dict[str, Any]) -> Picture:
@@ -155,6 +159,8 @@ def _read_settings(path: Path) -> dict[str, Any]:
         )
     settings = {"description": "", "teacher": "unknown teacher", **settings}
     _check_texts(settings, ("name", "description", "teacher"), path.name)
+    if settings.get("flips", "none") not in FLIPS:
+        raise ImportDataError(f"{path.name} has {settings['flips']!r} as its 'flips'. Write one of {', '.join(FLIPS)}.")
     return settings
 
 

@@ -1,0 +1,81 @@
+"""Mirrored pictures: each label says something about the mirrored picture too, once its sides are exchanged.
+
+Only where no side has a meaning of its own: mirrored blood smears are blood smears, a mirrored chest has its heart on
+the right. Text follows the picture by its words: `left` and `right`, `top` and `bottom`, and their like.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+
+from PIL import Image
+
+from leaml.config import Flips
+from leaml.prompts import match_answer, question_prompt, split_options, takes_several
+from leaml.records import ImageId
+
+MARK = "@"
+"""Between an image's id and how it is flipped; no id has it."""
+WAYS: Mapping[Flips, tuple[str, ...]] = {"none": ("",), "horizontal": ("", "h"), "both": ("", "h", "v", "hv")}
+"""How a picture is shown: as it is, or with its left and right (`h`), its top and bottom (`v`) exchanged."""
+TURNS = {"h": Image.Transpose.FLIP_LEFT_RIGHT, "v": Image.Transpose.FLIP_TOP_BOTTOM, "hv": Image.Transpose.ROTATE_180}
+OPPOSITES = {
+    "h": (("left", "right"), ("leftmost", "rightmost"), ("leftward", "rightward"), ("clockwise", "counterclockwise")),
+    "v": (
+        ("top", "bottom"),
+        ("upper", "lower"),
+        ("above", "below"),
+        ("uppermost", "lowermost"),
+        ("topmost", "bottommost"),
+        ("upward", "downward"),
+        ("clockwise", "counterclockwise"),
+    ),
+}
+
+WORD = re.compile(r"[^\W\d_]+")
+
+
+def flip_question(prompt: str, answer: str, way: str) -> tuple[str, str]:
+    """Return a prompt and its answer about the flipped picture.
+
+    Options stay in their order where the flipped ones are the same ones: models meet the question as it will be asked.
+    """
+    question, options = split_options(prompt)
+    asked, told = flip_text(question, way), flip_text(answer, way)
+    if not options:
+        return asked, told
+    flipped = tuple(flip_text(option, way) for option in options)
+    shown = options if set(flipped) == set(options) else flipped
+    return question_prompt(asked, shown), match_answer(told, shown, several=takes_several(question)) or told
+
+
+def flip_text(text: str, way: str) -> str:
+    """Return a text about the flipped picture, its capitals as they were."""
+    for side in way:
+        opposites = {one: other for pair in OPPOSITES[side] for one, other in (pair, pair[::-1])}
+        text = WORD.sub(partial(_opposite, opposites), text)
+    return text
+
+
+def flip_id(image_id: ImageId, way: str) -> ImageId:
+    """Return the id of an image's flipped picture; its own where it is shown as it is."""
+    return ImageId(f"{image_id}{MARK}{way}") if way else image_id
+
+
+def unflipped(image_id: ImageId) -> ImageId:
+    """Return the image whose flipped picture this is."""
+    return ImageId(image_id.partition(MARK)[0])
+
+
+def flip_picture(picture: Image.Image, image_id: ImageId) -> Image.Image:
+    """Return an image's picture as its id wants it shown."""
+    way = image_id.partition(MARK)[2]
+    return picture.transpose(TURNS[way]) if way else picture
+
+
+def _opposite(opposites: Mapping[str, str], found: re.Match[str]) -> str:
+    word = found[0]
+    other = opposites.get(word.lower())
+    if other is None:
+        return word
+    return other.upper() if word.isupper() else other.capitalize() if word[0].isupper() else other
