@@ -107,7 +107,7 @@ def choices_card(
     easy = f'<p class="soft small">{choice_text.NO_CHOICE_NEEDED}</p>' if saved == Choices(flips=saved.flips) else ""
     return (
         f'<section class="card choices" data-card="choices"><h2>{choice_text.TITLE}</h2>'
-        f"<p>{escape(choice_text.chosen(model, teacher))}</p>{easy}{away}"
+        f"<p>{escape(choice_text.chosen(model, teacher, saved.flips))}</p>{easy}{away}"
         f"{_outlook_line(outlook) if outlook else ''}"
         f"{_fields(shown, told, estimated=outlook is not None) if may_change else ''}</section>"
     )

@@ -79,9 +79,10 @@ def teacher_in_words(source: str, model: str, host: str, *, has_captions: bool) 
     return f"{model} at {host}" if source == "server" else f"{model} on this computer"
 
 
-def chosen(model: str, teacher: str) -> str:
+def chosen(model: str, teacher: str, flips: str) -> str:
     """Say what is chosen."""
-    return f"Learns: {model}. Describes images: {teacher}."
+    mirrored = "" if flips == "none" else f" Learns from mirrored images too: {dict(FLIPS_CHOICES)[flips].lower()}."
+    return f"Learns: {model}. Describes images: {teacher}.{mirrored}"
 
 
 def consent(name: str, host: str) -> str:

@@ -186,6 +186,7 @@ class GeneratorConfig(JsonConfig):
         answering = ("generator", "judge")
         require(self.answered_by in answering, "answered_by", self.answered_by, "generator or judge")
         require(self.round >= 1, "round", self.round, "at least 1")
+        require(self.train.flips == "none", "flips", self.train.flips, "none where questions are learnt")
 
 
 @dataclass(frozen=True)

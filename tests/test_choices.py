@@ -16,13 +16,14 @@ from app.settings import Settings
 from app.train import observe
 from leaml.apart import call_apart
 from leaml.backbone import BUNDLED_PATH
-from leaml.choices import CHOICES_FILE, Choices, generator_of, read_choices, trained, write_choices
+from leaml.choices import CHOICES_FILE, Choices, generator_of, model_of, read_choices, trained, write_choices
 from leaml.cli import main
 from leaml.config import BUNDLED_MODEL, GeneratorConfig, SelectionConfig, TrainConfig, generator_run
 from leaml.data.video import FRAMES
 from leaml.errors import ConfigError, ModelError, TeacherError, UserError
 from leaml.estimate import ModelFacts, check_room, estimate, facts_here, model_facts, reading_bytes, with_clips
 from leaml.jobs import Jobs
+from leaml.recipes import model_recipe
 from leaml.store import Store
 from leaml.teacher.book import FAILURES_FILE, append_line
 from leaml.teacher.probe import probe
@@ -62,12 +63,12 @@ def test_nothing_needs_to_be_chosen(person):
 def test_a_choice_is_kept_and_used_by_the_next_runs(person, tmp_path, monkeypatch):
     monkeypatch.setenv("TEACHER_KEY", KEY)
     data = types("https://host/v1", key_env="TEACHER_KEY", concurrency="3", memory="yes", act="save_choices")
-    data["choice_precision"] = "bfloat16"
+    data |= {"choice_precision": "bfloat16", "choice_flips": "both"}
     data |= {"choice_model_kind": "own", "choice_model": str(BUNDLED_PATH)}
     shown, told = decide_choice(person, data)
     saved = read_choices(tmp_path / "work")
     teacher = TeacherConfig("server", "m", "https://host/v1", key_env="TEACHER_KEY", concurrency=3)
-    assert saved == shown == Choices(str(BUNDLED_PATH), teacher, "bfloat16", saves_memory=True)
+    assert saved == shown == Choices(str(BUNDLED_PATH), teacher, "bfloat16", saves_memory=True, flips="both")
     assert "Models trained from the one before stay" in told.sentence
     assert KEY not in (tmp_path / "work" / CHOICES_FILE).read_text()
     used = person.services.choosing.generator()
@@ -105,7 +106,8 @@ def test_broken_settings_are_said(content, tmp_path):
 
 
 def test_settings_survive_the_disk(tmp_path):
-    choices = Choices("m", TeacherConfig("local", "n", prompt="What?"), "bfloat16", saves_memory=True)
+    teacher = TeacherConfig("local", "n", prompt="What?")
+    choices = Choices("m", teacher, "bfloat16", saves_memory=True, flips="horizontal")
     write_choices(tmp_path, choices)
     assert read_choices(tmp_path) == choices and [path.name for path in tmp_path.iterdir()] == [CHOICES_FILE]
     with pytest.raises(ConfigError, match="What was chosen before still holds"):
@@ -116,6 +118,15 @@ def test_saving_memory_changes_how_a_batch_is_computed_and_not_what_it_is():
     config, choices = TrainConfig(steps=5, batch_size=6), Choices(saves_memory=True)
     assert trained(config, choices) == replace(config, accumulation=6, checkpoint_activations=True)
     assert trained(config, Choices()) == config and generator_of(Choices(), GeneratorConfig()) == GeneratorConfig()
+
+
+def test_answers_are_learnt_from_mirrored_pictures_and_questions_are_not():
+    generator, model = generator_of(Choices(flips="both")), model_of(Choices(flips="both"), model_recipe("lora"))
+    assert (generator.train.flips, generator.judge.flips, model.train.flips) == ("none", "both", "both")
+    with pytest.raises(ConfigError, match="flips is 'both', but must be none where questions are learnt"):
+        replace(generator, train=replace(generator.train, flips="both"))
+    with pytest.raises(ConfigError, match="flips is 'upside down', but must be one of none, horizontal, both"):
+        Choices(flips="upside down")
 
 
 def test_the_command_line_uses_the_projects_choice_unless_told_otherwise(person, capsys):
@@ -281,6 +292,10 @@ def test_the_card_says_where_nobody_describes_the_images():
 
 def test_the_card_says_that_images_leave_and_never_shows_a_script():
     plain = card(Choices())
+    assert "mirrored images too:" not in plain
+    mirrored = card(Choices(flips="both"))
+    assert "Learns from mirrored images too: left to right, and top to bottom." in mirrored
+    assert "Nothing needs to be chosen" in mirrored
     assert "Nothing needs to be chosen" in plain and "leave this computer:" not in plain
     away = Choices("<b>", TeacherConfig("server", "<i>m", "https://api.example.org/v1"))
     shown = card(away, told=Told("<script>"))

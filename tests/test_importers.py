@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from leaml.choices import CHOICES_FILE, Choices, read_choices, write_choices
 from leaml.data.export import export
 from leaml.data.folder import import_folder, question_type, split_of
 from leaml.data.project_folder import import_project
@@ -83,6 +84,7 @@ def test_a_project_folder_comes_in_whole_and_twice_is_once(store, project):
         ("project.json", "[]", "lacks the project's name"),
         ("project.json", '{"name": 3, "question_types": []}', "project.json has 3 as its 'name'"),
         ("project.json", '{"name": "x"}', "lacks 'question_types'"),
+        ("project.json", '{"name": "x", "flips": "vertical"}', "has 'vertical' as its 'flips'. Write one of none"),
         ("project.json", types("place"), "Question type 1 of project.json is no JSON object"),
         ("project.json", types({"id": "a", "question": "?", "options": "one"}), "type 1 .* has the options 'one'"),
         ("project.json", types({"id": "a", "question": "?", "options": ["x", 1]}), r"has the options \['x', 1\]"),
@@ -114,6 +116,21 @@ def test_parts_that_do_not_fit_are_named_and_nothing_comes_in(store, project, fi
         import_project(store, project)
     assert store.project() is None and store.images() == []
     assert list((store.workspace / "images").iterdir()) == []
+
+
+def test_how_pictures_may_be_mirrored_comes_along_until_people_choose(store, project):
+    settings = json.loads((project / "project.json").read_text())
+    (project / "project.json").write_text(json.dumps({**settings, "flips": "horizontal"}))
+    import_project(store, project)
+    assert read_choices(store.workspace) == Choices(flips="horizontal")
+    write_choices(store.workspace, Choices(flips="none"))
+    import_project(store, project)
+    assert read_choices(store.workspace) == Choices()
+
+
+def test_a_project_that_does_not_say_so_mirrors_nothing(store, project):
+    import_project(store, project)
+    assert not (store.workspace / CHOICES_FILE).exists()
 
 
 def test_a_line_ends_at_its_newline_and_nowhere_else(store, project):

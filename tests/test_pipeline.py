@@ -182,6 +182,24 @@ def test_a_model_is_made_by_other_updates_too(store, jobs, update):
     assert all(value.equal(adapted.model.state_dict()[name]) for name, value in merged.model.state_dict().items())
 
 
+def test_a_model_learns_from_mirrored_pictures(store, jobs):
+    label_from_references(store, count=3, seed=0)
+    train = replace(TRAIN, steps=4, warmup_steps=1)
+    plain, mirrored = (
+        finish(store, jobs, model_run(FinetuneConfig("lora", train=replace(train, flips=flips))))
+        for flips in ("none", "both")
+    )
+    first, second = (
+        [line["figures"]["answer_loss"] for line in run.progress() if line["stage"] == "finetune"]
+        for run in (plain, mirrored)
+    )
+    assert len(first) == len(second) == 4 and first != second
+    seen = {path.stem.partition("@")[2] for path in (store.workspace / "cache").rglob("*.npy")}
+    assert seen == {"", "h", "v", "hv"}
+    tested = {image.id for image in store.images("test")}
+    assert not any(f"{image_id}@" in path.name for image_id in tested for path in store.workspace.rglob("*.npy"))
+
+
 def test_a_whole_round_by_hand(store, jobs):
     label_from_references(store, count=3, seed=0)
     run = finish(store, jobs, generator_run(GENERATOR))
