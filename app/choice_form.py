@@ -146,10 +146,10 @@ def _fields(shown: Choices, told: Told | None, *, estimated: bool) -> str:
         f'<div class="fields">{_pick(choice_text.MODEL, "model_kind", choice_text.MODEL_KINDS, kind)}'
         f'<div class="if-own">{model}</div>'
         f"{_pick(choice_text.TEACHER, 'source', choice_text.TEACHERS, teacher.source)}"
-        f'<div class="if-local">{local}</div><div class="if-local">{weights}</div>'
-        f"{_pick(choice_text.FLIPS, 'flips', choice_text.FLIPS_CHOICES, shown.flips)}</div>"
-        f'<p class="soft small">{choice_text.FLIPS_LEAD}</p>'
-        f'<p class="soft small">{choice_text.TEACHER_LEAD}</p>{_server_fields(teacher)}{_more_fields(shown)}'
+        f'<div class="if-local">{local}</div><div class="if-local">{weights}</div></div>'
+        f'<p class="soft small">{choice_text.TEACHER_LEAD}</p>{_server_fields(teacher)}'
+        f'<div class="fields">{_pick(choice_text.FLIPS, "flips", choice_text.FLIPS_CHOICES, shown.flips)}</div>'
+        f'<p class="soft small">{choice_text.FLIPS_LEAD}</p>{_more_fields(shown)}'
         f'{_told(told)}<p class="only-busy small" role="status">{choice_text.WORKING}</p>'
         f'<div class="row"><span class="if-asked">{test}</span>{save}{offer}</div></details>'
     )

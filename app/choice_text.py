@@ -44,8 +44,8 @@ FLIPS_CHOICES = (
     ("both", "Left to right, and top to bottom"),
 )
 FLIPS_LEAD = (
-    "Each answer then teaches as much as several. “Left” and “right”, “top” and “bottom” are exchanged in its words. "
-    "Never where a side has a meaning: in a mirrored chest X-ray the heart is on the wrong side."
+    "A few answers then teach more. Words for sides change places with the sides: “left” and “right”, “top” and "
+    "“bottom”. Not where a side has a meaning: in a mirrored chest X-ray the heart is on the wrong side."
 )
 MORE = "More settings"
 PROMPT = "What it is asked about each image"

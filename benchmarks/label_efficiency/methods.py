@@ -169,7 +169,7 @@ FLIPPED = (
     SUPERVISED.name,
     LEAML.name,
     "LEAML, half labels, weighted",
-    "LEAML, answers of the judge, weighted",
+    "LEAML, answers of the judge, half labels",
     *(f"LEAML, {n} reviewed" for n in REVIEWS),
 )
 """What is measured with mirrored pictures too: the baselines just as the method."""
@@ -198,6 +198,7 @@ PLAIN: tuple[Method, ...] = (
     *(Method(f"LEAML, {recipe.mask} mask", recipe=recipe) for recipe in CONTROLS),
     Method("AdaMLLM, short answers", SYNTHESIZER, Pairs(least_agreement=0.5), MixtureConfig(captions=True)),
     Method("LEAML, answers of the judge, weighted", JUDGED, mixture=MixtureConfig(weighting="agreement")),
+    Method("LEAML, answers of the judge, half labels", JUDGED, mixture=TRUSTING),
     Method("LEAML, agreement above .7", SELECTED, Pairs(least_agreement=0.7)),
     Method("LEAML, half of each batch labels", SELECTED, mixture=HALF),
     Method("LEAML, weighted by agreement", SELECTED, mixture=MixtureConfig(weighting="agreement")),

@@ -13,7 +13,18 @@ from pathlib import Path
 
 from benchmarks.label_efficiency import log
 from benchmarks.label_efficiency.collection import blood_smears, kvasir
-from benchmarks.label_efficiency.methods import ALL_WEIGHTS, FULL, LORA, SELECTED, Budget, Method, Pairs
+from benchmarks.label_efficiency.methods import (
+    ALL_WEIGHTS,
+    BY_NAME,
+    FULL,
+    LORA,
+    METHODS,
+    SELECTED,
+    SUPERVISED,
+    Budget,
+    Method,
+    Pairs,
+)
 from benchmarks.label_efficiency.run import run_methods
 from benchmarks.label_efficiency.study import Study
 from leaml.backbone import load
@@ -60,23 +71,33 @@ def recipes() -> Iterator[Method]:
             yield replace(way, name=name, pairs=Pairs(0.0, 200), mixture=mixture)
 
 
+def mirrored() -> Iterator[Method]:
+    """Yield what mirrored pictures are to help."""
+    yield from (FULL, LORA, SUPERVISED, BY_NAME["LEAML, 200 reviewed"])
+    yield from (method for method in METHODS if method.flips != "none" and method.pairs.reviewed in (0, 200))
+
+
+TRIED = {"recipes": recipes, "mirrored": mirrored, "rates": rates}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing, print the lines."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.label_efficiency.tune", description=__doc__)
     parser.add_argument("--kvasir", metavar="FOLDER", default=os.environ.get("LEAML_KVASIR") or None)
     parser.add_argument("--work", type=Path, metavar="FOLDER", required=True, help="keeps features and generators")
     parser.add_argument("--log", type=Path, default=TUNING, metavar="FILE", help="the log to add to")
-    parser.add_argument("--times", type=int, default=1, metavar="N", help="N times the app's updates, recipes alone")
+    parser.add_argument("--times", type=int, default=1, metavar="N", help="N times the app's updates")
     parser.add_argument("--draws", type=int, nargs="+", default=RECIPE_DRAWS, metavar="DRAW", help="of the recipes")
+    parser.add_argument("--only", choices=TRIED, nargs="+", default=list(TRIED), help="what is tried [everything]")
     arguments = parser.parse_args(argv)
     budget = longer(Budget(), arguments.times)
     base = load(BUNDLED_MODEL).resident.base_hash[:12]
-    known = {run.key for run in log.read(arguments.log)}
     for collection in (blood_smears(), *([kvasir(Path(arguments.kvasir))] if arguments.kvasir else [])):
-        asked = [(draw, tuple(recipes())) for draw in arguments.draws]
-        for draw, methods in [*asked, *([(DRAW, tuple(rates()))] if arguments.times == 1 else [])]:
+        asked = [(draw, name) for name in arguments.only for draw in ((DRAW,) if name == "rates" else arguments.draws)]
+        for draw, name in asked:
+            known = {run.key for run in log.read(arguments.log)}
             study = Study(collection.inner(), SHARE, draw, 0, budget, arguments.work)
-            left = [method for method in methods if study.key(method, base) not in known]
+            left = [method for method in TRIED[name]() if study.key(method, base) not in known]
             run_methods(study, left, arguments.log, base)
     return 0
 
