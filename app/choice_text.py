@@ -44,8 +44,8 @@ FLIPS_CHOICES = (
     ("both", "Left to right, and top to bottom"),
 )
 FLIPS_LEAD = (
-    "A few answers then teach more. Words for sides change places with the sides: “left” and “right”, “top” and "
-    "“bottom”. Not where a side has a meaning: in a mirrored chest X-ray the heart is on the wrong side."
+    "A few answers then teach more. The words “left” and “right”, “top” and “bottom” change places with the sides. Not "
+    "where a side has a meaning, as in a chest X-ray, and not where questions name sides in another language."
 )
 MORE = "More settings"
 PROMPT = "What it is asked about each image"
@@ -64,6 +64,7 @@ WORKING = "Working on it. A large model may take minutes to load."
 SAVE_FIRST = "Save the other model first; then its memory and time are estimated."
 SAVED = "Saved. The next training uses this."
 MODEL_CHANGED = "Saved. Models trained from the one before stay in the comparison until you train them again."
+FLIPS_CHANGED = "Saved. Train the models again before you compare them: those so far learnt from other images."
 NOTHING_TO_TEST = "Descriptions that came with the images need no test. Choose a server or a model first."
 NO_IMAGES = "There is no image to test with. Import some first."
 NO_MODEL = "Say which model is to learn: its folder or its name."

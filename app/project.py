@@ -107,7 +107,9 @@ def decide_choice(person: Person, data: Mapping[str, Any]) -> tuple[Choices, Tol
         person.save_choices(typed)
     except LeamlError as error:
         return typed, Told(str(error), "bad")
-    return typed, Told(choice_text.SAVED if typed.model == before.model else choice_text.MODEL_CHANGED)
+    if typed.model != before.model:
+        return typed, Told(choice_text.MODEL_CHANGED)
+    return typed, Told(choice_text.SAVED if typed.flips == before.flips else choice_text.FLIPS_CHANGED)
 
 
 def try_teacher(person: Person, choices: Choices, *, consent: str) -> Told:

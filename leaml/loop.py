@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from leaml import stats
-from leaml.choices import generator_of, model_of, read_choices
+from leaml.choices import Choices, generator_of, model_of, read_choices
 from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, SamplingConfig, generator_run, model_run
 from leaml.errors import RunError
 from leaml.experts import label_from_references, review_with_policy
@@ -73,7 +73,8 @@ def run_round(
     began = time.perf_counter()
     stages: dict[str, float] = {}
     label_from_references(store, count=labels, seed=seed)
-    choices = read_choices(store.workspace)
+    # Of what the project chose, how it learns: model and teacher are those that every figure was measured with.
+    choices = Choices(flips=read_choices(store.workspace).flips)
     generator = generator_of(choices, seeded_generator(seed, store.results.round()))
     _complete(store, jobs, generator_run(generator), "generator", stages, watch)
     groups = {image.id: image.group for image in store.images("test")}

@@ -7,6 +7,7 @@ import pytest
 
 from app import choice_text
 from app.choice_form import Told, choices_card, typed_choices
+from app.choice_text import SAVED
 from app.errors import InputError
 from app.person import RIGHTS, Person
 from app.project import decide_choice, try_teacher
@@ -78,6 +79,12 @@ def test_a_choice_is_kept_and_used_by_the_next_runs(person, tmp_path, monkeypatc
     monkeypatch.delenv("TEACHER_KEY")
     with pytest.raises(ConfigError, match="TEACHER_KEY holds no key for host"):
         person.services.choosing.generator()
+
+
+def test_other_images_to_learn_from_ask_for_training_anew(person):
+    shown, told = decide_choice(person, types("", source="recorded", flips="both", act="save_choices"))
+    assert shown == Choices(flips="both") and "Train the models again before you compare" in told.sentence
+    assert decide_choice(person, types("", source="recorded", flips="both", act="save_choices"))[1].sentence == SAVED
 
 
 def test_an_estimate_leaves_what_was_typed(person):

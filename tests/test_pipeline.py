@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from leaml.backbone import load, load_adapted
+from leaml.choices import Choices, write_choices
 from leaml.cli import main
 from leaml.config import (
     BUNDLED_MODEL,
     FinetuneConfig,
     GeneratorConfig,
+    RunConfig,
     SamplingConfig,
     SelectionConfig,
     TrainConfig,
@@ -35,6 +37,7 @@ from leaml.selective import Delta, Selection
 from leaml.stage_context import StageContext
 from leaml.store import Store
 from leaml.tables import read_rows, write_rows
+from leaml.teacher_config import TeacherConfig
 from tests.backbones.test_chain import Silent
 from tests.conftest import draw, place_question
 
@@ -297,6 +300,8 @@ def test_the_loop_in_small(store, jobs, monkeypatch):
     monkeypatch.setattr("leaml.loop.seeded_generator", lambda seed, number: replace(GENERATOR, round=number))
     monkeypatch.setattr("leaml.loop.seeded_finetune", lambda method, seed: FinetuneConfig(method, train=TRAIN))
     monkeypatch.setattr("leaml.loop.ingest_finished", _with_pairs)
+    away = TeacherConfig("server", "m", "https://host/v1")
+    write_choices(store.workspace, Choices(teacher=away, flips="horizontal"))
     seen = set()
     result = run_round(
         store, jobs, labels=3, policy="reference", review_limit=2, seed=0, watch=lambda name, state: seen.add(name)
@@ -306,6 +311,10 @@ def test_the_loop_in_small(store, jobs, monkeypatch):
     assert (result["test_questions"], result["labels"], result["reviewed"]) == (3, 3, 2)
     assert {"generator", "sample", "finetune:leaml", "evaluate:zero_shot"} <= set(result["stages"])
     assert "generator" in seen and result["seconds"] > 0
+    configs = [RunConfig.from_json(run.config()) for run in jobs.runs()]
+    assert {config.finetune.train.flips for config in configs if config.finetune} == {"horizontal"}
+    made = [config.generator for config in configs if config.generator]
+    assert [(config.judge.flips, config.teacher) for config in made] == [("horizontal", TeacherConfig())]
 
 
 def _with_pairs(store, jobs):

@@ -211,6 +211,6 @@ PLAIN: tuple[Method, ...] = (
     Method("LEAML, 200 reviewed, half labels, by acceptance", SELECTED, Pairs(0.0, 200), BY_ACCEPTANCE),
     replace(REVIEWED, name="LEAML, 200 reviewed with 10% errors", pairs=Pairs(None, 200, 0.10)),
 )
-"""Each as in the papers, without flips."""
+"""Without mirrored pictures."""
 METHODS = (*PLAIN, *(flipped(method) for method in PLAIN if method.name in FLIPPED))
 BY_NAME = {method.name: method for method in METHODS}
