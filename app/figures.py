@@ -11,7 +11,8 @@ from leaml.records import Interval
 
 INK, SOFT, LINE, ACCENT, GREY = "#14212b", "#56656f", "#e1e7eb", "#0f766e", "#8b9aa4"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
-COLOURS = {"question_loss": ACCENT, "answer_loss": ACCENT, "caption_loss": GREY}
+COLOURS = {"question_loss": ACCENT, "answer_loss": ACCENT, "caption_loss": GREY, "wrong_image_loss": GREY}
+DASHED = ("wrong_image_loss",)
 SMOOTHING = 0.85
 LOSS_HEIGHT_PX, ROW_HEIGHT_PX = 230, 46
 
@@ -54,7 +55,8 @@ def loss_figure(series: Sequence[Series], *, total: int) -> go.Figure:
         colour = COLOURS.get(row.name, GREY)
         common = {"x": list(row.steps), "mode": "lines", "hoverinfo": "skip"}
         figure.add_scatter(**common, y=list(row.values), line={"color": colour, "width": 1}, opacity=0.28)
-        smooth = {"y": running_mean(row.values), "line": {"color": colour, "width": 3}, "name": text.SERIES[row.name]}
+        line = {"color": colour, "width": 3, "dash": "dot" if row.name in DASHED else "solid"}
+        smooth = {"y": running_mean(row.values), "line": line, "name": text.SERIES[row.name]}
         figure.add_scatter(**(common | smooth | {"hoverinfo": "x+y+name"}))
     if not series:
         _say(figure, text.NO_LOSS)

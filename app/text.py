@@ -287,7 +287,12 @@ STATES = {
     "crashed": "interrupted",
     "new": "not started",
 }
-SERIES = {"question_loss": "questions", "caption_loss": "captions", "answer_loss": "answers"}
+SERIES = {
+    "question_loss": "questions",
+    "caption_loss": "captions",
+    "wrong_image_loss": "captions beside a wrong image",
+    "answer_loss": "answers",
+}
 GENERATOR_TITLE = "The question generator"
 GENERATOR_LEAD = (
     "Learns from your answers, the pairs that you accepted or changed, and the teacher's captions, changing only the "

@@ -91,7 +91,7 @@ def trained(config: TrainConfig, choices: Choices) -> TrainConfig:
 def generator_of(choices: Choices, recipe: GeneratorConfig | None = None) -> GeneratorConfig:
     """Return a generator's settings as the project wants them; a recipe of another backbone keeps that."""
     config = recipe or generator_recipe(model=choices.model)
-    train, judge = trained(config.train, choices), replace(trained(config.judge, choices), flips=choices.flips)
+    train, judge = (replace(trained(part, choices), flips=choices.flips) for part in (config.train, config.judge))
     return replace(config, precision=choices.precision, teacher=choices.teacher, train=train, judge=judge)
 
 

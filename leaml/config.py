@@ -43,8 +43,8 @@ class TrainConfig(JsonConfig):
         accumulation: Parts that a batch is computed in, one after the other: less memory, the same update.
         checkpoint_activations: Compute activations again in the backward pass: less memory, about a third more time.
         compile_blocks: Compile each block of the decoder: faster steps after a slow first one, for long trainings.
-        flips: Show each picture mirrored, too, by chance, and exchange the sides in its text. For answers alone: the
-            generator asks questions in the project's words.
+        flips: Show each picture mirrored, too, by chance, and exchange the sides in its text. Of answers and captions:
+            questions are asked in the project's words.
     """
 
     steps: int
@@ -157,6 +157,7 @@ class GeneratorConfig(JsonConfig):
         answered_by: Whose answer a pair gets: the generator's own, or that which the judge believes in most.
         selection: Which weights move; None trains every decoder weight.
         caption_weight: lambda of L_G = L_QA + lambda * L_C.
+        contrast: Weight, within L_C, of captions being likelier beside their image than another; 0 is the paper's L_C.
         sampling: How pairs are drawn.
         round: Number of the loop's round, from 1.
     """
@@ -171,6 +172,7 @@ class GeneratorConfig(JsonConfig):
     answered_by: Literal["generator", "judge"] = "generator"
     selection: SelectionConfig | None = field(default_factory=SelectionConfig)
     caption_weight: float = 0.3
+    contrast: float = 0.0
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     round: int = 1
 
@@ -179,6 +181,7 @@ class GeneratorConfig(JsonConfig):
         require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
         require(self.judge_update in ("full", "lora"), "judge_update", self.judge_update, "full or lora")
         require(self.caption_weight >= 0, "caption_weight", self.caption_weight, "0 or more")
+        require(self.contrast >= 0, "contrast", self.contrast, "0 or more")
         here = self.sampling.server is None
         require(
             not self.generator_reads or here, "generator_reads", True, "off where pairs are sampled through a server"
@@ -186,7 +189,6 @@ class GeneratorConfig(JsonConfig):
         answering = ("generator", "judge")
         require(self.answered_by in answering, "answered_by", self.answered_by, "generator or judge")
         require(self.round >= 1, "round", self.round, "at least 1")
-        require(self.train.flips == "none", "flips", self.train.flips, "none where questions are learnt")
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ class MixtureConfig(JsonConfig):
         pseudo_share: Of each batch; None reads all pairs in turn, however many there are of each, as the paper does.
         least_agreement: Pairs that the judge believes in less are left out.
         weighting: `agreement` lets a pair's loss count as much as that model believes in it; `acceptance` as much as
-            people's decisions so far make its acceptance probable, and where they are too few, as much as a label.
+            people's decisions so far make its acceptance probable, and where they are too few, by agreement.
         captions: The teacher's captions of unlabelled images are read among the pseudo pairs, to be written: the
             single-stage mix of AdaMLLM.
     """

@@ -74,6 +74,7 @@ def mix(
 
 
 def _weight(pair: Candidate, config: MixtureConfig, acceptance: Mapping[str, float]) -> float:
+    believed = 1.0 if pair.agreement is None else pair.agreement
     if config.weighting == "acceptance":
-        return acceptance.get(pair.id, 1.0)
-    return 1.0 if config.weighting == "equal" or pair.agreement is None else pair.agreement
+        return acceptance.get(pair.id, believed)
+    return 1.0 if config.weighting == "equal" else believed

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import TypeVar
 
@@ -22,6 +22,9 @@ from leaml.vision import EncodedImage
 
 IGNORED = -100
 """Label of tokens that are not predicted: the image, the prompt and padding."""
+
+MARGIN, SHARPNESS = 0.3, 10.0
+"""How much likelier, nats a token, a caption is to be beside its own image than beside another; the hinge's bend."""
 
 Item = TypeVar("Item")
 
@@ -91,6 +94,55 @@ def sequence_losses(backbone: Backbone, batch: Batch) -> tuple[Tensor, Tensor]:
     token_losses = functional.cross_entropy(logits, batch.labels[:, 1:][predicted], reduction="none")
     losses = hidden.new_zeros(predicted.shape, dtype=torch.float32).masked_scatter(predicted, token_losses)
     return losses.sum(1), predicted.sum(1)
+
+
+def beside_others(samples: Sequence[Sample]) -> list[Sample]:
+    """Return each sample beside the image of the one before it: a wrong image of the same domain."""
+    return [replace(own, image_id=samples[place - 1].image_id) for place, own in enumerate(samples)]
+
+
+def contrast_losses(own: Tensor, other: Tensor, tokens: Tensor) -> Tensor:
+    """Return how far each target misses being MARGIN likelier beside its own image than beside another `[B]`, nats.
+
+    A smooth hinge on the difference a token, times the tokens: a pairwise ranking loss, as image-text embeddings are
+    learnt with (Frome et al. 2013). Where both images are the same one it has no gradient.
+
+    Args:
+        own: Losses beside their own images `[B]`, nats, summed over tokens.
+        other: Losses of the same targets beside other images `[B]`.
+        tokens: Of each target `[B]`.
+    """
+    missing = MARGIN - (other - own) / tokens
+    return functional.softplus(missing, beta=SHARPNESS) * tokens
+
+
+def told_apart(
+    backbone: Backbone, features: ImageFeatures, told: Sequence[Sample], mistold: Sequence[Sample], *, contrast: float
+) -> tuple[Tensor, dict[str, float]]:
+    """Return each caption's L_C (Eq. 3), with what it misses of being likelier than beside a wrong image.
+
+    Args:
+        backbone: The model.
+        features: Of both images of each caption.
+        told: Captions, each beside its own image.
+        mistold: The same captions beside others; none where nothing is contrasted.
+        contrast: Weight of what is missed.
+
+    Returns:
+        Losses `[B]`, nats; and for people to read the mean beside either image, nats a token.
+    """
+    losses, tokens = sequence_losses(backbone, collate(backbone, features, told))
+    figures = {"caption_loss": per_token(losses, tokens)}
+    if not mistold:
+        return losses, figures
+    others, _ = sequence_losses(backbone, collate(backbone, features, mistold))
+    missed = contrast * contrast_losses(losses, others, tokens)
+    return losses + missed, figures | {"wrong_image_loss": per_token(others, tokens)}
+
+
+def per_token(losses: Tensor, tokens: Tensor) -> float:
+    """Return nats a token, for people to read."""
+    return float(losses.detach().sum() / tokens.sum())
 
 
 def data_hash(pairs: Sequence[AnsweredQuestion]) -> str:

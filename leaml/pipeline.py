@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from leaml import stats
 from leaml.backbone import Backbone, load, load_adapted
 from leaml.config import FinetuneConfig, GeneratorConfig, LoraConfig, MixtureConfig, TrainConfig
@@ -36,14 +34,17 @@ from leaml.mixture import Mixture, mix
 from leaml.objectives import (
     Sample,
     answer_sample,
+    beside_others,
     caption_sample,
     collate,
     cycle_indices,
     data_hash,
     flip_some,
     generation_sample,
+    per_token,
     sequence_losses,
     split,
+    told_apart,
 )
 from leaml.precision import dtype_of
 from leaml.quality import PairChecker, SampledText, choose_pairs
@@ -124,16 +125,16 @@ def train_generator(context: StageContext) -> None:
         told: list[Sample] = []
         if captions:
             chosen = cycle_indices(len(captions), config.train.batch_size - half, seed=config.train.seed + 1, step=step)
-            told = [captions[i] for i in chosen]
-        parts = zip(split(asked, config.train.accumulation), split(told, config.train.accumulation), strict=True)
-        for ask, tell in parts:  # apart, since a question that is padded to a caption's length takes its time
+            told = flip_some([captions[i] for i in chosen], config.train.flips, seed=config.train.seed, step=step)
+        wrong = beside_others(told) if config.contrast else []
+        parts = zip(*(split(samples, config.train.accumulation) for samples in (asked, told, wrong)), strict=True)
+        for ask, tell, mistold in parts:  # apart, since a question that is padded to a caption's length takes its time
             if ask:
                 losses, tokens = sequence_losses(backbone, collate(backbone, features, ask))
-                yield losses.sum() / len(asked), {"question_loss": _per_token(losses, tokens)}
+                yield losses.sum() / len(asked), {"question_loss": per_token(losses, tokens)}
             if tell:
-                losses, tokens = sequence_losses(backbone, collate(backbone, features, tell))
-                weighted = config.caption_weight * losses.sum() / len(told)
-                yield weighted, {"caption_loss": _per_token(losses, tokens)}
+                missed, figures = told_apart(backbone, features, tell, mistold, contrast=config.contrast)
+                yield config.caption_weight * missed.sum() / len(told), figures
 
     if config.selection is None:
         update = full_update(backbone, weight_decay=config.train.weight_decay)
@@ -345,7 +346,7 @@ def _answer_losses(
     for part in split(weighted, config.accumulation):
         losses, tokens = sequence_losses(backbone, collate(backbone, features, [sample for sample, _ in part]))
         weights = losses.new_tensor([weight for _, weight in part])
-        yield (losses * weights).sum() / len(chosen), {"answer_loss": _per_token(losses, tokens)}
+        yield (losses * weights).sum() / len(chosen), {"answer_loss": per_token(losses, tokens)}
 
 
 def _train(
@@ -370,11 +371,6 @@ def _train(
         report=context.report,
         device=backbone.device,
     )
-
-
-def _per_token(losses: torch.Tensor, tokens: torch.Tensor) -> float:
-    """Return nats a token, for people to read."""
-    return float(losses.detach().sum() / tokens.sum())
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -24,7 +24,7 @@ from leaml.data.video import FRAMES
 from leaml.errors import ConfigError, ModelError, TeacherError, UserError
 from leaml.estimate import ModelFacts, check_room, estimate, facts_here, model_facts, reading_bytes, with_clips
 from leaml.jobs import Jobs
-from leaml.recipes import model_recipe
+from leaml.recipes import generator_recipe, model_recipe
 from leaml.store import Store
 from leaml.teacher.book import FAILURES_FILE, append_line
 from leaml.teacher.probe import probe
@@ -57,7 +57,7 @@ def types(url, *, act="", **more):
 
 def test_nothing_needs_to_be_chosen(person):
     assert person.services.choosing.choices() == Choices(BUNDLED_MODEL, TeacherConfig())
-    assert person.services.choosing.generator() == GeneratorConfig()
+    assert person.services.choosing.generator() == generator_recipe()
     assert not (person.services.settings.workspace / CHOICES_FILE).exists()
 
 
@@ -127,11 +127,9 @@ def test_saving_memory_changes_how_a_batch_is_computed_and_not_what_it_is():
     assert trained(config, Choices()) == config and generator_of(Choices(), GeneratorConfig()) == GeneratorConfig()
 
 
-def test_answers_are_learnt_from_mirrored_pictures_and_questions_are_not():
+def test_answers_and_captions_are_learnt_from_mirrored_pictures():
     generator, model = generator_of(Choices(flips="both")), model_of(Choices(flips="both"), model_recipe("lora"))
-    assert (generator.train.flips, generator.judge.flips, model.train.flips) == ("none", "both", "both")
-    with pytest.raises(ConfigError, match="flips is 'both', but must be none where questions are learnt"):
-        replace(generator, train=replace(generator.train, flips="both"))
+    assert (generator.train.flips, generator.judge.flips, model.train.flips) == ("both", "both", "both")
     with pytest.raises(ConfigError, match="flips is 'upside down', but must be one of none, horizontal, both"):
         Choices(flips="upside down")
 

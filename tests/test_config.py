@@ -40,6 +40,7 @@ def test_unknown_settings_are_refused():
             "accumulation is 5, but must be 1 to 4",
         ),
         (lambda: FinetuneConfig("full_finetune", update="lora"), "update is 'lora', but must be full"),
+        (lambda: GeneratorConfig(contrast=-0.5), "contrast is -0.5, but must be 0 or more"),
         (lambda: FinetuneConfig("magic"), "method is 'magic'"),  # type: ignore[arg-type]
         (lambda: generator_run(GeneratorConfig(), until="evaluate"), "stage is 'evaluate'"),
         (lambda: RunConfig(stages=("sample",), generator=GeneratorConfig()), "a leading part of captions"),

@@ -17,6 +17,7 @@ from benchmarks.label_efficiency.run import main
 from benchmarks.label_efficiency.study import Study, as_decision
 from leaml.config import FinetuneConfig, GeneratorConfig, SamplingConfig
 from leaml.label_order import Guess
+from leaml.recipes import generator_recipe
 from leaml.records import Candidate, ImageId, RunId
 
 
@@ -142,6 +143,11 @@ def test_neighbouring_methods_differ_in_one_thing():
     first, second, third = (method.recipe.config(budget, seed=1) for method in (plain, distilled, LEAML))
     assert replace(first, caption_weight=second.caption_weight) == second
     assert replace(second, selection=third.selection, train=third.train) == third  # each has the rate that suits it
+    contrasted, mirrored = (
+        BY_NAME[name].recipe.config(budget, seed=1) for name in ("LEAML, contrast", "LEAML, contrast, flips")
+    )
+    assert replace(third, contrast=generator_recipe().contrast) == contrasted
+    assert replace(contrasted, train=replace(contrasted.train, flips="both")) == mirrored
     assert {method.config(budget, seed=0).train.steps for method in METHODS} == {budget.finetune}
 
 

@@ -67,7 +67,7 @@ def test_peoples_decisions_weigh_where_there_are_enough():
     pairs, config = [pseudo(0, 0.2), pseudo(1, None)], MixtureConfig(weighting="acceptance")
     known = mix([label(0)], pairs, config, acceptance={"pseudo 0": 0.9, "pseudo 1": 0.4})
     assert [weight for _, weight in known.pseudo] == [0.9, 0.4]
-    assert [weight for _, weight in mix([label(0)], pairs, config).pseudo] == [1.0, 1.0], "as in the paper"
+    assert [weight for _, weight in mix([label(0)], pairs, config).pseudo] == [0.2, 1.0], "by agreement"
     by_agreement = mix([label(0)], pairs, MixtureConfig(weighting="agreement"), acceptance={"pseudo 0": 0.9})
     assert [weight for _, weight in by_agreement.pseudo] == [0.2, 1.0]
 

@@ -165,6 +165,30 @@ def test_more_parts_than_a_half_batch_train_the_same(store, jobs):
     assert losses(parts)[0][1] == pytest.approx(losses(whole)[0][1], rel=0.1)
 
 
+def test_captions_may_be_told_from_wrong_images_and_mirrored(store, jobs):
+    label_from_references(store, count=3, seed=0)
+    plain = replace(GENERATOR, train=replace(TRAIN, steps=2, warmup_steps=1), contrast=0.0)
+    told = replace(plain, contrast=1.0)
+    changes = {
+        "plain": plain,
+        "told": told,
+        "parts": replace(told, train=replace(told.train, accumulation=4)),
+        "mirrored": replace(plain, train=replace(plain.train, flips="both")),
+    }
+    first, captions = {}, {}
+    for name, config in changes.items():
+        run = finish(store, jobs, generator_run(config, until="generator"))
+        figures = [line["figures"] for line in run.progress() if line["stage"] == "generator"]
+        first[name], captions[name] = figures[0], [row["caption_loss"] for row in figures]
+    assert "wrong_image_loss" not in first["plain"]
+    assert first["told"]["caption_loss"] == first["plain"]["caption_loss"] != first["told"]["wrong_image_loss"]
+    assert first["told"]["norm"] != first["plain"]["norm"]
+    assert first["parts"]["wrong_image_loss"] == pytest.approx(first["told"]["wrong_image_loss"], rel=0.1)
+    assert first["parts"]["norm"] == pytest.approx(first["told"]["norm"], rel=0.1)
+    seen = {path.stem.partition("@")[2] for path in (store.workspace / "cache").rglob("*.npy")}
+    assert captions["mirrored"] != captions["plain"] and seen > {""}
+
+
 @pytest.mark.parametrize("update", ["selective", "lora", "shira"])
 def test_a_model_is_made_by_other_updates_too(store, jobs, update):
     label_from_references(store, count=3, seed=0)

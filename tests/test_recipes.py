@@ -35,6 +35,7 @@ def test_models_that_were_not_measured_take_small_steps():
     other = generator_recipe(model="some/model")
     assert other.train.learning_rate == 1e-5
     assert (other.judge_update, other.judge.learning_rate) == ("lora", 1e-4)
+    assert other.contrast == 0 < generator_recipe().contrast
 
 
 def test_a_generator_that_moves_all_weights_takes_smaller_steps():
@@ -46,4 +47,5 @@ def test_a_generator_that_moves_all_weights_takes_smaller_steps():
 
 def test_pairs_that_nobody_looked_at_count_as_much_as_people_would_accept_them():
     weightings = {method: model_recipe(method).mixture.weighting for method in METHODS}
+    assert model_recipe("leaml").mixture.pseudo_share == 0.5
     assert weightings["leaml"] == "acceptance" and set(weightings.values()) == {"acceptance", "equal"}

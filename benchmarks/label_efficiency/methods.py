@@ -15,7 +15,7 @@ from leaml.config import (
     SelectionConfig,
     TrainConfig,
 )
-from leaml.recipes import BUNDLED_RATES, GENERATOR_RATES
+from leaml.recipes import BUNDLED_RATES, CONTRAST, GENERATOR_RATES
 
 Mask = Literal["score", "random", "magnitude"]
 """What ranks the weights of a row: the score of Eq. 5, chance, or the weights' own size."""
@@ -49,6 +49,8 @@ class Recipe:
     Attributes:
         name: Its folder's name.
         distil: Whether it learns the teacher's captions too (L_C of Eq. 4).
+        contrast: How much captions are to be less likely beside other images.
+        caption_flips: How pictures may be mirrored when their captions are learnt.
         row_budget: Share of each row that may move; None moves all weights.
         mask: What ranks a row's weights.
         reads: Whether it is shown the teacher's captions when it asks (AdaMLLM's synthesizer).
@@ -59,6 +61,8 @@ class Recipe:
 
     name: str
     distil: bool = True
+    contrast: float = 0.0
+    caption_flips: Flips = "none"
     row_budget: float | None = None
     mask: Mask = "score"
     reads: bool = False
@@ -71,10 +75,13 @@ class Recipe:
         default = GeneratorConfig()
         return replace(
             default,
-            train=TrainConfig(steps=budget.generator, learning_rate=self.learning_rate, seed=seed),
+            train=TrainConfig(
+                steps=budget.generator, learning_rate=self.learning_rate, seed=seed, flips=self.caption_flips
+            ),
             judge=replace(default.judge, steps=budget.judge, seed=seed, flips=self.flips),
             selection=SelectionConfig(row_budget=self.row_budget) if self.row_budget is not None else None,
             caption_weight=default.caption_weight if self.distil else 0.0,
+            contrast=self.contrast,
             generator_reads=self.reads,
             answered_by="judge" if self.judged else "generator",
             sampling=SamplingConfig(pairs_per_image=budget.samples, seed=seed),
@@ -86,6 +93,8 @@ NO_DISTILLATION = Recipe("no_distillation", distil=False, learning_rate=DENSE_RA
 ALL_WEIGHTS = Recipe("all_weights", learning_rate=DENSE_RATE)
 SELECTED = Recipe("selected_10", row_budget=0.10)
 SYNTHESIZER = Recipe("synthesizer", distil=False, reads=True, learning_rate=DENSE_RATE)
+CONTRASTED = Recipe(f"contrast_{CONTRAST:g}", contrast=CONTRAST, row_budget=0.10)
+CONTRASTED_ALL = Recipe(f"contrast_{CONTRAST:g}_all", contrast=CONTRAST, learning_rate=DENSE_RATE)
 JUDGED = Recipe("judged", row_budget=0.10, judged=True)
 SWEEP = tuple(Recipe(f"selected_{round(100 * k)}", row_budget=k) for k in (0.05, 0.25, 0.50, 0.80))
 CONTROLS = (
@@ -171,13 +180,21 @@ FLIPPED = (
     "LEAML, half labels, weighted",
     "LEAML, answers of the judge, half labels",
     *(f"LEAML, {n} reviewed" for n in REVIEWS),
+    "LEAML, contrast",
+    "LEAML, contrast, half labels, weighted",
+    "LEAML, contrast, 200 reviewed",
 )
 """What is measured with mirrored pictures too: the baselines just as the method."""
 
 
 def flipped(method: Method) -> Method:
-    """Return the method on mirrored pictures too; where the judge answers, it learns from them as well."""
+    """Return the method on mirrored pictures too; where the judge answers, it learns from them as well.
+
+    Captions are mirrored where they are contrasted, as the app does; other generators are those of the plain methods.
+    """
     recipe = method.recipe
+    if recipe is not None and recipe.contrast:
+        recipe = replace(recipe, name=f"{recipe.name}_flips", caption_flips="both")
     if recipe is not None and recipe.judged:
         recipe = replace(recipe, name=f"{recipe.name}_flipped", flips="both")
     return replace(method, name=f"{method.name}, flips", recipe=recipe, flips="both")
@@ -203,9 +220,13 @@ PLAIN: tuple[Method, ...] = (
     Method("LEAML, half of each batch labels", SELECTED, mixture=HALF),
     Method("LEAML, weighted by agreement", SELECTED, mixture=MixtureConfig(weighting="agreement")),
     Method("LEAML, half labels, weighted", SELECTED, mixture=TRUSTING),
+    Method("pseudo pairs, contrast, all weights", CONTRASTED_ALL),
+    Method("LEAML, contrast", CONTRASTED),
+    Method("LEAML, contrast, half labels, weighted", CONTRASTED, mixture=TRUSTING),
     replace(LEAML, name="LEAML, LoRA", moves="lora", learning_rate=LORA.learning_rate),
     *(replace(REVIEWED, name=f"LEAML, {n} reviewed", pairs=Pairs(None, n)) for n in REVIEWS),
     replace(REVIEWED, name="LEAML, 200 reviewed in two rounds", pairs=Pairs(None, 200, rounds=2)),
+    replace(REVIEWED, name="LEAML, contrast, 200 reviewed", recipe=CONTRASTED, pairs=Pairs(None, 200)),
     Method("LEAML, 200 reviewed, all weights", SELECTED, Pairs(None, 200)),
     Method("LEAML, 200 reviewed, half labels, weighted", SELECTED, Pairs(0.0, 200), TRUSTING),
     Method("LEAML, 200 reviewed, half labels, by acceptance", SELECTED, Pairs(0.0, 200), BY_ACCEPTANCE),

@@ -16,9 +16,11 @@ from benchmarks.label_efficiency.collection import blood_smears, kvasir
 from benchmarks.label_efficiency.methods import (
     ALL_WEIGHTS,
     BY_NAME,
+    CONTRASTED,
     FULL,
     LORA,
     METHODS,
+    REVIEWED,
     SELECTED,
     SUPERVISED,
     Budget,
@@ -34,6 +36,7 @@ TUNING = Path(__file__).parent / "tuning.csv"
 SHARE, DRAW = 0.05, 1000
 RECIPE_DRAWS = (1000, 1001)
 FULL_RATES, LORA_RATES = (2e-4, 5e-4, 1e-3), (1e-3, 3e-3, 1e-2)
+CONTRASTS = (0.3, 1.0, 3.0)
 DENSE_RATES, SELECTED_RATES = (5e-4, 1e-3, 2e-3), (3e-3, 6e-3, 1e-2)
 
 
@@ -77,7 +80,16 @@ def mirrored() -> Iterator[Method]:
     yield from (method for method in METHODS if method.flips != "none" and method.pairs.reviewed in (0, 200))
 
 
-TRIED = {"recipes": recipes, "mirrored": mirrored, "rates": rates}
+def contrasted() -> Iterator[Method]:
+    """Yield what captions that must be unlikely beside other images do to pairs and to the models they make."""
+    tried = [replace(CONTRASTED, name=f"contrast_{weight:g}", contrast=weight) for weight in CONTRASTS]
+    mirrored = [replace(recipe, name=f"{recipe.name}_flips", caption_flips="both") for recipe in tried[1:]]
+    for recipe in (SELECTED, *tried, *mirrored):
+        yield Method(f"unreviewed, {recipe.name}", recipe)
+        yield replace(REVIEWED, name=f"200 reviewed, {recipe.name}", recipe=recipe, pairs=Pairs(None, 200))
+
+
+TRIED = {"contrasted": contrasted, "recipes": recipes, "mirrored": mirrored, "rates": rates}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

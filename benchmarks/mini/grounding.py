@@ -13,14 +13,15 @@ import torch
 
 from benchmarks.mini.photos import Photos
 from benchmarks.mini.place import Place, held_out_questions, held_out_scene, scene_id, write_caption
-from benchmarks.mini.rows import Row, ratio_interval
+from benchmarks.mini.rows import Row, ratio_interval, share_row
 from benchmarks.mini.splits import derangement
-from benchmarks.mini.timed import train_within
+from benchmarks.mini.timed import Lesson, train_within
 from leaml.backbone import Backbone
 from leaml.features import ImageFeatures
 from leaml.objectives import Sample, caption_sample, collate, sequence_losses
 from leaml.precision import autocast
 from leaml.prompts import CAPTION_PROMPT
+from leaml.recipes import CONTRAST
 
 PART = "grounding"
 HELD_OUT, SPLIT_SEED, WRONG_SEED = 0.25, 3, 5
@@ -38,7 +39,7 @@ def measure(place: Place) -> list[Row]:
 
 
 def caption_rows(backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], subject: str) -> list[Row]:
-    """Return the loss with the right and with a wrong image, their difference, and the perplexity."""
+    """Return the loss with the right and a wrong image, their difference, how often it is less, and the perplexity."""
     other = derangement([sample.image_id for sample in samples], seed=WRONG_SEED)
     right, tokens = caption_losses(backbone, features, samples)
     wrong, _ = caption_losses(
@@ -53,6 +54,7 @@ def caption_rows(backbone: Backbone, features: ImageFeatures, samples: Sequence[
     ):
         found = ratio_interval(totals.tolist(), tokens.tolist())
         rows.append(Row(PART, subject, metric, "nats/token", found.value, count, found.low, found.high))
+    rows.append(share_row(PART, subject, "right image preferred", (right < wrong).tolist(), chance=0.5))
     loss = rows[0]
     low, high = (math.exp(end) for end in (loss.low or 0.0, loss.high or 0.0))
     return [*rows, Row(PART, subject, "caption perplexity", "", math.exp(loss.value), count, low, high)]
@@ -86,16 +88,26 @@ def _scenes(place: Place) -> list[Row]:
 
 
 def _photos(place: Place, photos: Photos) -> list[Row]:
-    backbone = place.backbone()
     out = photos.held_out(HELD_OUT, seed=SPLIT_SEED)
     samples = [caption_sample(caption) for caption in photos.captions]
-    features = place.photo_features(backbone, photos.images)
     held = [sample for sample in samples if sample.image_id in out]
     taught = [sample for sample in samples if sample.image_id not in out]
-    rows = caption_rows(backbone, features, held, f"{photos.name}, before")
-    trained = train_within(backbone, features, taught, photos.groups, seconds=place.amounts.distil_s)
-    after = f"{photos.name}, after"
-    rows += caption_rows(backbone, features, held, after)
-    beside = {"seconds": trained.seconds, "searched": trained.searched}
-    rows.append(Row(PART, after, "distillation", "steps", trained.steps, 1, beside=beside))
+    rows: list[Row] = []
+    for after, lesson in (
+        (f"{photos.name}, after, L_C alone", Lesson()),
+        (f"{photos.name}, after", contrasted(photos)),
+    ):
+        backbone = place.backbone()
+        features = place.photo_features(backbone, photos.images)
+        if not rows:
+            rows += caption_rows(backbone, features, held, f"{photos.name}, before")
+        trained = train_within(backbone, features, taught, photos.groups, seconds=place.amounts.distil_s, lesson=lesson)
+        rows += caption_rows(backbone, features, held, after)
+        beside = {"seconds": trained.seconds, "searched": trained.searched}
+        rows.append(Row(PART, after, "distillation", "steps", trained.steps, 1, beside=beside))
     return rows
+
+
+def contrasted(photos: Photos) -> Lesson:
+    """Return what the app minimises when it distils these photographs' captions."""
+    return Lesson(photos.flips, CONTRAST)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.mini.splits import hold_out
+from leaml.config import Flips
 from leaml.data.project_folder import SAMPLES
 from leaml.records import AnsweredQuestion, Caption, ImageId
 
@@ -43,6 +44,7 @@ class Photos:
         groups: Near-duplicates of one picture share a group.
         captions: A teacher's.
         questions: With reference answers; the options may lack the answer (several findings in one image).
+        flips: How the pictures may be mirrored.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Photos:
     groups: dict[ImageId, str]
     captions: list[Caption]
     questions: list[AnsweredQuestion]
+    flips: Flips = "none"
 
     def held_out(self, share: float, *, seed: int) -> set[ImageId]:
         """Return the images of the held-out part."""
@@ -59,7 +62,8 @@ class Photos:
 def blood_smears() -> Photos:
     """Return the pool of the bundled sample, with its reference answers."""
     folder = SAMPLES["blood_smears"]
-    kinds = {kind["id"]: kind for kind in json.loads((folder / "project.json").read_text())["question_types"]}
+    project = json.loads((folder / "project.json").read_text())
+    kinds = {kind["id"]: kind for kind in project["question_types"]}
     pool = {row["file"]: row["group"] for row in _lines(folder / "images.jsonl") if row["split"] == "pool"}
     questions = []
     for row in _lines(folder / "reference.jsonl"):
@@ -75,6 +79,7 @@ def blood_smears() -> Photos:
         {ImageId(file): group for file, group in pool.items()},
         [_caption(row) for row in _lines(folder / "captions.jsonl") if row["file"] in pool],
         questions,
+        project["flips"],
     )
 
 

@@ -81,7 +81,7 @@ def _training(backbone: Backbone, features: ImageFeatures, asked: list[AnsweredQ
 
     def step(number: int) -> None:
         with autocast(backbone.device):
-            loss, _ = next(batch_loss(backbone, features, samples, number))
+            loss, _ = batch_loss(backbone, features, samples, number)
         loss.backward()
         update.optimizer.clip(CLIP_NORM)
         update.optimizer.step(LEARNING_RATE)

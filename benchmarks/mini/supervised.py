@@ -15,7 +15,7 @@ from benchmarks.mini import probe
 from benchmarks.mini.photos import Photos
 from benchmarks.mini.place import Place
 from benchmarks.mini.rows import Row
-from benchmarks.mini.timed import train_for
+from benchmarks.mini.timed import Lesson, train_for
 from leaml import stats
 from leaml.evaluate import predict
 from leaml.features import ImageFeatures
@@ -54,7 +54,7 @@ def _collection(place: Place, photos: Photos) -> list[Row]:
     for name, found in probes(place, features, train, held).items():
         rows += accuracy_rows(f"{photos.name}, linear probe of the {name}", found, common, photos.groups, by_type=True)
     samples = [answer_sample(question) for question in train]
-    trained = train_for(backbone, features, samples, seconds=place.amounts.finetune_s)
+    trained = train_for(backbone, features, samples, seconds=place.amounts.finetune_s, lesson=Lesson(photos.flips))
     tuned = predict(backbone, features, held, lambda done, total: None)
     name = f"{photos.name}, fine-tuned"
     rows += accuracy_rows(name, tuned, common, photos.groups, by_type=True)

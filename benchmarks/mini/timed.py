@@ -18,9 +18,17 @@ import torch
 
 from benchmarks.mini.splits import hold_out
 from leaml.backbone import Backbone
-from leaml.config import TrainConfig
+from leaml.config import Flips, TrainConfig
 from leaml.features import ImageFeatures
-from leaml.objectives import Sample, collate, cycle_indices, sequence_losses
+from leaml.objectives import (
+    Sample,
+    beside_others,
+    collate,
+    cycle_indices,
+    flip_some,
+    sequence_losses,
+    told_apart,
+)
 from leaml.precision import autocast
 from leaml.records import ImageId
 from leaml.report import Cancelled
@@ -55,6 +63,22 @@ class Trained:
     loss: float
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What is minimised.
+
+    Attributes:
+        flips: How pictures are mirrored, too.
+        contrast: How much targets are to be less likely beside other images.
+    """
+
+    flips: Flips = "none"
+    contrast: float = 0.0
+
+
+PLAIN = Lesson()
+
+
 class Clock:
     """Hears the steps, and says stop when it is too late."""
 
@@ -71,11 +95,13 @@ class Clock:
         return time.monotonic() > self.last
 
 
-def train_for(backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], *, seconds: float) -> Trained:
+def train_for(
+    backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], *, seconds: float, lesson: Lesson = PLAIN
+) -> Trained:
     """Train the whole decoder on the samples for about so many seconds, in place."""
     began = time.monotonic()
-    steps = max(1, math.ceil(seconds / time_passes(backbone, features, samples)))
-    course = _train(backbone, features, samples, Clock(LATE * seconds), steps=steps)
+    steps = max(1, math.ceil(seconds / time_passes(backbone, features, samples, lesson)))
+    course = _train(backbone, features, samples, Clock(LATE * seconds), steps=steps, lesson=lesson)
     return Trained(course.steps, 0, time.monotonic() - began, course.loss)
 
 
@@ -86,6 +112,7 @@ def train_within(
     groups: Mapping[ImageId, str],
     *,
     seconds: float,
+    lesson: Lesson = PLAIN,
 ) -> Trained:
     """Train the whole decoder on the samples, in place, for as long as it helps; about so many seconds at most.
 
@@ -95,14 +122,15 @@ def train_within(
         samples: What is learnt.
         groups: By image; those of one group are near-duplicates and are left out of the first training together.
         seconds: Wall time of both trainings.
+        lesson: What is minimised.
     """
     began = time.monotonic()
-    longest = max(1, math.ceil(SEARCH * seconds / time_passes(backbone, features, samples)))
+    longest = max(1, math.ceil(SEARCH * seconds / time_passes(backbone, features, samples, lesson)))
     start = {name: weight.detach().clone() for name, weight in backbone.decoder_weights().items()}
     watched = hold_out({s.image_id: groups[s.image_id] for s in samples}, WATCHED, seed=WATCHED_SEED)
     learnt = [sample for sample in samples if sample.image_id not in watched]
     seen = [sample for sample in samples if sample.image_id in watched]
-    search = _train(backbone, features, learnt, Clock(LATE * SEARCH * seconds), steps=longest, seen=seen)
+    search = _train(backbone, features, learnt, Clock(LATE * SEARCH * seconds), steps=longest, lesson=lesson, seen=seen)
     with torch.no_grad():
         for name, weight in backbone.decoder_weights().items():
             weight.copy_(start[name])
@@ -110,7 +138,7 @@ def train_within(
     # As many passes over the data, which is more now.
     steps = round(best * len(samples) / len(learnt))
     left = LATE * seconds - (time.monotonic() - began)
-    final = _train(backbone, features, samples, Clock(left), steps=steps)
+    final = _train(backbone, features, samples, Clock(left), steps=steps, lesson=lesson)
     return Trained(final.steps, search.steps, time.monotonic() - began, final.loss)
 
 
@@ -130,6 +158,7 @@ def _train(
     clock: Clock,
     *,
     steps: int,
+    lesson: Lesson,
     seen: Sequence[Sample] = (),
 ) -> _Course:
     update = full_update(backbone, weight_decay=WEIGHT_DECAY)
@@ -150,7 +179,7 @@ def _train(
     def losses_of_step(step: int) -> Iterator[Loss]:
         if step and step % max(1, steps // LOOKS) == 0:
             look(step)
-        loss = next(batch_loss(backbone, features, samples, step))
+        loss = batch_loss(backbone, features, samples, step, lesson)
         losses.append(loss[1]["loss"])
         yield loss
 
@@ -182,13 +211,15 @@ def mean_loss(backbone: Backbone, features: ImageFeatures, samples: Sequence[Sam
     return fmean(found)
 
 
-def time_passes(backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample]) -> float:
+def time_passes(
+    backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], lesson: Lesson = PLAIN
+) -> float:
     """Return the median seconds of a forward and backward pass; no weight moves, no gradient stays."""
     update, times = full_update(backbone, weight_decay=WEIGHT_DECAY), []
     for step in range(UNTIMED + TIMED):
         began = time.perf_counter()
         with autocast(backbone.device):
-            loss, _ = next(batch_loss(backbone, features, samples, step))
+            loss, _ = batch_loss(backbone, features, samples, step, lesson)
         loss.backward()
         times.append(time.perf_counter() - began)
         for weight in backbone.decoder_weights().values():
@@ -197,8 +228,12 @@ def time_passes(backbone: Backbone, features: ImageFeatures, samples: Sequence[S
     return median(times[UNTIMED:])
 
 
-def batch_loss(backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], step: int) -> Iterator[Loss]:
-    """Yield the mean over a batch of the targets' negative log-likelihood, as the app minimises it (Eq. 3)."""
+def batch_loss(
+    backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], step: int, lesson: Lesson = PLAIN
+) -> Loss:
+    """Return the mean over a batch of the targets' negative log-likelihood, as the app minimises it (Eq. 3)."""
     chosen = [samples[i] for i in cycle_indices(len(samples), BATCH_SIZE, seed=0, step=step)]
-    losses, tokens = sequence_losses(backbone, collate(backbone, features, chosen))
-    yield losses.sum() / len(chosen), {"loss": float(losses.detach().sum() / tokens.sum())}
+    shown = flip_some(chosen, lesson.flips, seed=0, step=step)
+    wrong = beside_others(shown) if lesson.contrast else []
+    losses, figures = told_apart(backbone, features, shown, wrong, contrast=lesson.contrast)
+    return losses.sum() / len(chosen), {"loss": figures["caption_loss"]}

@@ -60,7 +60,7 @@ def test_the_running_mean_starts_without_bias() -> None:
 
 def test_losses_of_a_resumed_run_count_once() -> None:
     def line(step: int, loss: float) -> dict[str, object]:
-        figures = {"question_loss": loss, "caption_loss": 3.0, "norm": 1.0}
+        figures = {"question_loss": loss, "caption_loss": 3.0, "wrong_image_loss": 3.2, "norm": 1.0}
         return {"at": 0.0, "stage": "generator", "step": step, "total": 4, "figures": figures}
 
     lines = [line(1, 2.0), line(2, 1.5), line(2, 1.4), line(3, 1.0)]
@@ -69,10 +69,12 @@ def test_losses_of_a_resumed_run_count_once() -> None:
     assert [(row.name, list(row.steps)) for row in series] == [
         ("question_loss", [1, 2, 3]),
         ("caption_loss", [1, 2, 3]),
+        ("wrong_image_loss", [1, 2, 3]),
     ]
     assert list(series[0].values) == [2.0, 1.4, 1.0]
     figure = figures.loss_figure(series, total=total)
-    assert len(figure.data) == 4
+    assert len(figure.data) == 6
+    assert [line.line.dash for line in figure.data[1::2]] == ["solid", "solid", "dot"]
     assert tuple(figure.layout.xaxis.range) == (0, 4)
 
 
