@@ -34,14 +34,17 @@ class Screen:
 def panel(elem_id: str, html: str | None = None) -> gr.HTML:
     """Return a panel, empty at first or with `html` in it: its buttons with `data-act` raise `act`, or `slow`.
 
-    What they send is put together in assets/app.js.
+    What they send is put together in assets/app.js, which also raises `wake`, for no answer but that the page listens.
     """
-    return gr.HTML(
+    made = gr.HTML(
         html,
         elem_id=elem_id,
         apply_default_css=False,
-        js_on_load="leaml.attach(element, trigger, watch, ['act', 'slow'])",
+        js_on_load="leaml.attach(element, trigger, watch, ['act', 'slow', 'wake'])",
     )
+    # Of several that wait none is left out: each may be the one that is heard.
+    made.wake(lambda: None, trigger_mode="multiple", **in_turn("wake") | {"concurrency_limit": None})
+    return made
 
 
 def in_turn(screen: str) -> dict[str, Any]:

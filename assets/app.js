@@ -39,7 +39,11 @@ window.leaml = (() => {
       if (file) panel.querySelector(`[name=${e.target.dataset.read}]`).value = await file.text();
     });
     viewer.attach(panel);
-    new IntersectionObserver((seen) => look(panel, seen.at(-1).isIntersecting)).observe(panel);
+    panel.wake = () => trigger('wake', {});
+    new IntersectionObserver((seen) => {
+      look(panel, seen.at(-1).isIntersecting);
+      if (seen.at(-1).isIntersecting) wake(panel);
+    }).observe(panel);
     // A drawing anew must not close what a person has unfolded; `toggle` does not bubble.
     panel.addEventListener('toggle', (e) => { if (e.target.dataset.fold) folds[e.target.dataset.fold] = e.target.open; }, true);
     const fresh = () => {
@@ -66,12 +70,24 @@ window.leaml = (() => {
     panel.pressed = true;
     panel.waiting = null;
     trigger(source.dataset.by || events[0], data);
+    wake(panel);
+  }
+
+  /* Gradio closes its message stream when nothing is pending; an event sent at that moment counts on the stream that
+   * is about to end, and its answer stays with the server until another event opens a stream. So send another one. */
+  function wake(panel) {
+    clearTimeout(panel.waking);
+    panel.waking = setTimeout(() => {
+      panel.wake();
+      if (panel.dataset.busy) wake(panel);
+    }, 1000);
   }
 
   /* Called after every event, failed ones too. */
   function release(id) {
     const panel = panels[id];
     if (!panel) return;
+    clearTimeout(panel.waking);
     setTimeout(() => {
       delete panel.dataset.busy;
       if (panel.focused && document.activeElement === document.body) panel.querySelector(`#${panel.focused}`)?.focus();

@@ -14,6 +14,27 @@ from tests.drawn import fill
 
 Serve = Callable[..., App]
 
+HOLD_STREAMS = """() => {
+  const fetch = window.fetch.bind(window);
+  let held = [];
+  window.fetch = async (request, ...rest) => {
+    const url = String(request.url || request), answer = await fetch(request, ...rest);
+    if (url.includes('/queue/join')) {
+      setTimeout((ends) => ends.forEach((end) => end()), 100, held);
+      held = [];
+    }
+    if (!url.includes('/queue/data')) return answer;
+    const late = new TransformStream({
+      async transform(chunk, out) {
+        if (new TextDecoder().decode(chunk).includes('close_stream')) await new Promise((end) => held.push(end));
+        out.enqueue(chunk);
+      },
+    });
+    return new Response(answer.body.pipeThrough(late), { headers: answer.headers });
+  };
+}"""
+"""The page hears that a message stream has ended only after it has sent its next event, as happens on a busy machine."""
+
 
 @pytest.fixture
 def label_app(tmp_path: Path, serve: Serve, page: Page) -> App:
@@ -231,6 +252,13 @@ def test_what_is_open_below_the_card_stays_while_cards_are_decided(review_app: A
     expect(table).to_be_visible()
     page.locator("#review-desk").get_by_role("button", name=review_text.DESK_CLOSE).click()
     expect(table).to_be_hidden()
+
+
+def test_a_decision_sent_while_a_message_stream_ends_is_answered(review_app: App, page: Page) -> None:
+    page.evaluate(HOLD_STREAMS)
+    for _ in range(3):
+        press(page, "review", "a")
+    expect(page.locator("#review-panel .foot")).to_contain_text("Accepted 3")
 
 
 def test_a_flood_of_keys_decides_each_card_once(review_app: App, page: Page) -> None:
