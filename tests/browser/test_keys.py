@@ -33,7 +33,7 @@ HOLD_STREAMS = """() => {
     return new Response(answer.body.pipeThrough(late), { headers: answer.headers });
   };
 }"""
-"""The page hears that a message stream has ended only after it has sent its next event, as happens on a busy machine."""
+"""The page hears that a message stream has ended only after it has sent its next event, as on a busy machine."""
 
 
 @pytest.fixture
