@@ -191,6 +191,20 @@ def test_timed_training_moves_the_decoder_alone_and_counts_its_steps(backbone, f
     assert not any(weight.requires_grad for weight in backbone.model.parameters())
 
 
+def test_mirrored_pictures_are_encoded_before_the_clock_starts(backbone, features, monkeypatch):
+    samples = [answer_sample(place_question(f"picture{n}", n)) for n in range(3)]
+    known: list[set[str]] = []
+
+    def time_passes(*_):
+        known.append(set(features.ids()))
+        return 1.0
+
+    monkeypatch.setattr(timed, "time_passes", time_passes)
+    trained = train_for(backbone, features, samples, seconds=1.0, lesson=timed.Lesson("both"))
+    assert known[0] >= {f"picture{n}{way}" for n in range(3) for way in ("", "@h", "@v", "@hv")}
+    assert trained.steps == 1 and trained.encoding > 0
+
+
 def test_timed_training_stops_where_what_was_not_learnt_gets_worse(backbone, features, monkeypatch):
     monkeypatch.setattr(timed, "time_passes", lambda *_: 0.05)
     monkeypatch.setattr(timed, "LATE", 1000)

@@ -103,7 +103,7 @@ def _photos(place: Place, photos: Photos) -> list[Row]:
             rows += caption_rows(backbone, features, held, f"{photos.name}, before")
         trained = train_within(backbone, features, taught, photos.groups, seconds=place.amounts.distil_s, lesson=lesson)
         rows += caption_rows(backbone, features, held, after)
-        beside = {"seconds": trained.seconds, "searched": trained.searched}
+        beside = {"seconds": trained.seconds, "searched": trained.searched, "encoding before": trained.encoding}
         rows.append(Row(PART, after, "distillation", "steps", trained.steps, 1, beside=beside))
     return rows
 

@@ -85,9 +85,9 @@ def write_docs(rows: Sequence[Row], verdicts: Sequence[Verdict], *, model: str, 
         f"# What {model} can do\n\n{record.machine()}; {record.versions()}. Written by "
         f"`python -m benchmarks.mini --docs`.\n\nShares of scenes and of obedience have Wilson's interval, the rest "
         "a bootstrap over images; those of speed are the 20th and 80th percentile. Captions are distilled for as many "
-        "steps as a first training found best for a fifth of the images that it left out. Kvasir is measured where a "
-        f"copy of it is given; nothing of it is in this project.\n\n{table(rows)}\nTargets:\n\n"
-        + told.replace("- missed", "- **missed**"),
+        "steps as a first training found best for a fifth of the images that it left out; mirrored pictures are "
+        "encoded before, in the seconds given. Kvasir is measured where a copy of it is given; nothing of it is in "
+        f"this project.\n\n{table(rows)}\nTargets:\n\n" + told.replace("- missed", "- **missed**"),
         encoding="utf-8",
     )
 

@@ -63,7 +63,8 @@ def _collection(place: Place, photos: Photos) -> list[Row]:
         single = [row for row, fits in zip(tuned, matched, strict=True) if fits]
         guess = [row for row, fits in zip(common, matched, strict=True) if fits]
         rows += accuracy_rows(f"{name}, one answer", single, guess, photos.groups, by_type=False)
-    rows.append(Row(PART, name, "training", "steps", trained.steps, len(train), beside={"seconds": trained.seconds}))
+    beside = {"seconds": trained.seconds, "encoding before": trained.encoding}
+    rows.append(Row(PART, name, "training", "steps", trained.steps, len(train), beside=beside))
     return rows
 
 

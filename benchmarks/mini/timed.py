@@ -3,7 +3,8 @@
 How many steps fit into the time depends on the machine. Where that would be too many (captions are soon known by
 heart), a first training, without a part of the images, finds after how many their loss is least; the second, on all,
 counts. The cosine needs the number of steps beforehand, so a few forward and backward passes are timed first. A
-machine that turns slower is stopped a quarter late.
+machine that turns slower is stopped a quarter late. Mirrored pictures are encoded before the clock starts, as the
+others are: the app keeps them, too.
 """
 
 import math
@@ -20,6 +21,7 @@ from benchmarks.mini.splits import hold_out
 from leaml.backbone import Backbone
 from leaml.config import Flips, TrainConfig
 from leaml.features import ImageFeatures
+from leaml.flips import WAYS, flip_id
 from leaml.objectives import (
     Sample,
     beside_others,
@@ -54,12 +56,14 @@ class Trained:
         steps: Of the training that counts.
         searched: Steps of the one before it that found their number; 0 without one.
         seconds: Of both.
+        encoding: Seconds before them, for mirrored pictures.
         loss: Of the last batch, nats a token.
     """
 
     steps: int
     searched: int
     seconds: float
+    encoding: float
     loss: float
 
 
@@ -99,10 +103,11 @@ def train_for(
     backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], *, seconds: float, lesson: Lesson = PLAIN
 ) -> Trained:
     """Train the whole decoder on the samples for about so many seconds, in place."""
+    encoding = _encode_flipped(features, samples, lesson.flips)
     began = time.monotonic()
     steps = max(1, math.ceil(seconds / time_passes(backbone, features, samples, lesson)))
     course = _train(backbone, features, samples, Clock(LATE * seconds), steps=steps, lesson=lesson)
-    return Trained(course.steps, 0, time.monotonic() - began, course.loss)
+    return Trained(course.steps, 0, time.monotonic() - began, encoding, course.loss)
 
 
 def train_within(
@@ -124,6 +129,7 @@ def train_within(
         seconds: Wall time of both trainings.
         lesson: What is minimised.
     """
+    encoding = _encode_flipped(features, samples, lesson.flips)
     began = time.monotonic()
     longest = max(1, math.ceil(SEARCH * seconds / time_passes(backbone, features, samples, lesson)))
     start = {name: weight.detach().clone() for name, weight in backbone.decoder_weights().items()}
@@ -139,7 +145,15 @@ def train_within(
     steps = round(best * len(samples) / len(learnt))
     left = LATE * seconds - (time.monotonic() - began)
     final = _train(backbone, features, samples, Clock(left), steps=steps, lesson=lesson)
-    return Trained(final.steps, search.steps, time.monotonic() - began, final.loss)
+    return Trained(final.steps, search.steps, time.monotonic() - began, encoding, final.loss)
+
+
+def _encode_flipped(features: ImageFeatures, samples: Sequence[Sample], flips: Flips) -> float:
+    """Have the features of all pictures that may be shown, and return how many seconds that took."""
+    began = time.monotonic()
+    for image_id in {sample.image_id for sample in samples}:
+        features.batch(flip_id(image_id, way) for way in WAYS[flips])
+    return time.monotonic() - began
 
 
 @dataclass(frozen=True)
