@@ -11,15 +11,12 @@ from typing import Any
 import torch
 
 from leaml.backbone import Backbone, base_dtype, base_of, load
-from leaml.config import Precision
-from leaml.decoding import greedy, option_log_probabilities, prefill
+from leaml.config import Flips, Precision
 from leaml.errors import LeamlError, ModelError
-from leaml.evaluate import ANSWER_TOKENS
+from leaml.evaluate import predict
 from leaml.features import ImageFeatures
-from leaml.generate import softmax
 from leaml.precision import dtype_of
-from leaml.prompts import question_prompt, takes_several
-from leaml.records import ImageId
+from leaml.records import AnsweredQuestion, ImageId
 from leaml.selective import Delta
 
 DELTA_SUFFIX = ".safetensors"
@@ -58,6 +55,12 @@ def _model(name: str, adapter: bool, precision: Precision) -> tuple[Backbone, fl
     return backbone, time.perf_counter() - began
 
 
+def _known_flips(name: str, adapter: bool) -> Flips:
+    """Return how a model knows mirrored pictures; none without what it learnt here."""
+    known: Flips = _delta(name).about.get("flips", "none") if adapter and name.endswith(DELTA_SUFFIX) else "none"
+    return known
+
+
 def answer(request: dict[str, Any], cache: Path) -> dict[str, Any]:
     """Return the answer to one request of `leaml.answering.Answerer`.
 
@@ -69,15 +72,12 @@ def answer(request: dict[str, Any], cache: Path) -> dict[str, Any]:
     features = ImageFeatures(backbone, cache)
     image_id = ImageId(request["image_id"])
     features.add({image_id: Path(request["image"])})
-    options = tuple(request["options"])
-    question = request["question"]
-    prefix = prefill(backbone, [question_prompt(question, options)], features.batch([image_id]))
-    scores = softmax(option_log_probabilities(backbone, prefix, [options])[0]) if options else ()
-    if takes_several(question):  # the probability of each answer alone says nothing
-        scores = ()
-    text = greedy(backbone, prefix, max_new_tokens=ANSWER_TOKENS)[0]
+    asked = AnsweredQuestion(image_id, request["question"], tuple(request["options"]), answer="")
+    flips = _known_flips(request["model"], request["adapter"])
+    (found,) = predict(backbone, features, [asked], lambda done, total: None, flips)
     seconds = time.perf_counter() - began
-    return {"text": text, "option_probabilities": scores, "seconds": seconds, "swap_seconds": swap_seconds}
+    told = {"text": found.answer, "option_probabilities": found.option_probabilities}
+    return told | {"seconds": seconds, "swap_seconds": swap_seconds}
 
 
 def main() -> None:

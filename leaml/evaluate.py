@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from leaml.backbone import Backbone
 from leaml.buckets import by_length
+from leaml.config import Flips
 from leaml.decoding import greedy, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
-from leaml.generate import Progress, softmax
-from leaml.prompts import is_correct, question_prompt, takes_several
+from leaml.flips import WAYS
+from leaml.generate import Progress, option_probabilities, softmax
+from leaml.prompts import is_correct, match_option, question_prompt, takes_several
 from leaml.records import AnsweredQuestion, Prediction
 
 ANSWER_BATCH = 128
@@ -15,12 +17,41 @@ ANSWER_TOKENS = 24
 
 
 def predict(
-    backbone: Backbone, features: ImageFeatures, questions: Sequence[AnsweredQuestion], progress: Progress
+    backbone: Backbone,
+    features: ImageFeatures,
+    questions: Sequence[AnsweredQuestion],
+    progress: Progress,
+    flips: Flips = "none",
 ) -> list[Prediction]:
     """Return the model's answer to each question, in their order.
 
-    An answer outside the options is wrong, never replaced by a guess.
+    A model that knows mirrored pictures is asked about these too: its answer is the option of the largest mean
+    probability. An answer outside the options is wrong, never replaced by a guess.
     """
+    others = WAYS[flips][1:]
+    total = (1 + len(others)) * len(questions)
+    found = _predict(backbone, features, questions, lambda done, _: progress(done, total))
+    if not others:
+        return found
+    seen = option_probabilities(
+        backbone, features, questions, lambda done, _: progress(len(found) + done, total), others
+    )
+    progress(total, total)
+    return [_together(*row, len(others)) for row in zip(questions, found, seen, strict=True)]
+
+
+def _together(question: AnsweredQuestion, plain: Prediction, mirrored: Sequence[float], count: int) -> Prediction:
+    """Return the answer from the picture as it is and from so many mirrored ones, of which this is the mean."""
+    if not mirrored or match_option(plain.answer, question.options) is None:
+        return plain
+    own = plain.option_probabilities
+    means = tuple((one + count * other) / (1 + count) for one, other in zip(own, mirrored, strict=True))
+    return _prediction(question, question.options[means.index(max(means))], means)
+
+
+def _predict(
+    backbone: Backbone, features: ImageFeatures, questions: Sequence[AnsweredQuestion], progress: Progress
+) -> list[Prediction]:
     predictions: dict[int, Prediction] = {}
     prompts = [question_prompt(item.question, item.options) for item in questions]
     lengths = features.lengths((item.image_id for item in questions), prompts)

@@ -6,13 +6,14 @@ the right. Text follows the picture by its words: `left` and `right`, `top` and 
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from PIL import Image
 
 from leaml.config import Flips
 from leaml.prompts import match_answer, question_prompt, split_options, takes_several
-from leaml.records import ImageId
+from leaml.records import AnsweredQuestion, ImageId
 
 MARK = "@"
 """Between an image's id and how it is flipped; no id has it."""
@@ -44,9 +45,37 @@ def flip_question(prompt: str, answer: str, way: str) -> tuple[str, str]:
     asked, told = flip_text(question, way), flip_text(answer, way)
     if not options:
         return asked, told
-    flipped = tuple(flip_text(option, way) for option in options)
-    shown = options if set(flipped) == set(options) else flipped
+    shown = flip_options(options, way)
     return question_prompt(asked, shown), match_answer(told, shown, several=takes_several(question)) or told
+
+
+def flip_options(options: tuple[str, ...], way: str) -> tuple[str, ...]:
+    """Return the options about the flipped picture, in the order in which they are shown."""
+    flipped = tuple(flip_text(option, way) for option in options)
+    return options if set(flipped) == set(options) else flipped
+
+
+def ask_flipped(question: AnsweredQuestion, way: str) -> AnsweredQuestion:
+    """Return a question about the flipped picture; what counts as its answer is not carried over."""
+    return replace(
+        question,
+        image_id=flip_id(question.image_id, way),
+        question=flip_text(question.question, way),
+        options=flip_options(question.options, way),
+        answer="",
+    )
+
+
+def unflip_probabilities(options: tuple[str, ...], found: tuple[float, ...], way: str) -> tuple[float, ...]:
+    """Return the probabilities of a question's options, from those about its flipped picture.
+
+    Args:
+        options: As they are asked about the picture as it is.
+        found: Of the options in `flip_options`' order.
+        way: How the picture was flipped.
+    """
+    by_option = dict(zip(flip_options(options, way), found, strict=True))
+    return tuple(by_option[flip_text(option, way)] for option in options)
 
 
 def flip_text(text: str, way: str) -> str:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -12,6 +14,7 @@ from leaml.buckets import by_length
 from leaml.config import SamplingConfig
 from leaml.decoding import nucleus, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
+from leaml.flips import ask_flipped, unflip_probabilities
 from leaml.objectives import Sample, collate, sequence_losses
 from leaml.prompts import GENERATION_PROMPT, described, question_prompt, takes_several
 from leaml.quality import SampledText, ValidPair
@@ -80,24 +83,52 @@ def option_probabilities(
     features: ImageFeatures,
     pairs: Sequence[AnsweredQuestion],
     progress: Progress,
+    ways: Sequence[str] = ("",),
 ) -> list[tuple[float, ...]]:
     """Return, for each question, the model's probability of each option.
 
-    Empty for an open question, and where several answers may be right: each alone is none of them.
+    Args:
+        backbone: The model.
+        features: Of the questions' images.
+        pairs: The questions.
+        progress: Hears of each batch.
+        ways: How each picture is flipped; the mean over these is returned.
+
+    Returns:
+        In the options' order; empty for an open question, and where several answers may be right: each alone is none
+        of them.
     """
-    closed = [place for place, pair in enumerate(pairs) if _has_one_answer(pair)]
-    prompts = [question_prompt(pairs[place].question, pairs[place].options) for place in closed]
+    places = [place for place, pair in enumerate(pairs) if _has_one_answer(pair)]
+    closed = [pairs[place] for place in places]
+    looks = []
+    for number, way in enumerate(ways):
+        tell = partial(_further, progress, number * len(closed), len(ways) * len(closed))
+        found = _probabilities(backbone, features, [ask_flipped(pair, way) for pair in closed], tell)
+        looks.append([unflip_probabilities(pair.options, row, way) for pair, row in zip(closed, found, strict=True)])
+    means = (tuple(fmean(row) for row in zip(*seen, strict=True)) for seen in zip(*looks, strict=True))
+    by_place = dict(zip(places, means, strict=True))
+    return [by_place.get(place, ()) for place in range(len(pairs))]
+
+
+def _further(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total)
+
+
+def _probabilities(
+    backbone: Backbone, features: ImageFeatures, pairs: Sequence[AnsweredQuestion], tell: Callable[[int], None]
+) -> list[tuple[float, ...]]:
+    prompts = [question_prompt(pair.question, pair.options) for pair in pairs]
     found: dict[int, tuple[float, ...]] = {}
-    lengths = features.lengths((pairs[place].image_id for place in closed), prompts)
+    lengths = features.lengths((pair.image_id for pair in pairs), prompts)
     for bucket in by_length(lengths, SCORE_BATCH):
-        batch = [pairs[closed[number]] for number in bucket]
+        batch = [pairs[number] for number in bucket]
         prefix = prefill(
             backbone, [prompts[number] for number in bucket], features.batch(pair.image_id for pair in batch)
         )
         scores = option_log_probabilities(backbone, prefix, [pair.options for pair in batch])
-        found.update(zip((closed[number] for number in bucket), map(softmax, scores), strict=True))
-        progress(len(found), len(closed))
-    return [found.get(place, ()) for place in range(len(pairs))]
+        found.update(zip(bucket, map(softmax, scores), strict=True))
+        tell(len(found))
+    return [found[number] for number in range(len(pairs))]
 
 
 def candidates(

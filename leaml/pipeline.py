@@ -21,6 +21,7 @@ from leaml.decided import REJECTED
 from leaml.errors import RunError, TrainingError
 from leaml.evaluate import predict
 from leaml.features import ImageFeatures
+from leaml.flips import WAYS
 from leaml.generate import (
     NO_CAPTIONS,
     Captions,
@@ -169,7 +170,7 @@ def sample_pairs(context: StageContext) -> None:
     pairs, refused = choose_pairs(checker, texts)
     generator.resident.apply(Delta.load(context.output / "judge.safetensors"))
     questions = [as_question(pair) for pair in pairs]
-    probabilities = option_probabilities(generator, features, questions, tell)
+    probabilities = option_probabilities(generator, features, questions, tell, WAYS[config.judge.flips])
     run_id = RunId(context.output.parent.name)
     scored = candidates(pairs, probabilities, run_id=run_id, round_number=config.round, answered_by=config.answered_by)
     rows = [row for row in scored if checker.accepts(row)]  # the judge may have answered what was rejected
@@ -192,8 +193,8 @@ def finetune(context: StageContext) -> None:
     update = _finetune_update(context, backbone, features)
     losses = partial(_answer_losses, backbone, features, mixture, config.train)
     figures = _train(context, "finetune", update, losses, config.train, backbone)
-    about = {"method": config.method, "moves": config.moves, "samples": len(samples), **figures}
-    update.save(backbone, context.output / MODEL_FILE, model=config.model, **about)
+    about = {"method": config.method, "moves": config.moves, "flips": config.train.flips, "samples": len(samples)}
+    update.save(backbone, context.output / MODEL_FILE, model=config.model, **about, **figures)
 
 
 def evaluate(context: StageContext) -> None:
@@ -207,7 +208,7 @@ def evaluate(context: StageContext) -> None:
     features = ImageFeatures(backbone, context.cache)
     wanted = {question.image_id for question in questions}
     features.add({image_id: path for image_id, path in context.snapshot.test_images.items() if image_id in wanted})
-    predictions = predict(backbone, features, questions, context.progress("evaluate"))
+    predictions = predict(backbone, features, questions, context.progress("evaluate"), config.train.flips)
     write_rows(context.output / "predictions.parquet", predictions, Prediction)
     groups = context.snapshot.test_groups
     by_type = {type_id: asdict(row) for type_id, row in stats.accuracy_by_type(predictions, groups).items()}

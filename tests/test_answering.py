@@ -9,8 +9,11 @@ import torch
 
 from leaml.answering import Answer, Answerer, Asked
 from leaml.backbone import BUNDLED_PATH, Backbone, load
-from leaml.config import BUNDLED_MODEL
+from leaml.config import BUNDLED_MODEL, Flips
 from leaml.errors import ModelError
+from leaml.evaluate import predict
+from leaml.features import ImageFeatures
+from leaml.records import AnsweredQuestion, ImageId
 from leaml.selective import Delta, linear_weights, select_rows
 from tests.conftest import draw
 
@@ -23,7 +26,7 @@ def base() -> Backbone:
     return load(BUNDLED_MODEL, device="cpu")
 
 
-def make_delta(backbone: Backbone, path: Path, *, seed: int) -> Delta:
+def make_delta(backbone: Backbone, path: Path, *, seed: int, flips: Flips = "none") -> Delta:
     """Write a delta that changes a tenth of each row of every linear weight of the decoder."""
     random = torch.Generator().manual_seed(seed)
     weights = linear_weights(backbone.model, within=backbone.decoder).weights
@@ -35,7 +38,7 @@ def make_delta(backbone: Backbone, path: Path, *, seed: int) -> Delta:
             values = entries[name].gather(weight)
             noise = torch.randn(values.shape, generator=random) * values.std()
             entries[name].scatter_(weight, values + noise)
-    delta = resident.capture(entries, model=BUNDLED_MODEL)
+    delta = resident.capture(entries, model=BUNDLED_MODEL, flips=flips)
     resident.restore()
     delta.save(path)
     return delta
@@ -87,6 +90,21 @@ def test_values_are_swapped_only_where_they_differ(ask, delta):
     swapped = [answer.swap_seconds > 0 for answer in ask(*models)]
     assert swapped == [False, False, True, False, True]
     assert all(answer.seconds > 0 for answer in ask(*models))
+
+
+def test_a_model_that_learnt_from_mirrored_pictures_is_asked_about_them_too(ask, base, delta, tmp_path):
+    mirrored = tmp_path / "mirrored.safetensors"
+    make_delta(base, mirrored, seed=0, flips="both")
+    plain, own, off = ask(Asked(delta), Asked(str(mirrored)), Asked(str(mirrored), adapter=False))
+    base.resident.apply(Delta.load(Path(delta)))
+    features = ImageFeatures(base, tmp_path / "features")
+    features.add({ImageId("disc"): tmp_path / "disc.png"})
+    question = AnsweredQuestion(ImageId("disc"), "Where is the disc?", OPTIONS, "left")
+    (found,) = predict(base, features, [question], lambda *_: None, "both")
+    base.resident.restore()
+    assert own.option_probabilities == pytest.approx(found.option_probabilities, abs=1e-4)
+    assert own.option_probabilities != pytest.approx(plain.option_probabilities, abs=1e-3)
+    assert off.option_probabilities == ask(Asked(BUNDLED_MODEL))[0].option_probabilities
 
 
 def test_one_delta_takes_the_place_of_another(ask, base, delta, tmp_path):

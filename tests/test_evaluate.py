@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+import leaml.evaluate
 from leaml.evaluate import predict
+from leaml.flips import WAYS, ask_flipped, unflip_probabilities
 from tests.conftest import place_question
 
 
@@ -20,3 +22,27 @@ def test_an_open_question_takes_no_other_questions_probabilities(backbone, featu
     alone = predict(backbone, features, [closed[0]], lambda *_: None)[0]
     assert found[0].option_probabilities == pytest.approx(alone.option_probabilities, abs=1e-4)
     assert found[0].answer == alone.answer
+
+
+def test_a_model_that_knows_mirrored_pictures_answers_by_the_mean_over_all_of_them(backbone, features):
+    questions = [place_question(f"picture{number}", number) for number in range(6)]
+    opened = replace(questions[1], question="What is to be seen in this picture?", options=(), answer="a disc")
+    steps = []
+    found = predict(backbone, features, [*questions, opened], lambda *done: steps.append(done), "both")
+    looks = []
+    for way in WAYS["both"]:
+        rows = predict(backbone, features, [ask_flipped(item, way) for item in questions], lambda *_: None)
+        looks.append([unflip_probabilities(row.options, row.option_probabilities, way) for row in rows])
+    for place, row in enumerate(found[:-1]):
+        means = [sum(look[place][option] for look in looks) / 4 for option in range(3)]
+        assert row.option_probabilities == pytest.approx(means, abs=1e-3)
+        assert row.answer == row.options[means.index(max(means))]
+        assert row.correct == (row.answer == questions[place].answer)
+    assert found[-1] == predict(backbone, features, [opened], lambda *_: None)[0]
+    assert steps[-1] == (28, 28) and steps == sorted(steps)
+
+
+def test_mirrored_pictures_do_not_mend_an_answer_outside_the_options(backbone, features, monkeypatch):
+    monkeypatch.setattr(leaml.evaluate, "greedy", lambda backbone, prefix, **_: ["somewhere"])
+    (found,) = predict(backbone, features, [place_question("picture0", 0)], lambda *_: None, "both")
+    assert (found.answer, found.correct) == ("somewhere", False)

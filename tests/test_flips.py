@@ -9,7 +9,16 @@ from PIL import Image
 from leaml.backbone import load
 from leaml.config import BUNDLED_MODEL, FLIPS
 from leaml.features import ImageFeatures
-from leaml.flips import WAYS, flip_id, flip_picture, flip_question, flip_text, unflipped
+from leaml.flips import (
+    WAYS,
+    ask_flipped,
+    flip_id,
+    flip_picture,
+    flip_question,
+    flip_text,
+    unflip_probabilities,
+    unflipped,
+)
 from leaml.objectives import Sample, answer_sample, caption_sample, flip_some
 from leaml.prompts import SEVERAL, question_prompt
 from leaml.records import AnsweredQuestion, Caption
@@ -56,6 +65,17 @@ def test_options_follow_the_picture_when_they_would_be_others():
     )
     asked = question_prompt("Is it on the left?", ("yes", "no"))
     assert flip_question(asked, "yes", "h") == (question_prompt("Is it on the right?", ("yes", "no")), "yes")
+
+
+@pytest.mark.parametrize("way", ["", "h", "v", "hv"])
+@pytest.mark.parametrize("options", [PLACES, ("upper left", "lower right", "elsewhere"), ("yes", "no")])
+def test_probabilities_about_a_flipped_picture_come_back_to_the_options_that_were_asked(options, way):
+    asked = ask_flipped(AnsweredQuestion("cell", "Is it on the left?", options, options[0]), way)
+    told = {option: float(number) for number, option in enumerate(options)}
+    found = tuple(told[flip_text(option, way)] for option in asked.options)
+    assert unflip_probabilities(options, found, way) == tuple(told.values())
+    assert (asked.image_id, asked.answer) == (flip_id("cell", way), "")
+    assert asked.question == ("Is it on the right?" if "h" in way else "Is it on the left?")
 
 
 def test_several_answers_stay_in_the_options_order():

@@ -176,6 +176,8 @@ FLIPPED = (
     LORA.name,
     FULL.name,
     SUPERVISED.name,
+    "pseudo pairs, no captions",
+    "pseudo pairs, contrast, all weights",
     LEAML.name,
     "LEAML, half labels, weighted",
     "LEAML, answers of the judge, half labels",

@@ -1,7 +1,8 @@
 """Whether captions are read off the image: their loss with the right image and with a wrong one of the same domain.
 
 On held-out scenes as the model is; on photographs before and after a short distillation of the teacher's captions of
-the other images. The decoder's whole change is trained in about the given wall time.
+the other images. The decoder's whole change is trained in about the given wall time, as many captions a step and as
+fast as the app's generator learns them.
 """
 
 import math
@@ -17,15 +18,18 @@ from benchmarks.mini.rows import Row, ratio_interval, share_row
 from benchmarks.mini.splits import derangement
 from benchmarks.mini.timed import Lesson, train_within
 from leaml.backbone import Backbone
+from leaml.config import GeneratorConfig
 from leaml.features import ImageFeatures
 from leaml.objectives import Sample, caption_sample, collate, sequence_losses
 from leaml.precision import autocast
 from leaml.prompts import CAPTION_PROMPT
-from leaml.recipes import CONTRAST
+from leaml.recipes import CONTRAST, GENERATOR_RATES
 
 PART = "grounding"
 HELD_OUT, SPLIT_SEED, WRONG_SEED = 0.25, 3, 5
 BATCH = 16
+ALONE = Lesson(batch_size=GeneratorConfig().train.batch_size // 2, learning_rate=GENERATOR_RATES["full"])
+"""The paper's loss of captions, learnt as the app's generator does: half of its batch are captions."""
 
 
 def measure(place: Place) -> list[Row]:
@@ -94,8 +98,8 @@ def _photos(place: Place, photos: Photos) -> list[Row]:
     taught = [sample for sample in samples if sample.image_id not in out]
     rows: list[Row] = []
     for after, lesson in (
-        (f"{photos.name}, after, L_C alone", Lesson()),
-        (f"{photos.name}, after", contrasted(photos)),
+        (f"{photos.name}, after, L_C alone", ALONE),
+        (f"{photos.name}, after", replace(ALONE, flips=photos.flips, contrast=CONTRAST)),
     ):
         backbone = place.backbone()
         features = place.photo_features(backbone, photos.images)
@@ -106,8 +110,3 @@ def _photos(place: Place, photos: Photos) -> list[Row]:
         beside = {"seconds": trained.seconds, "searched": trained.searched, "encoding before": trained.encoding}
         rows.append(Row(PART, after, "distillation", "steps", trained.steps, 1, beside=beside))
     return rows
-
-
-def contrasted(photos: Photos) -> Lesson:
-    """Return what the app minimises when it distils these photographs' captions."""
-    return Lesson(photos.flips, CONTRAST)

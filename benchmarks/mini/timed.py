@@ -69,15 +69,19 @@ class Trained:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is minimised.
+    """What is minimised, and in which steps; where nothing is said, as answers are learnt.
 
     Attributes:
         flips: How pictures are mirrored, too.
         contrast: How much targets are to be less likely beside other images.
+        batch_size: Targets a step.
+        learning_rate: At its highest.
     """
 
     flips: Flips = "none"
     contrast: float = 0.0
+    batch_size: int = BATCH_SIZE
+    learning_rate: float = LEARNING_RATE
 
 
 PLAIN = Lesson()
@@ -178,8 +182,8 @@ def _train(
     update = full_update(backbone, weight_decay=WEIGHT_DECAY)
     config = TrainConfig(
         steps=steps,
-        batch_size=BATCH_SIZE,
-        learning_rate=LEARNING_RATE,
+        batch_size=lesson.batch_size,
+        learning_rate=lesson.learning_rate,
         weight_decay=WEIGHT_DECAY,
         warmup_steps=int(WARMUP_SHARE * steps),
         checkpoint_every=steps,
@@ -246,7 +250,7 @@ def batch_loss(
     backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], step: int, lesson: Lesson = PLAIN
 ) -> Loss:
     """Return the mean over a batch of the targets' negative log-likelihood, as the app minimises it (Eq. 3)."""
-    chosen = [samples[i] for i in cycle_indices(len(samples), BATCH_SIZE, seed=0, step=step)]
+    chosen = [samples[i] for i in cycle_indices(len(samples), lesson.batch_size, seed=0, step=step)]
     shown = flip_some(chosen, lesson.flips, seed=0, step=step)
     wrong = beside_others(shown) if lesson.contrast else []
     losses, figures = told_apart(backbone, features, shown, wrong, contrast=lesson.contrast)
