@@ -26,7 +26,6 @@ from leaml.data.labels import Imported, import_labels
 from leaml.data.project_folder import SAMPLES, import_project
 from leaml.errors import ConfigError, LeamlError
 from leaml.experts import label_from_references
-from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir
 from leaml.neighbours import Neighbour, neighbours
@@ -34,6 +33,7 @@ from leaml.recipes import model_recipe
 from leaml.records import METHODS, ImageId, ImageRow, Interval, Method, QuestionType, RunId, Split, Suggestion
 from leaml.results import ModelRow
 from leaml.retest import retest
+from leaml.starts import start
 from leaml.store import Store
 from leaml.suggestions import may_be_shown
 
@@ -291,7 +291,7 @@ class Services:
         return {run_kind(run) for run in self.runs() if run.state().name in ACTIVE}
 
     def _submit(self, config: RunConfig) -> RunId:
-        return self.jobs.submit(config.to_json(), lambda directory: freeze(self.store, directory))
+        return start(self.store, self.jobs, config)
 
     # Models
 

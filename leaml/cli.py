@@ -35,13 +35,13 @@ from leaml.data.project_folder import SAMPLES, import_project
 from leaml.data.sportu import import_sportu
 from leaml.errors import ConfigError, LeamlError
 from leaml.experts import label_from_references, review_with_policy
-from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunState
 from leaml.loop import run_round
 from leaml.recipes import generator_recipe, model_recipe
 from leaml.records import METHODS, RunId
 from leaml.retest import retest
+from leaml.starts import start
 from leaml.store import Store
 
 DEFAULT_WORKSPACE = Path("workspace")
@@ -183,8 +183,7 @@ def _run(arguments: argparse.Namespace) -> None:
         config = again[0] if again else _run_config(arguments, store)
         if config.generator is not None and not again:
             announce(config.generator.teacher, store)
-        copies = again[1:] if again else (lambda directory: freeze(store, directory),)
-        run_id = jobs.submit(config.to_json(), *copies)
+        run_id = jobs.submit(config.to_json(), *again[1:]) if again else start(store, jobs, config)
         print(f"Started {run_id}.")
         if not arguments.detach:
             _follow(jobs, run_id)

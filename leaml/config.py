@@ -141,6 +141,11 @@ class SamplingConfig(JsonConfig):
         require(asked, "server", self.server, "a teacher's settings whose source is 'server'")
 
 
+Start = Literal["pretrained", "generator"]
+"""Which weights a training starts from: the pretrained model's, or those that the question generator has learnt."""
+STARTS: tuple[Start, ...] = ("pretrained", "generator")
+
+
 @dataclass(frozen=True)
 class GeneratorConfig(JsonConfig):
     """Stage 1: a question generator trained on labels and teacher captions, then sampled.
@@ -152,6 +157,7 @@ class GeneratorConfig(JsonConfig):
         train: The generator's training; half of each batch are labels, half captions.
         judge: Training of the VQA model on people's answers alone that scores agreement.
         judge_update: Which weights of that model move: all, or those of a LoRA adapter, which takes less memory.
+        judge_starts_from: `generator` goes on from the trained generator's weights, as in `FinetuneConfig`.
         generator_reads: The generator is shown the teacher's caption beside the image, in training and in sampling, and
             every tenth training image is blank: AdaMLLM's synthesizer. Labelled images need captions for it.
         answered_by: Whose answer a pair gets: the generator's own, or that which the judge believes in most.
@@ -168,6 +174,7 @@ class GeneratorConfig(JsonConfig):
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=90, learning_rate=1e-2))
     judge: TrainConfig = field(default_factory=lambda: TrainConfig(steps=40, learning_rate=5e-4))
     judge_update: Literal["full", "lora"] = "full"
+    judge_starts_from: Start = "pretrained"
     generator_reads: bool = False
     answered_by: Literal["generator", "judge"] = "generator"
     selection: SelectionConfig | None = field(default_factory=SelectionConfig)
@@ -180,6 +187,9 @@ class GeneratorConfig(JsonConfig):
         """Check each value."""
         require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
         require(self.judge_update in ("full", "lora"), "judge_update", self.judge_update, "full or lora")
+        require(
+            self.judge_starts_from in STARTS, "judge_starts_from", self.judge_starts_from, "one of " + ", ".join(STARTS)
+        )
         require(self.caption_weight >= 0, "caption_weight", self.caption_weight, "0 or more")
         require(self.contrast >= 0, "contrast", self.contrast, "0 or more")
         here = self.sampling.server is None
@@ -248,7 +258,7 @@ class MixtureConfig(JsonConfig):
 
 @dataclass(frozen=True)
 class FinetuneConfig(JsonConfig):
-    """Stage 2: the VQA model, trained from the pretrained checkpoint and evaluated on the test questions.
+    """Stage 2: the VQA model, trained from pretrained weights or the generator's, evaluated on the test questions.
 
     Attributes:
         method: `zero_shot` trains nothing; `full_finetune` and `lora` see the labels only; `leaml` adds every
@@ -257,6 +267,8 @@ class FinetuneConfig(JsonConfig):
         precision: Of its weights.
         mixture: How unreviewed pairs are read beside the others; of no effect where there are none.
         update: Which weights move; None is what the method is named for.
+        starts_from: `generator` goes on from the question generator's weights, which know the domain by the teacher's
+            captions.
         selection: Used by the update `selective`.
         lora: Used by the update `lora`.
         shira: Used by the update `shira`.
@@ -268,6 +280,7 @@ class FinetuneConfig(JsonConfig):
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=60, learning_rate=5e-4))
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
     update: Literal["full", "selective", "lora", "shira"] | None = None
+    starts_from: Start = "pretrained"
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     lora: LoraConfig = field(default_factory=LoraConfig)
     shira: ShiraConfig = field(default_factory=ShiraConfig)
@@ -277,6 +290,7 @@ class FinetuneConfig(JsonConfig):
         require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
         require(self.method in METHODS, "method", self.method, "one of " + ", ".join(METHODS))
         require(self.update in (None, *UPDATES), "update", self.update, "one of " + ", ".join(UPDATES))
+        require(self.starts_from in STARTS, "starts_from", self.starts_from, "one of " + ", ".join(STARTS))
         fixed = {"full_finetune": "full", "lora": "lora"}.get(self.method, self.update)
         require(self.update in (None, fixed), "update", self.update, f"{fixed}, which {self.method} is named for")
 

@@ -14,11 +14,11 @@ from leaml.choices import Choices, generator_of, model_of, read_choices
 from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, SamplingConfig, generator_run, model_run
 from leaml.errors import RunError
 from leaml.experts import label_from_references, review_with_policy
-from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunState
 from leaml.recipes import generator_recipe, model_recipe
 from leaml.records import METHODS, Interval, Method, RunId
+from leaml.starts import start
 from leaml.store import Store
 
 Watch = Callable[[str, RunState], None]
@@ -119,7 +119,7 @@ def seeded_finetune(method: Method, seed: int) -> FinetuneConfig:
 
 def _complete(store: Store, jobs: Jobs, config: RunConfig, name: str, stages: dict[str, float], watch: Watch) -> RunId:
     """Run to its end, take over what it left, and note its stages' seconds."""
-    run_id = jobs.submit(config.to_json(), lambda directory: freeze(store, directory))
+    run_id = start(store, jobs, config)
     state = jobs.wait(run_id, on_progress=lambda now: watch(name, now))
     if state.name != "done":
         raise RunError(f"The run {run_id} ({name}) ended as {state.name}: {state.detail}")

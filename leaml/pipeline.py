@@ -53,15 +53,12 @@ from leaml.reading import BLANK, blank_picture, some_blank
 from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, Prediction, RunId
 from leaml.sample_server import sample_by_server
 from leaml.selective import Delta, Selection, linear_weights
-from leaml.stage_context import StageContext
+from leaml.stage_context import GENERATOR_FILE, MODEL_FILE, START_FILE, StageContext
 from leaml.tables import read_rows, write_rows
 from leaml.teacher.ask import Teacher
 from leaml.teacher.recorded import recorded_captions
 from leaml.training import Loss, train
-from leaml.updates import Update, choose_entries, full_update, selective_update
-
-MODEL_FILE = "model.safetensors"
-"""What fine-tuning changed, in a run's output."""
+from leaml.updates import Update, choose_entries, full_update, selective_update, started_from
 
 
 def run_stage(name: str, context: StageContext) -> None:
@@ -143,7 +140,7 @@ def train_generator(context: StageContext) -> None:
         selection = Selection.load(context.output / "selection.safetensors")
         update = selective_update(backbone, selection, weight_decay=config.train.weight_decay)
     figures = _train(context, "generator", update, losses_of_step, config.train, backbone)
-    update.save(backbone, context.output / "generator.safetensors", model=config.model, **figures)
+    update.save(backbone, context.output / GENERATOR_FILE, model=config.model, **figures)
 
 
 def train_judge(context: StageContext) -> None:
@@ -151,7 +148,9 @@ def train_judge(context: StageContext) -> None:
     config = context.generator
     answered = _answered(context)
     backbone, features = _open(context, config, {pair.image_id for pair in answered})
-    update = _judge_update(config, backbone)
+    moves = partial(_judge_update, config, backbone)
+    start = _start(context, GENERATOR_FILE if config.judge_starts_from == "generator" else None)
+    update = started_from(start, backbone, moves)
     losses = partial(_answer_losses, backbone, features, mix(answered, (), MixtureConfig()), config.judge)
     _train(context, "judge", update, losses, config.judge, backbone)
     update.save(backbone, context.output / "judge.safetensors", model=config.model)
@@ -162,7 +161,7 @@ def sample_pairs(context: StageContext) -> None:
     images = context.unlabelled
     if not images:
         raise RunError("Every pool image is labelled already: there is nothing left to write questions for.")
-    generator = load_adapted(context.output / "generator.safetensors")
+    generator = load_adapted(context.output / GENERATOR_FILE)
     features = _features(context, generator, images)
     config, tell = context.generator, context.progress("sample")
     texts = _sampled(context, generator, features, images)
@@ -181,7 +180,7 @@ def sample_pairs(context: StageContext) -> None:
 
 
 def finetune(context: StageContext) -> None:
-    """Train one VQA model from the pretrained checkpoint: `model.safetensors` (nothing for the zero-shot method)."""
+    """Train one VQA model, from pretrained or the generator's weights: `model.safetensors`; nothing where zero-shot."""
     config = context.finetune
     if config.method == "zero_shot":
         context.progress("finetune")(1, 1)
@@ -190,7 +189,9 @@ def finetune(context: StageContext) -> None:
     mixture = mix(*_training_pairs(context), config.mixture, captions, context.snapshot.acceptance)
     samples = mixture.samples
     backbone, features = _open(context, config, {sample.image_id for sample in samples})
-    update = _finetune_update(context, backbone, features)
+    moves = partial(_finetune_update, context, backbone, features)
+    start = _start(context, START_FILE if config.starts_from == "generator" else None)
+    update = started_from(start, backbone, moves)
     losses = partial(_answer_losses, backbone, features, mixture, config.train)
     figures = _train(context, "finetune", update, losses, config.train, backbone)
     about = {"method": config.method, "moves": config.moves, "flips": config.train.flips, "samples": len(samples)}
@@ -299,6 +300,16 @@ def _features(context: StageContext, backbone: Backbone, image_ids: Iterable[Ima
     features = ImageFeatures(backbone, context.cache)
     features.add({image_id: context.snapshot.images[image_id] for image_id in sorted(image_ids)})
     return features
+
+
+def _start(context: StageContext, name: str | None) -> Delta | None:
+    """Return the generator of this file, to be gone on from; None where there is to be none."""
+    if name is None:
+        return None
+    path = context.output / name
+    if not path.exists():
+        raise RunError(f"This run starts from a generator, and {path} is not there. Start a new run.")
+    return Delta.load(path)
 
 
 def _judge_update(config: GeneratorConfig, backbone: Backbone) -> Update:

@@ -94,6 +94,11 @@ class Results:
         query = f"SELECT * FROM candidates WHERE round = (FROM latest_round) AND id NOT IN ({decided}) ORDER BY id"
         return [record(Candidate, row) for row in self._database.rows(query)]
 
+    def generator(self) -> RunId | None:
+        """Return the run whose generator wrote the latest round's pairs; None without one."""
+        rows = self._database.rows("SELECT min(run_id) AS run FROM candidates WHERE round = (FROM latest_round)")
+        return None if rows[0]["run"] is None else RunId(rows[0]["run"])
+
     def add_model(self, model: ModelRow, predictions: Sequence[Prediction]) -> None:
         """Take over a model and its answers to the test questions; doing it twice changes nothing."""
         with self._database.transaction(f"take over the run {model.run_id}") as cursor:

@@ -4,8 +4,6 @@ That is a run of its own, of the stage `evaluate` alone. What the model learnt f
 those of the earlier run, which stays as it is.
 """
 
-import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +12,11 @@ from leaml.errors import RunError
 from leaml.jobs import Jobs
 from leaml.records import Acceptance, RunId
 from leaml.snapshot import SnapshotTables, read_snapshot, write_snapshot
+from leaml.stage_context import MODEL_FILE
+from leaml.starts import share_file
 from leaml.store import Store
 
-TRAINED = ("finetune.done", "model.safetensors")
+TRAINED = ("finetune.done", MODEL_FILE)
 """What an earlier run's training left; the base model has no file of its own."""
 
 
@@ -58,14 +58,6 @@ def retest(store: Store, jobs: Jobs, run_id: RunId) -> RunId:
     def write_output(directory: Path) -> None:
         for name in TRAINED:
             if (output / name).exists():
-                _share(output / name, directory / name)
+                share_file(output / name, directory / name)
 
     return jobs.submit(replace(config, stages=MODEL_STAGES).to_json(), write_data, write_output)
-
-
-def _share(source: Path, target: Path) -> None:
-    """Give a finished file a second name, since it may be as large as the model; a copy where the disk has no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -11,6 +11,13 @@ from leaml.records import ImageId
 from leaml.report import Cancelled, Report
 from leaml.snapshot import Snapshot, read_snapshot
 
+GENERATOR_FILE = "generator.safetensors"
+"""What training changed in a question generator, in a run's output."""
+MODEL_FILE = "model.safetensors"
+"""What fine-tuning changed, in a run's output."""
+START_FILE = "start.safetensors"
+"""The generator that fine-tuning starts from; it lies in the run's output before its first stage."""
+
 
 @dataclass(frozen=True)
 class StageContext:

@@ -4,7 +4,7 @@ Every kind of update is trained by the same loop on the same data, and ends as a
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from leaml.errors import TrainingError
 from leaml.features import ImageFeatures
 from leaml.objectives import Sample, collate, sequence_losses
 from leaml.precision import autocast
-from leaml.selective import Entries, SelectedAdamW, Selection, score_weights, select
+from leaml.selective import Delta, Entries, SelectedAdamW, Selection, score_weights, select
 from leaml.training import DenseAdamW, Optimizer
 
 SCORE_BATCH = 16
@@ -63,6 +63,27 @@ def selective_update(backbone: Backbone, selection: Selection, *, weight_decay: 
     parameters = dict(backbone.model.named_parameters())
     weights = {name: parameters[name] for name in selection.entries}
     return Update(SelectedAdamW(weights, selection.entries, weight_decay=weight_decay), lambda: selection.entries)
+
+
+def started_from(start: Delta | None, backbone: Backbone, update: Callable[[], Update]) -> Update:
+    """Give the model a delta's values, and return an update that goes on from these.
+
+    Args:
+        start: Of the same pretrained model; its weights may differ from that one's afterwards, whatever else moves.
+            None goes on from the pretrained weights.
+        backbone: The model.
+        update: Makes the update, of the model with those values.
+
+    Raises:
+        ModelError: If the delta belongs to another pretrained model.
+    """
+    if start is None:
+        return update()
+    backbone.resident.apply(start)
+    weights = dict(backbone.model.named_parameters())
+    started = whole({name: weights[name] for name in start.entries})
+    own = update()  # an adapter changes the parameters' names
+    return replace(own, finish=lambda: dict(own.finish()) | started)
 
 
 def choose_entries(

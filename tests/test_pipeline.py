@@ -23,7 +23,9 @@ from leaml.config import (
     generator_run,
     model_run,
 )
+from leaml.evaluate import predict
 from leaml.experts import as_pair, label_from_references, review_with_policy
+from leaml.features import ImageFeatures
 from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs
@@ -221,10 +223,19 @@ def test_a_model_learns_from_mirrored_pictures(store, jobs):
         for run in (plain, mirrored)
     )
     assert len(first) == len(second) == 4 and first != second
-    seen = {path.stem.partition("@")[2] for path in (store.workspace / "cache").rglob("*.npy")}
-    assert seen == {"", "h", "v", "hv"}
+    seen = {path.stem for path in (store.workspace / "cache").rglob("*.npy")}
+    assert {name.partition("@")[2] for name in seen} == {"", "h", "v", "hv"}
     tested = {image.id for image in store.images("test")}
-    assert not any(f"{image_id}@" in path.name for image_id in tested for path in store.workspace.rglob("*.npy"))
+    assert all(any(f"{image_id}@hv" in name for name in seen) for image_id in tested)  # it is asked about them, too
+    assert Delta.load(mirrored.path / "output/model.safetensors").about["flips"] == "both"
+    for run, flips in ((plain, "none"), (mirrored, "both")):
+        model = load_adapted(run.path / "output/model.safetensors")
+        features = ImageFeatures(model, store.workspace / "cache")
+        features.add({image.id: store.workspace / image.path for image in store.images("test")})
+        rows = predict(model, features, store.held_out.questions(), lambda *_: None, flips)
+        assert [row.option_probabilities for row in store.results.predictions(run.id)] == [
+            pytest.approx(row.option_probabilities, abs=1e-3) for row in rows
+        ]
 
 
 def test_a_whole_round_by_hand(store, jobs):
@@ -283,7 +294,7 @@ def test_the_next_generator_learns_from_decisions_and_repeats_none(store, tmp_pa
     report = json.loads((folders["output"] / "sample_report.json").read_text())
     assert report["turned_down"] == {"answered already": 2, "rejected before": 1}
 
-    def judged(backbone, features, questions, tell):
+    def judged(backbone, features, questions, tell, ways):
         own = {third.image_id: third.answer, fourth.image_id: fourth.answer}
         return [tuple(float(option == own[q.image_id]) for option in q.options) for q in questions]
 

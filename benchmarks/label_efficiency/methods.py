@@ -55,6 +55,7 @@ class Recipe:
         mask: What ranks a row's weights.
         reads: Whether it is shown the teacher's captions when it asks (AdaMLLM's synthesizer).
         judged: Whether each pair's answer is the labels-only model's instead of the generator's: self-training.
+        continued: Whether that model goes on from the generator's weights, by LoRA and as long as the VQA model.
         flips: How pictures may be mirrored when that model learns.
         learning_rate: For a part of the weights or for all.
     """
@@ -67,18 +68,24 @@ class Recipe:
     mask: Mask = "score"
     reads: bool = False
     judged: bool = False
+    continued: bool = False
     flips: Flips = "none"
     learning_rate: float = GENERATOR_RATES["selective"]
 
     def config(self, budget: Budget, *, seed: int) -> GeneratorConfig:
         """Return the settings of a run."""
         default = GeneratorConfig()
+        judge = replace(default.judge, steps=budget.judge, seed=seed, flips=self.flips)
+        if self.continued:
+            judge = replace(judge, steps=budget.finetune, learning_rate=BUNDLED_RATES["lora"])
         return replace(
             default,
             train=TrainConfig(
                 steps=budget.generator, learning_rate=self.learning_rate, seed=seed, flips=self.caption_flips
             ),
-            judge=replace(default.judge, steps=budget.judge, seed=seed, flips=self.flips),
+            judge=judge,
+            judge_update="lora" if self.continued else "full",
+            judge_starts_from="generator" if self.continued else "pretrained",
             selection=SelectionConfig(row_budget=self.row_budget) if self.row_budget is not None else None,
             caption_weight=default.caption_weight if self.distil else 0.0,
             contrast=self.contrast,
@@ -96,6 +103,14 @@ SYNTHESIZER = Recipe("synthesizer", distil=False, reads=True, learning_rate=DENS
 CONTRASTED = Recipe(f"contrast_{CONTRAST:g}", contrast=CONTRAST, row_budget=0.10)
 CONTRASTED_ALL = Recipe(f"contrast_{CONTRAST:g}_all", contrast=CONTRAST, learning_rate=DENSE_RATE)
 JUDGED = Recipe("judged", row_budget=0.10, judged=True)
+CONTINUED: dict[str, Recipe] = {
+    "no captions": NO_DISTILLATION,
+    "captions as the paper learns them": SELECTED,
+    "captions told apart, all weights": CONTRASTED_ALL,
+    "captions told apart": CONTRASTED,
+}
+"""Generators that a model goes on from, by what these have learnt beside the labels."""
+JUDGED_APART = replace(CONTRASTED, name="contrast_continued", judged=True, continued=True)
 SWEEP = tuple(Recipe(f"selected_{round(100 * k)}", row_budget=k) for k in (0.05, 0.25, 0.50, 0.80))
 CONTROLS = (
     Recipe("random_10", row_budget=0.10, mask="random"),
@@ -134,6 +149,7 @@ class Method:
         flips: How pictures may be mirrored in that training.
         labels: `drawn`; `all` answers of the pool; or as many as are drawn, chosen by the app's own order: `diverse`
             images, or the first half drawn and the other where a model trained on it is `unsure`.
+        starts_from: Whether the VQA model's training goes on from the generator's weights.
     """
 
     name: str
@@ -144,6 +160,7 @@ class Method:
     learning_rate: float = BUNDLED_RATES["full"]
     flips: Flips = "none"
     labels: Literal["drawn", "all", "diverse", "unsure"] = "drawn"
+    starts_from: Literal["pretrained", "generator"] = "pretrained"
 
     @property
     def reads_the_draw(self) -> bool:
@@ -158,8 +175,10 @@ class Method:
             return FinetuneConfig("zero_shot", train=train)
         if pseudo or reviewed:
             name: Literal["leaml", "leaml_reviewed"] = "leaml" if pseudo else "leaml_reviewed"
-            return FinetuneConfig(name, train=train, mixture=self.mixture, update=self.moves)
-        return FinetuneConfig("lora" if self.moves == "lora" else "full_finetune", train=train)
+            mixture, moves, start = self.mixture, self.moves, self.starts_from
+            return FinetuneConfig(name, train=train, mixture=mixture, update=moves, starts_from=start)
+        plain: Literal["lora", "full_finetune"] = "lora" if self.moves == "lora" else "full_finetune"
+        return FinetuneConfig(plain, train=train, starts_from=self.starts_from)
 
 
 LORA = Method("LoRA", moves="lora", learning_rate=BUNDLED_RATES["lora"])
@@ -171,6 +190,7 @@ REVIEWED = replace(LEAML, name="LEAML, reviewed", moves="lora", learning_rate=LO
 HALF = MixtureConfig(pseudo_share=0.5)
 TRUSTING = replace(HALF, weighting="agreement")
 BY_ACCEPTANCE = replace(HALF, weighting="acceptance")
+LABELS_ONLY = Pairs(None)
 REVIEWS = (50, 100, 200, 400)
 FLIPPED = (
     LORA.name,
@@ -185,12 +205,16 @@ FLIPPED = (
     "LEAML, contrast",
     "LEAML, contrast, half labels, weighted",
     "LEAML, contrast, 200 reviewed",
+    *(f"LoRA, continued from {name}" for name in CONTINUED),
+    "LEAML, continued",
+    "LEAML, continued, all weights",
+    "LEAML, continued, 200 reviewed",
 )
 """What is measured with mirrored pictures too: the baselines just as the method."""
 
 
 def flipped(method: Method) -> Method:
-    """Return the method on mirrored pictures too; where the judge answers, it learns from them as well.
+    """Return the method on mirrored pictures, learnt and asked; where the judge answers, so does it.
 
     Captions are mirrored where they are contrasted, as the app does; other generators are those of the plain methods.
     """
@@ -198,8 +222,8 @@ def flipped(method: Method) -> Method:
     if recipe is not None and recipe.contrast:
         recipe = replace(recipe, name=f"{recipe.name}_flips", caption_flips="both")
     if recipe is not None and recipe.judged:
-        recipe = replace(recipe, name=f"{recipe.name}_flipped", flips="both")
-    return replace(method, name=f"{method.name}, flips", recipe=recipe, flips="both")
+        recipe = replace(recipe, name=f"{recipe.name}_asked", flips="both")
+    return replace(method, name=f"{method.name}, mirrored", recipe=recipe, flips="both")
 
 
 PLAIN: tuple[Method, ...] = (
@@ -225,9 +249,22 @@ PLAIN: tuple[Method, ...] = (
     Method("pseudo pairs, contrast, all weights", CONTRASTED_ALL),
     Method("LEAML, contrast", CONTRASTED),
     Method("LEAML, contrast, half labels, weighted", CONTRASTED, mixture=TRUSTING),
+    *(
+        replace(LORA, name=f"LoRA, continued from {name}", recipe=recipe, pairs=LABELS_ONLY, starts_from="generator")
+        for name, recipe in CONTINUED.items()
+    ),
+    replace(REVIEWED, name="LEAML, continued", recipe=JUDGED_APART, mixture=TRUSTING, starts_from="generator"),
+    Method("LEAML, continued, all weights", JUDGED_APART, mixture=TRUSTING, starts_from="generator"),
     replace(LEAML, name="LEAML, LoRA", moves="lora", learning_rate=LORA.learning_rate),
     *(replace(REVIEWED, name=f"LEAML, {n} reviewed", pairs=Pairs(None, n)) for n in REVIEWS),
     replace(REVIEWED, name="LEAML, 200 reviewed in two rounds", pairs=Pairs(None, 200, rounds=2)),
+    replace(
+        REVIEWED,
+        name="LEAML, continued, 200 reviewed",
+        recipe=JUDGED_APART,
+        pairs=Pairs(None, 200),
+        starts_from="generator",
+    ),
     replace(REVIEWED, name="LEAML, contrast, 200 reviewed", recipe=CONTRASTED, pairs=Pairs(None, 200)),
     Method("LEAML, 200 reviewed, all weights", SELECTED, Pairs(None, 200)),
     Method("LEAML, 200 reviewed, half labels, weighted", SELECTED, Pairs(0.0, 200), TRUSTING),

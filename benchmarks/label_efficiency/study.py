@@ -26,12 +26,12 @@ from leaml.config import RunConfig, generator_run, model_run
 from leaml.experts import decide_by_reference
 from leaml.features import ImageFeatures
 from leaml.objectives import data_hash
-from leaml.pipeline import MODEL_FILE, run_stage
+from leaml.pipeline import run_stage
 from leaml.prompts import normalise_answer
 from leaml.records import Acceptance, AnsweredQuestion, Candidate, Prediction, Rejection
 from leaml.selective import linear_weights, select
 from leaml.snapshot import SnapshotTables, write_snapshot
-from leaml.stage_context import StageContext
+from leaml.stage_context import GENERATOR_FILE, MODEL_FILE, START_FILE, StageContext
 from leaml.tables import read_rows
 
 JUDGE_FILE = "judge.safetensors"
@@ -116,6 +116,7 @@ class Study:
         decided: list[Decided] = []
         if method.recipe is not None:
             for _ in range(method.pairs.rounds):
+                generator = self._generator(method.recipe, decided)
                 candidates, seconds = self._candidates(method.recipe, decided)
                 spent += seconds
                 shown = review_order(candidates)[: method.pairs.reviewed // method.pairs.rounds]
@@ -129,6 +130,8 @@ class Study:
         config = model_run(settings)
         acceptance = expected_acceptance([as_decision(row, pair) for row, pair in decided], pseudo)
         context = self._context(folder, config, labels, decided=decided, pseudo=pseudo, acceptance=acceptance)
+        if method.recipe is not None and method.starts_from == "generator":
+            shutil.copy(generator / "output" / GENERATOR_FILE, context.output / START_FILE)
         for stage in config.stages:
             run_stage(stage, context)
         predictions = read_rows(context.output / "predictions.parquet", Prediction)
@@ -165,7 +168,7 @@ class Study:
 
     def _candidates(self, recipe: Recipe, decided: Sequence[Decided]) -> tuple[list[Candidate], float]:
         """Return the pseudo pairs of a generator that knows these decisions, and the seconds that its stages took."""
-        folder = self.folder / "generators" / (recipe.name + (f"_after_{len(decided)}" if decided else ""))
+        folder = self._generator(recipe, decided)
         clock, config = folder / "seconds", generator_run(recipe.config(self.budget, seed=self.seed))
         if not clock.exists():
             began = time.monotonic()
@@ -173,7 +176,7 @@ class Study:
             for stage in config.stages:
                 if stage == "importance" and recipe.mask != "score" and recipe.row_budget is not None:
                     self._control(recipe, context)
-                elif stage == "judge" and not decided:
+                elif stage == "judge" and not decided and not recipe.continued:
                     self._first_judge(context)
                 else:
                     run_stage(stage, context)
@@ -181,8 +184,12 @@ class Study:
         rows = read_rows(folder / "output" / "candidates.parquet", Candidate)
         return rows, float(clock.read_text())
 
+    def _generator(self, recipe: Recipe, decided: Sequence[Decided]) -> Path:
+        """Return the folder of a generator that knows these decisions."""
+        return self.folder / "generators" / (recipe.name + (f"_after_{len(decided)}" if decided else ""))
+
     def _first_judge(self, context: StageContext) -> None:
-        """Train the judge of the first round, which is the same for every generator, once for each kind of flips."""
+        """Train the judge of the first round once for each kind of flips: it knows nothing of the generator."""
         flips = context.generator.judge.flips
         kept = self.folder / (JUDGE_FILE if flips == "none" else f"{flips}_{JUDGE_FILE}")
         own = context.output / JUDGE_FILE

@@ -74,10 +74,19 @@ def recipes() -> Iterator[Method]:
             yield replace(way, name=name, pairs=Pairs(0.0, 200), mixture=mixture)
 
 
+def continued() -> Iterator[Method]:
+    """Yield models that go on from a generator, and what they are to beat."""
+    yield from (FULL, LORA, BY_NAME["full fine-tuning, mirrored"], BY_NAME["LoRA, mirrored"])
+    yield BY_NAME["LEAML, contrast, half labels, weighted, mirrored"]
+    yield BY_NAME["LEAML, contrast, 200 reviewed, mirrored"]
+    yield from (method for method in METHODS if method.starts_from == "generator" and method.flips != "none")
+
+
 def mirrored() -> Iterator[Method]:
     """Yield what mirrored pictures are to help."""
     yield from (FULL, LORA, SUPERVISED, BY_NAME["LEAML, 200 reviewed"])
-    yield from (method for method in METHODS if method.flips != "none" and method.pairs.reviewed in (0, 200))
+    plain = (method for method in METHODS if method.flips != "none" and method.starts_from == "pretrained")
+    yield from (method for method in plain if method.pairs.reviewed in (0, 200))
 
 
 def contrasted() -> Iterator[Method]:
@@ -89,7 +98,7 @@ def contrasted() -> Iterator[Method]:
         yield replace(REVIEWED, name=f"200 reviewed, {recipe.name}", recipe=recipe, pairs=Pairs(None, 200))
 
 
-TRIED = {"contrasted": contrasted, "recipes": recipes, "mirrored": mirrored, "rates": rates}
+TRIED = {"contrasted": contrasted, "continued": continued, "recipes": recipes, "mirrored": mirrored, "rates": rates}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
