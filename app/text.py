@@ -306,7 +306,7 @@ CLOSE_PAGE = "You can close this page: training goes on."
 LOSS = "Loss, lower is better"
 NO_LOSS = "The loss appears here as soon as training starts."
 MODELS_TITLE = "Models to compare"
-MODELS_LEAD = "Each starts from the same base model and is tested on the same questions. They run one after another."
+MODELS_LEAD = "Each comes of the same base model and is tested on the same questions. They run one after another."
 TRAIN_ALL = "Fine-tune and compare all"
 METHODS: dict[Method, tuple[str, str]] = {
     "zero_shot": ("Base model", "Not trained on this project: what you have without any work."),

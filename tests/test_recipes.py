@@ -8,17 +8,27 @@ from leaml.recipes import generator_recipe, model_recipe
 from leaml.records import METHODS
 
 
-def test_reviewed_pairs_are_learnt_by_lora_and_the_rest_by_what_they_are_named_for():
+def test_pairs_are_learnt_by_lora_and_the_rest_by_what_they_are_named_for():
     moves = {method: model_recipe(method).moves for method in METHODS}
     assert moves == {
         "zero_shot": "full",
         "full_finetune": "full",
         "lora": "lora",
-        "leaml": "full",
+        "leaml": "lora",
         "leaml_reviewed": "lora",
     }
     rates = {method: model_recipe(method).train.learning_rate for method in METHODS}
-    assert rates["lora"] == rates["leaml_reviewed"] > rates["full_finetune"] == rates["leaml"]
+    assert rates["lora"] == rates["leaml_reviewed"] == rates["leaml"] > rates["full_finetune"]
+
+
+def test_what_learns_pairs_goes_on_from_the_generator_where_that_was_measured():
+    starts = {method: model_recipe(method).starts_from for method in METHODS}
+    assert {method for method, start in starts.items() if start == "generator"} == {"leaml", "leaml_reviewed"}
+    assert {model_recipe(method, model="some/model").starts_from for method in METHODS} == {"pretrained"}
+    own, other = generator_recipe(), generator_recipe(model="some/model")
+    assert (own.judge_starts_from, own.answered_by) == ("generator", "judge")
+    assert (other.judge_starts_from, other.answered_by) == ("pretrained", "generator")
+    assert own.judge.steps == model_recipe("leaml").train.steps
 
 
 def test_an_update_that_a_person_asks_for_holds_and_brings_its_rate():
