@@ -103,14 +103,14 @@ SYNTHESIZER = Recipe("synthesizer", distil=False, reads=True, learning_rate=DENS
 CONTRASTED = Recipe(f"contrast_{CONTRAST:g}", contrast=CONTRAST, row_budget=0.10)
 CONTRASTED_ALL = Recipe(f"contrast_{CONTRAST:g}_all", contrast=CONTRAST, learning_rate=DENSE_RATE)
 JUDGED = Recipe("judged", row_budget=0.10, judged=True)
+JUDGED_APART = replace(CONTRASTED, name="contrast_continued", judged=True, continued=True)
 CONTINUED: dict[str, Recipe] = {
+    "captions told apart": JUDGED_APART,
     "no captions": NO_DISTILLATION,
     "captions as the paper learns them": SELECTED,
     "captions told apart, all weights": CONTRASTED_ALL,
-    "captions told apart": CONTRASTED,
 }
 """Generators that a model goes on from, by what these have learnt beside the labels."""
-JUDGED_APART = replace(CONTRASTED, name="contrast_continued", judged=True, continued=True)
 SWEEP = tuple(Recipe(f"selected_{round(100 * k)}", row_budget=k) for k in (0.05, 0.25, 0.50, 0.80))
 CONTROLS = (
     Recipe("random_10", row_budget=0.10, mask="random"),
@@ -249,15 +249,8 @@ PLAIN: tuple[Method, ...] = (
     Method("pseudo pairs, contrast, all weights", CONTRASTED_ALL),
     Method("LEAML, contrast", CONTRASTED),
     Method("LEAML, contrast, half labels, weighted", CONTRASTED, mixture=TRUSTING),
-    *(
-        replace(LORA, name=f"LoRA, continued from {name}", recipe=recipe, pairs=LABELS_ONLY, starts_from="generator")
-        for name, recipe in CONTINUED.items()
-    ),
     replace(REVIEWED, name="LEAML, continued", recipe=JUDGED_APART, mixture=TRUSTING, starts_from="generator"),
     Method("LEAML, continued, all weights", JUDGED_APART, mixture=TRUSTING, starts_from="generator"),
-    replace(LEAML, name="LEAML, LoRA", moves="lora", learning_rate=LORA.learning_rate),
-    *(replace(REVIEWED, name=f"LEAML, {n} reviewed", pairs=Pairs(None, n)) for n in REVIEWS),
-    replace(REVIEWED, name="LEAML, 200 reviewed in two rounds", pairs=Pairs(None, 200, rounds=2)),
     replace(
         REVIEWED,
         name="LEAML, continued, 200 reviewed",
@@ -265,6 +258,13 @@ PLAIN: tuple[Method, ...] = (
         pairs=Pairs(None, 200),
         starts_from="generator",
     ),
+    *(
+        replace(LORA, name=f"LoRA, continued from {name}", recipe=recipe, pairs=LABELS_ONLY, starts_from="generator")
+        for name, recipe in CONTINUED.items()
+    ),
+    replace(LEAML, name="LEAML, LoRA", moves="lora", learning_rate=LORA.learning_rate),
+    *(replace(REVIEWED, name=f"LEAML, {n} reviewed", pairs=Pairs(None, n)) for n in REVIEWS),
+    replace(REVIEWED, name="LEAML, 200 reviewed in two rounds", pairs=Pairs(None, 200, rounds=2)),
     replace(REVIEWED, name="LEAML, contrast, 200 reviewed", recipe=CONTRASTED, pairs=Pairs(None, 200)),
     Method("LEAML, 200 reviewed, all weights", SELECTED, Pairs(None, 200)),
     Method("LEAML, 200 reviewed, half labels, weighted", SELECTED, Pairs(0.0, 200), TRUSTING),

@@ -77,9 +77,9 @@ def recipes() -> Iterator[Method]:
 def continued() -> Iterator[Method]:
     """Yield models that go on from a generator, and what they are to beat."""
     yield from (FULL, LORA, BY_NAME["full fine-tuning, mirrored"], BY_NAME["LoRA, mirrored"])
+    yield from (method for method in METHODS if method.starts_from == "generator" and method.flips != "none")
     yield BY_NAME["LEAML, contrast, half labels, weighted, mirrored"]
     yield BY_NAME["LEAML, contrast, 200 reviewed, mirrored"]
-    yield from (method for method in METHODS if method.starts_from == "generator" and method.flips != "none")
 
 
 def mirrored() -> Iterator[Method]:
