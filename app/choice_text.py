@@ -44,8 +44,9 @@ FLIPS_CHOICES = (
     ("both", "Left to right, and top to bottom"),
 )
 FLIPS_LEAD = (
-    "A few answers then teach more. The words “left” and “right”, “top” and “bottom” change places with the sides. Not "
-    "where a side has a meaning, as in a chest X-ray, and not where questions name sides in another language."
+    "A few answers then teach more, and before models answer, they look at the mirrored images too. The words “left” "
+    "and “right”, “top” and “bottom” change places with the sides. Not where a side has a meaning, as in a chest "
+    "X-ray, and not where questions name sides in another language."
 )
 MORE = "More settings"
 PROMPT = "What it is asked about each image"

@@ -312,7 +312,7 @@ METHODS: dict[Method, tuple[str, str]] = {
     "zero_shot": ("Base model", "Not trained on this project: what you have without any work."),
     "full_finetune": ("Full fine-tuning", "Every weight, on your labels alone."),
     "lora": ("LoRA", "Small added weights, on your labels alone."),
-    "leaml": ("LEAML", "Your labels and all pairs that the generator wrote, right or wrong. For comparison."),
+    "leaml": ("LEAML", "Goes on from the generator: your labels and its pairs, right or wrong. For comparison."),
     "leaml_reviewed": (
         "LEAML, reviewed",
         "Your labels and the pairs that you accepted or corrected, learnt by LoRA. Recommended, from some 200 on.",

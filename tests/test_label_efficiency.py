@@ -144,7 +144,7 @@ def test_neighbouring_methods_differ_in_one_thing():
     assert replace(first, caption_weight=second.caption_weight) == second
     assert replace(second, selection=third.selection, train=third.train) == third  # each has the rate that suits it
     contrasted, mirrored = (
-        BY_NAME[name].recipe.config(budget, seed=1) for name in ("LEAML, contrast", "LEAML, contrast, flips")
+        BY_NAME[name].recipe.config(budget, seed=1) for name in ("LEAML, contrast", "LEAML, contrast, mirrored")
     )
     assert replace(third, contrast=generator_recipe().contrast) == contrasted
     assert replace(contrasted, train=replace(contrasted.train, flips="both")) == mirrored
