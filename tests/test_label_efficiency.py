@@ -133,6 +133,13 @@ def test_the_figure_goes_on_from_the_labels_through_the_reviews(sample):
     assert [line.name for line in alone.data] == ["LoRA"]
 
 
+def test_methods_of_earlier_code_stay_in_the_tables_below_todays(sample):
+    right = np.ones(len(sample.test), dtype=bool)
+    names = ("LoRA, flips", "LEAML", "LoRA")
+    (table,) = report.tables([run_of(sample, right, method=name) for name in names], [sample])
+    assert list(table.by_method) == ["LoRA", "LEAML", "LoRA, flips"]
+
+
 def test_neighbouring_methods_differ_in_one_thing():
     assert len(BY_NAME) == len(METHODS)
     budget = Budget()

@@ -13,7 +13,7 @@ from benchmarks.label_efficiency.collection import Collection
 from benchmarks.label_efficiency.compare import Estimate, Exam, accuracy, difference, recovered
 from benchmarks.label_efficiency.draws import label_count
 from benchmarks.label_efficiency.log import Run
-from benchmarks.label_efficiency.methods import FULL, LEAML, LORA, METHODS, REVIEWS, SUPERVISED
+from benchmarks.label_efficiency.methods import BY_NAME, FULL, LEAML, LORA, REVIEWS, SUPERVISED
 
 DOCS = Path(__file__).parents[2] / "docs"
 LABEL_SECONDS, REVIEW_SECONDS = 12.0, 4.0
@@ -81,11 +81,12 @@ def minutes(run: Run) -> float:
 
 
 def tables(runs: Sequence[Run], collections: Sequence[Collection]) -> Iterator[Table]:
-    """Yield a table for each collection and share that has runs, methods in their own order."""
+    """Yield a table for each collection and share that has runs: methods in their order, then those of earlier code."""
+    names = dict.fromkeys([*BY_NAME, *sorted({run.method for run in runs})])
     for collection in collections:
         mine = [run for run in runs if run.collection == collection.name]
         for share in sorted({run.share for run in mine}):
-            found = {m.name: [r for r in mine if r.share == share and r.method == m.name] for m in METHODS}
+            found = {name: [run for run in mine if run.share == share and run.method == name] for name in names}
             yield Table(collection, share, {name: rows for name, rows in found.items() if rows})
 
 
@@ -130,8 +131,9 @@ def _opening(runs: Sequence[Run]) -> str:
         "shares over the draws and seeds that both methods have. With one draw they are over test images alone, and\n"
         f"two draws say little of what a third would bring. Expert minutes are assumed: {LABEL_SECONDS:.0f} s a label, "
         f"{REVIEW_SECONDS:.0f} s a review.\n"
-        "Seconds: of the median run, one process, another one perhaps beside it. How settings were chosen,\n"
-        "what the tables say, and what did not work: decisions.md.\n"
+        "Seconds: of the median run, one process, another one perhaps beside it. `mirrored`: pictures are mirrored\n"
+        "where models learn and where they are asked; `flips`: where they learn alone, as it was before.\n"
+        "How settings were chosen, what the tables say, and what did not work: decisions.md.\n"
     )
 
 
