@@ -48,7 +48,7 @@ def submitted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Catch what is queued instead of training."""
     configs: list[dict[str, Any]] = []
 
-    def submit(self: object, config: dict[str, Any], write_data: Callable[[Path], None]) -> RunId:
+    def submit(self: object, config: dict[str, Any], *write: Callable[[Path], None]) -> RunId:
         configs.append(config)
         return RunId(f"r{len(configs):04d}")
 
