@@ -209,7 +209,8 @@ def evaluate(context: StageContext) -> None:
     features = ImageFeatures(backbone, context.cache)
     wanted = {question.image_id for question in questions}
     features.add({image_id: path for image_id, path in context.snapshot.test_images.items() if image_id in wanted})
-    predictions = predict(backbone, features, questions, context.progress("evaluate"), config.train.flips)
+    flips = config.train.flips if trained.exists() else "none"  # the pretrained model knows of no mirrors
+    predictions = predict(backbone, features, questions, context.progress("evaluate"), flips)
     write_rows(context.output / "predictions.parquet", predictions, Prediction)
     groups = context.snapshot.test_groups
     by_type = {type_id: asdict(row) for type_id, row in stats.accuracy_by_type(predictions, groups).items()}

@@ -228,8 +228,10 @@ def test_a_model_learns_from_mirrored_pictures(store, jobs):
     tested = {image.id for image in store.images("test")}
     assert all(any(f"{image_id}@hv" in name for name in seen) for image_id in tested)  # it is asked about them, too
     assert Delta.load(mirrored.path / "output/model.safetensors").about["flips"] == "both"
-    for run, flips in ((plain, "none"), (mirrored, "both")):
-        model = load_adapted(run.path / "output/model.safetensors")
+    base = finish(store, jobs, model_run(FinetuneConfig("zero_shot", train=replace(train, flips="both"))))
+    for run, flips in ((plain, "none"), (mirrored, "both"), (base, "none")):
+        trained = run.path / "output/model.safetensors"
+        model = load_adapted(trained) if trained.exists() else load(BUNDLED_MODEL)
         features = ImageFeatures(model, store.workspace / "cache")
         features.add({image.id: store.workspace / image.path for image in store.images("test")})
         rows = predict(model, features, store.held_out.questions(), lambda *_: None, flips)
