@@ -14,11 +14,14 @@ from typing import Any
 
 import psutil
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.chromium import find_chromium, playwright_chromium
 
 ROOT = Path(__file__).parents[2]
 START_S = 240
+WAIT_MS = 20_000
+"""How long a page is waited for: on a machine that also trains models, a second browser's tests may hold it up."""
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -27,6 +30,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+expect.set_options(timeout=WAIT_MS)
 
 
 @dataclass

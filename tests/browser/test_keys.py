@@ -54,7 +54,7 @@ def review_app(tmp_path: Path, serve: Serve, page: Page) -> App:
 
 def open_tab(page: Page, app: App, tab: str) -> None:
     page.goto(app.url)
-    expect(page.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    expect(page.locator("#project-panel .screen")).to_be_visible()
     page.locator(f"#tab-{tab}-button").click()
     expect(page.locator(f"#{tab}-panel .screen")).to_be_visible()
 
@@ -154,7 +154,7 @@ def test_the_next_images_are_there_before_they_are_needed(tmp_path: Path, serve:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(app.url)
-    expect(page.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    expect(page.locator("#project-panel .screen")).to_be_visible()
     page.wait_for_timeout(500)
     of_the_project = set(asked)  # its screen shows some of the images
     page.locator("#tab-review-button").click()

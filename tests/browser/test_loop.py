@@ -45,7 +45,7 @@ def label_some_then_forty(page: Page, app: App) -> None:
     for _ in range(3):
         press(page, "label", "1", "Enter")
     page.get_by_role("button", name="Label 37 for me from the reference answers").first.click()
-    expect(page.locator("#label-panel .eyebrow").first).to_contain_text("40 of 40", timeout=20_000)
+    expect(page.locator("#label-panel .eyebrow").first).to_contain_text("40 of 40")
     page.get_by_role("button", name="Go to Train").first.click()
 
 

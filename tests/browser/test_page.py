@@ -20,7 +20,7 @@ TABS = ("project", "label", "train", "review", "compare")
 
 def visit_all(page: Page, app: App) -> None:
     page.goto(app.url)
-    expect(page.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    expect(page.locator("#project-panel .screen")).to_be_visible()
     for tab in TABS:
         page.locator(f"#tab-{tab}-button").click()
         expect(page.locator(f"#tab-{tab} .screen").first).to_be_visible()
@@ -45,7 +45,7 @@ def test_nothing_is_wider_than_the_window(tmp_path: Path, serve: Serve, page: Pa
     app = serve(tmp_path / "work", "--no-sample")
     page.set_viewport_size({"width": width, "height": 1000})
     page.goto(app.url)
-    expect(page.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    expect(page.locator("#project-panel .screen")).to_be_visible()
     for tab in TABS:
         page.locator(f"#tab-{tab}-button").click()
         expect(page.locator(f"#tab-{tab} .screen").first).to_be_visible()
@@ -85,7 +85,7 @@ def test_it_stays_light_where_the_browser_prefers_dark(tmp_path: Path, serve: Se
 def test_an_empty_workspace_says_what_to_do_and_can_start_the_sample(tmp_path: Path, serve: Serve, page: Page) -> None:
     app = serve(tmp_path / "work", "--no-sample")
     page.goto(app.url)
-    expect(page.locator("#project-panel")).to_contain_text("This workspace is empty", timeout=20_000)
+    expect(page.locator("#project-panel")).to_contain_text("This workspace is empty")
     page.locator("#tab-label-button").click()
     expect(page.locator("#label-panel")).to_contain_text("Bring images and questions")
     page.get_by_role("button", name="Go to Project").first.click()
@@ -98,7 +98,7 @@ def test_own_images_are_imported(tmp_path: Path, serve: Serve, page: Page) -> No
     fill(tmp_path / "other")
     app = serve(tmp_path / "work", "--no-sample")
     page.goto(app.url)
-    expect(page.locator("#project-panel")).to_contain_text("This workspace is empty", timeout=20_000)
+    expect(page.locator("#project-panel")).to_contain_text("This workspace is empty")
     page.locator("[name=import_name]").fill("My dots")
     page.locator("[name=import_folder]").fill(str(tmp_path / "other" / "images"))
     page.locator("[name=import_questions]").fill("Is a dot there? | yes")
@@ -107,7 +107,7 @@ def test_own_images_are_imported(tmp_path: Path, serve: Serve, page: Page) -> No
     expect(page.locator("[name=import_name]")).to_have_value("My dots")
     page.locator("[name=import_questions]").fill("Is a dot there? | yes | no")
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.locator("#project-panel")).to_contain_text("16 images imported", timeout=20_000)
+    expect(page.locator("#project-panel")).to_contain_text("16 images imported")
 
 
 def test_a_second_app_leaves_the_first_alone(tmp_path: Path, serve: Serve, page: Page) -> None:
@@ -139,7 +139,7 @@ def test_loading_the_page_again_comes_back_to_the_screen(tmp_path: Path, serve: 
     fill(tmp_path / "work", candidates=4)
     app = serve(tmp_path / "work", "--no-sample")
     page.goto(app.url)
-    expect(page.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    expect(page.locator("#project-panel .screen")).to_be_visible()
     for tab in ("label", "train", "project"):
         page.locator(f"#tab-{tab}-button").click()
         expect(page.locator(f"#tab-{tab} .screen").first).to_be_visible()

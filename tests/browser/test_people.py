@@ -67,9 +67,9 @@ def test_people_sign_in_decide_under_their_names_and_see_what_they_may(
     shared_app: App, page: Page, browser: Browser
 ) -> None:
     sign_in(page, shared_app, "reviewer", "wrong wrong")
-    expect(page.get_by_text("Incorrect Credentials")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Incorrect Credentials")).to_be_visible()
     sign_in(page, shared_app, "reviewer")
-    expect(page.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    expect(page.locator("#project-panel .screen")).to_be_visible()
     expect(page.locator("#header .who")).to_contain_text("reviewer")
     page.locator("#tab-label-button").click()
     expect(page.locator("#label-panel")).to_contain_text("Labelling is for experts")
@@ -81,11 +81,11 @@ def test_people_sign_in_decide_under_their_names_and_see_what_they_may(
 
     other = browser.new_context().new_page()
     sign_in(other, shared_app, "expert")
-    expect(other.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+    expect(other.locator("#project-panel .screen")).to_be_visible()
     other.locator("#tab-label-button").click()
     press(other, "label", "1", "Enter")
     other.get_by_role("link", name="Sign out").click()
-    expect(other.get_by_role("button", name="Login")).to_be_visible(timeout=20_000)
+    expect(other.get_by_role("button", name="Login")).to_be_visible()
     other.context.close()
 
     stop_app(shared_app)
@@ -99,7 +99,7 @@ def test_two_browsers_never_show_one_card(shared_app: App, page: Page, browser: 
     other = browser.new_context().new_page()
     for tab, name in ((page, "admin"), (other, "reviewer")):
         sign_in(tab, shared_app, name)
-        expect(tab.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+        expect(tab.locator("#project-panel .screen")).to_be_visible()
         tab.locator("#tab-review-button").click()
         expect(tab.locator("#review-panel .ask")).to_be_visible()
     seen = []
@@ -118,7 +118,7 @@ def test_the_card_of_a_session_that_died_comes_back(
 ) -> None:
     def open_review(tab: Page, app: App, name: str) -> str | None:
         sign_in(tab, app, name)
-        expect(tab.locator("#project-panel .screen")).to_be_visible(timeout=20_000)
+        expect(tab.locator("#project-panel .screen")).to_be_visible()
         tab.locator("#tab-review-button").click()
         expect(tab.locator("#review-panel .ask")).to_be_visible()
         return tab.locator("#review-panel .ask").get_attribute("data-candidate")
