@@ -53,6 +53,7 @@ class Backbone:
         vision: Its frozen part, which turns pictures into features.
         chat: How questions and answers are written for it.
         device: Where it runs.
+        shares_prefill: Whether what prompts begin with alike can be run once, whatever follows.
     """
 
     def __init__(self, model: Any, processor: Any) -> None:
@@ -64,8 +65,13 @@ class Backbone:
         self.chat = Chat(model, processor, self.vision.placeholder)
         self.tokenizer = self.chat.tokenizer
         self._reads_prompts_whole = model.config.model_type in WITHOUT_TEMPLATE  # PaliGemma: in both directions
+        text = model.config.get_text_config()
+        kinds = getattr(text, "layer_types", None)
+        windows = getattr(text, "sliding_window", None) and (kinds is None or "sliding_attention" in kinds)
+        # A window counts the padding between a shared beginning and a shorter prompt's rest.
+        self.shares_prefill = not (self._reads_prompts_whole or windows)
         self._takes_types = "token_type_ids" in inspect.signature(model.model.forward).parameters
-        self._softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+        self._softcap = getattr(text, "final_logit_softcapping", None)
         self.model.eval().requires_grad_(False)
 
     @cached_property

@@ -14,6 +14,7 @@ from torch.nn import functional
 from transformers import DynamicCache
 
 from leaml.backbone import Backbone, Encoded
+from leaml.precision import autocast
 from leaml.vision import EncodedImage
 
 
@@ -47,27 +48,80 @@ class Prefix:
 
 
 @torch.inference_mode()
-def prefill(backbone: Backbone, prompts: Sequence[str], shown: Sequence[Sequence[EncodedImage]]) -> Prefix:
-    """Run prompts with the images that each shows, and return the state to continue from."""
+def prefill(backbone: Backbone, prompts: Sequence[str], shown: Sequence[tuple[EncodedImage, ...]]) -> Prefix:
+    """Run prompts with the images that each shows, and return the state to continue from.
+
+    What prompts about the same images begin with alike is run once.
+    """
     rows = [backbone.prompt_ids(prompt, images) for prompt, images in zip(prompts, shown, strict=True)]
+    owners = _owners(shown)
+    heads = _shared_heads(backbone, rows, owners) if len(set(owners)) < len(rows) else None
+    if heads is None:
+        return _run(backbone, rows, shown)
+    first = sorted(set(owners))
+    prefix = _run(backbone, [heads[owner] for owner in first], [shown[owner] for owner in first])
+    prefix.keep(torch.tensor([first.index(owner) for owner in owners], device=backbone.device))
+    tails = backbone.pad([row[len(heads[owner]) :] for row, owner in zip(rows, owners, strict=True)], left=True)
+    with autocast(backbone.device):
+        hidden = _append(backbone, prefix, tails.input_ids, tails.attention_mask)
+    prefix.logits = backbone.logits(hidden[:, -1])
+    return prefix
+
+
+def _run(backbone: Backbone, rows: Sequence[tuple[int, ...]], shown: Sequence[tuple[EncodedImage, ...]]) -> Prefix:
+    """Run rows of tokens with their images."""
     every = [image for images in shown for image in images]
     encoded = backbone.pad(rows, every, left=True)
-    # A cache that knows no sliding windows: one that has dropped tokens could not be cut back after an option.
-    output = backbone.hidden_states(encoded, every, past_key_values=DynamicCache(), use_cache=True)
+    with autocast(backbone.device):  # what follows reads token by token, where it would gain nothing
+        # A cache that knows no sliding windows: one that has dropped tokens could not be cut back after an option.
+        output = backbone.hidden_states(encoded, every, past_key_values=DynamicCache(), use_cache=True)
     logits = backbone.logits(output.last_hidden_state[:, -1])
     return Prefix(output.past_key_values, encoded.attention_mask, backbone.position_offset(encoded), logits)
+
+
+def _owners(shown: Sequence[tuple[EncodedImage, ...]]) -> list[int]:
+    """Return, for each row, the first row that shows the same images."""
+    first: dict[tuple[int, ...], int] = {}
+    return [first.setdefault(tuple(map(id, images)), row) for row, images in enumerate(shown)]
+
+
+def _shared_heads(
+    backbone: Backbone, rows: Sequence[tuple[int, ...]], owners: Sequence[int]
+) -> dict[int, tuple[int, ...]] | None:
+    """Return what all rows of an owner begin with, their images included; None where that cannot be run alone."""
+    if not backbone.shares_prefill:
+        return None
+    heads: dict[int, tuple[int, ...]] = {}
+    for row, owner in zip(rows, owners, strict=True):
+        # At least one token is left, whose scores are those of what follows.
+        heads[owner] = tuple(_common(heads.get(owner, row), row[:-1]))
+    token = backbone.vision.token_id
+    whole = all(heads[owner].count(token) == row.count(token) for row, owner in zip(rows, owners, strict=True))
+    return heads if whole and all(heads.values()) else None
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> Sequence[int]:
+    """Return what two rows of tokens begin with alike."""
+    for place, (own, theirs) in enumerate(zip(one, other, strict=False)):
+        if own != theirs:
+            return one[:place]
+    return one[: len(other)]
 
 
 @torch.inference_mode()
 def extend(backbone: Backbone, prefix: Prefix, tokens: Tensor) -> Tensor:
     """Append tokens `[B, N]` to the prefix, in place; return `[B, N, V]` scores of what follows each of them."""
-    real = torch.ones_like(tokens)
-    prefix.mask = torch.cat([prefix.mask, real], dim=1)
-    encoded = Encoded(tokens, prefix.mask, backbone.following(prefix.mask, prefix.offset, tokens.shape[1]))
-    output = backbone.hidden_states(encoded, past_key_values=prefix.cache, use_cache=True)
-    logits = backbone.logits(output.last_hidden_state)
+    logits = backbone.logits(_append(backbone, prefix, tokens, torch.ones_like(tokens)))
     prefix.logits = logits[:, -1]
     return logits
+
+
+def _append(backbone: Backbone, prefix: Prefix, tokens: Tensor, real: Tensor) -> Tensor:
+    """Append tokens `[B, N]` to all but the prefix's logits; `real` is 0 on padding. Returns `[B, N, D]`."""
+    prefix.mask = torch.cat([prefix.mask, real], dim=1)
+    encoded = Encoded(tokens, prefix.mask, backbone.following(prefix.mask, prefix.offset, tokens.shape[1]))
+    hidden: Tensor = backbone.hidden_states(encoded, past_key_values=prefix.cache, use_cache=True).last_hidden_state
+    return hidden
 
 
 def greedy(backbone: Backbone, prefix: Prefix, *, max_new_tokens: int) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from leaml.backbone import Backbone
-from leaml.buckets import by_length
+from leaml.buckets import by_image
 from leaml.config import Flips
 from leaml.decoding import greedy, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
@@ -75,7 +75,8 @@ def _batches(questions: Sequence[AnsweredQuestion], lengths: Sequence[int]) -> I
     """Yield the places of questions with options and of open ones apart: an open one has nothing to score."""
     for closed in (True, False):
         own = [place for place, item in enumerate(questions) if bool(item.options) == closed]
-        for batch in by_length([lengths[place] for place in own], ANSWER_BATCH):
+        images = [questions[place].image_id for place in own]
+        for batch in by_image(images, [lengths[place] for place in own], ANSWER_BATCH):
             yield [own[place] for place in batch]
 
 

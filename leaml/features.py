@@ -61,10 +61,14 @@ class ImageFeatures:
             self._sources[image_id] = path
 
     def batch(self, image_ids: Iterable[ImageId]) -> list[tuple[EncodedImage, ...]]:
-        """Return what the model sees of each image; of a video, several images. Flipped ones need not be added."""
+        """Return what the model sees of each image; of a video, several images. Flipped ones need not be added.
+
+        An image that is wanted several times is the same object each time.
+        """
         wanted = list(image_ids)
         self.add({image_id: self._sources[unflipped(image_id)] for image_id in wanted})
-        return [self._read(image_id) or self._encode(image_id, self._sources[image_id]) for image_id in wanted]
+        found = {one: self._read(one) or self._encode(one, self._sources[one]) for one in dict.fromkeys(wanted)}
+        return [found[image_id] for image_id in wanted]
 
     def lengths(self, image_ids: Iterable[ImageId], texts: Iterable[str]) -> list[int]:
         """Return how many tokens each image with its text takes, but for those that the chat template writes.

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from leaml.backbone import Backbone
-from leaml.buckets import by_length
+from leaml.buckets import by_image, by_length
 from leaml.config import SamplingConfig
 from leaml.decoding import nucleus, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
@@ -119,8 +119,8 @@ def _probabilities(
 ) -> list[tuple[float, ...]]:
     prompts = [question_prompt(pair.question, pair.options) for pair in pairs]
     found: dict[int, tuple[float, ...]] = {}
-    lengths = features.lengths((pair.image_id for pair in pairs), prompts)
-    for bucket in by_length(lengths, SCORE_BATCH):
+    images = [pair.image_id for pair in pairs]
+    for bucket in by_image(images, features.lengths(images, prompts), SCORE_BATCH):
         batch = [pairs[number] for number in bucket]
         prefix = prefill(
             backbone, [prompts[number] for number in bucket], features.batch(pair.image_id for pair in batch)

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesCo
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.quantizers.base import get_keys_to_not_convert
 
+from leaml.attention import use_plain_attention
 from leaml.errors import ModelError
 from leaml.processors import load_processor
 
@@ -60,6 +61,7 @@ def load_parts(name: str, path: str, dtype: torch.dtype, *, device: str, bits: B
         processor = load_processor(path, config, trust_remote_code=allowed)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise _cannot_load(name, error, "Its tokenizer and processor must lie beside its weights") from error
+    use_plain_attention(model)
     return model if bits else model.to(device), processor
 
 

@@ -113,6 +113,28 @@ def test_a_padded_training_batch_has_the_losses_of_single_passes(backbone, pictu
         torch.testing.assert_close(losses[place], alone, rtol=1e-4, atol=1e-4)
 
 
+def test_prompts_about_the_same_pictures_are_as_alone_and_see_them_once(backbone, shown, monkeypatch):
+    asked = [(0, PROMPTS[0]), (2, PROMPTS[2]), (0, PROMPTS[1]), (2, PROMPTS[0]), (1, PROMPTS[1]), (0, PROMPTS[0])]
+    alone = [prefill(backbone, [prompt], [shown[number]]) for number, prompt in asked]
+    pack, packed = backbone.vision.pack, []
+    monkeypatch.setattr(backbone.vision, "pack", lambda images, device: packed.extend(images) or pack(images, device))
+    together = prefill(backbone, [prompt for _, prompt in asked], [shown[number] for number, _ in asked])
+    every = [0, 2, 1] if backbone.shares_prefill else [number for number, _ in asked]
+    assert [id(image) for image in packed] == [id(image) for number in every for image in shown[number]]
+    torch.testing.assert_close(together.logits, torch.cat([prefix.logits for prefix in alone]), rtol=1e-4, atol=1e-4)
+    options = [("left", "in the very middle")] * len(asked)
+    found = option_log_probabilities(backbone, together, options)
+    wanted = [option_log_probabilities(backbone, prefix, options[:1])[0] for prefix in alone]
+    torch.testing.assert_close(torch.tensor(found), torch.tensor(wanted), rtol=1e-4, atol=1e-3)
+    texts = [greedy(backbone, prefix, max_new_tokens=NEW)[0] for prefix in alone]
+    assert greedy(backbone, together, max_new_tokens=NEW) == texts
+
+
+def test_windows_and_words_that_images_read_keep_prompts_apart(checkpoints):
+    apart = {family for family in ALL if not load(str(checkpoints[family]), device="cpu").shares_prefill}
+    assert apart == {"gemma3", "paligemma", "paligemma2"}
+
+
 def test_other_pictures_give_other_losses(backbone, shown):
     """If they did not, no other test here could find a fault in how images are read."""
     samples = [Sample(str(place), PROMPTS[place], "left") for place in (0, 1)]
