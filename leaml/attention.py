@@ -41,7 +41,8 @@ def attend(
     usual = not any(options.get(name) for name in ("dropout", "softcap")) and options.get("position_bias") is None
     usual = usual and (attention_mask is None or attention_mask.dtype == torch.bool)
     if not trains or not usual or key.shape[2] > LONGEST:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+        fused: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+        return fused
     if attention_mask is None:
         attention_mask = _read(module, query, key, options.get("is_causal"))
     groups = query.shape[1] // key.shape[1]
