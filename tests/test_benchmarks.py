@@ -102,6 +102,7 @@ def test_the_log_grows_and_keeps_its_header(tmp_path):
         "sight",
         "unfrozen",
         "waiting_threads",
+        "ways_to_compute",
         "label_efficiency.sources",
         "sample_types",
         "review.__main__",
