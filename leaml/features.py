@@ -7,7 +7,9 @@ change while the models do. They are mapped from disk into memory, where the sys
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ from leaml.data.items import open_pictures
 from leaml.errors import ImportDataError, ModelError
 from leaml.flips import flip_picture, unflipped
 from leaml.records import ImageId
-from leaml.vision import EncodedImage
+from leaml.threads import threads_of_one_core
+from leaml.vision import EncodedImage, Prepared
 
 DAMAGED = (ValueError, EOFError, KeyError, RuntimeError)
 """What reading a file raises that was cut or does not fit the other one: it is as good as not there."""
@@ -53,12 +56,17 @@ class ImageFeatures:
             ImportDataError: If a picture or a clip cannot be read, or the model does not take it.
             ModelError: If the disk does not take the features.
         """
+        unseen = {}
         for image_id, path in images.items():
             if image_id in self._sources:
                 continue
             if not self._use(image_id) or self._lies(image_id, path):
-                self._encode(image_id, path)
-            self._sources[image_id] = path
+                unseen[image_id] = path
+            else:
+                self._sources[image_id] = path
+        for image_id, seen in self._see(unseen):
+            self._keep(image_id, seen)
+            self._sources[image_id] = images[image_id]
 
     def batch(self, image_ids: Iterable[ImageId]) -> list[tuple[EncodedImage, ...]]:
         """Return what the model sees of each image; of a video, several images. Flipped ones need not be added.
@@ -113,16 +121,38 @@ class ImageFeatures:
             return None
 
     def _encode(self, image_id: ImageId, path: Path) -> tuple[EncodedImage, ...]:
+        ((_, images),) = self._see({image_id: path})
+        self._keep(image_id, images)
+        return images
+
+    def _see(self, images: Mapping[ImageId, Path]) -> Iterator[tuple[ImageId, tuple[EncodedImage, ...]]]:
+        """Yield images through the tower; those before a broken one come before its error."""
+        cores = torch.get_num_threads() if self._backbone.device.type == "cpu" else 1
+        waiting: deque[tuple[ImageId, Future[tuple[EncodedImage, ...]]]] = deque()
+        broken = None
+        with threads_of_one_core(min(cores, len(images))) as pool:
+            for image_id, path in images.items():
+                try:
+                    prepared = self._prepare(image_id, path)
+                except ImportDataError as error:
+                    broken = error
+                    break
+                waiting.append((image_id, pool.submit(self._backbone.vision.see, prepared)))
+                if len(waiting) > cores:
+                    yield _seen(*waiting.popleft())
+            yield from (_seen(*one) for one in waiting)
+        if broken:
+            raise broken
+
+    def _prepare(self, image_id: ImageId, path: Path) -> Prepared:
         pictures = [flip_picture(picture, image_id) for picture in open_pictures(path)]
         try:
-            images = tuple(_on_cpu(image) for image in self._backbone.encode(pictures))
+            return self._backbone.vision.prepare(pictures)
         except ValueError as error:  # an image processor's, such as Qwen's of a picture that is a mere line
             raise ImportDataError(
                 f"The model does not take the image {path.name}: {str(error).rstrip('.')}. Crop it, or leave it out "
                 "and import again."
             ) from error
-        self._keep(image_id, images)
-        return images
 
     def _keep(self, image_id: ImageId, images: Sequence[EncodedImage]) -> None:
         """Write an image's features, if there is room: first what they are, then they themselves, each as a whole."""
@@ -186,6 +216,10 @@ class ImageFeatures:
                 stat = path.stat()
                 found.append((stat.st_mtime, stat.st_size, path))
         return sorted(found)
+
+
+def _seen(image_id: ImageId, found: Future[tuple[EncodedImage, ...]]) -> tuple[ImageId, tuple[EncodedImage, ...]]:
+    return image_id, tuple(_on_cpu(image) for image in found.result())
 
 
 def _images(about: Mapping[str, Any], rows: torch.Tensor) -> tuple[EncodedImage, ...]:

@@ -43,6 +43,19 @@ class EncodedImage:
     grid: tuple[int, int, int] | None = None
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Pictures that one prompt shows together, as the image processor gives them.
+
+    Attributes:
+        inputs: Of the tower.
+        places: The text in each picture's place.
+    """
+
+    inputs: dict[str, Tensor]
+    places: list[str]
+
+
 class Vision:
     """The frozen part of a model: the tower, the projector, and the image processor before them."""
 
@@ -62,14 +75,34 @@ class Vision:
         self.token_id = int(model.config.image_token_id)
         self._token: str = processor.tokenizer.convert_ids_to_tokens(self.token_id)
 
-    @torch.no_grad()
     def encode(self, pictures: Sequence[Image.Image]) -> tuple[EncodedImage, ...]:
         """Return RGB pictures that one prompt shows together, in their order.
 
         Raises:
             ModelError: If the tower gives another number of features than the prompt has places for.
         """
-        inputs, places = self._inputs(pictures)
+        return self.see(self.prepare(pictures))
+
+    def prepare(self, pictures: Sequence[Image.Image]) -> Prepared:
+        """Return RGB pictures that one prompt shows together as the processor gives them, one call at a time."""
+        made = self.processor(
+            images=[list(pictures)],
+            text=[self.placeholder * len(pictures)],
+            return_tensors="pt",
+            return_text_replacement_offsets=True,
+        )
+        places = [found["replacement"] for found in made["text_replacement_offsets"][0]]
+        wanted = inspect.signature(self.model.model.get_image_features).parameters
+        return Prepared({name: value for name, value in made.items() if name in wanted}, places)
+
+    @torch.no_grad()
+    def see(self, prepared: Prepared) -> tuple[EncodedImage, ...]:
+        """Return pictures through the tower and the projector. Threads may do so at once.
+
+        Raises:
+            ModelError: If the tower gives another number of features than the prompt has places for.
+        """
+        inputs, places = prepared.inputs, prepared.places
         output = self._tower(inputs)
         counts = [place.count(self._token) for place in places]
         features = _rows(output.pooler_output)
@@ -103,20 +136,8 @@ class Vision:
     @cached_property
     def _gives_lists(self) -> bool:
         """Whether the tower gives a list of each image's features; a small grey picture tells."""
-        inputs, _ = self._inputs([Image.new("RGB", (PROBE_PX, PROBE_PX), "grey")])
-        return not isinstance(self._tower(inputs).pooler_output, Tensor)
-
-    def _inputs(self, pictures: Sequence[Image.Image]) -> tuple[dict[str, Tensor], list[str]]:
-        """Return what the tower is given, and the text in each picture's place."""
-        made = self.processor(
-            images=[list(pictures)],
-            text=[self.placeholder * len(pictures)],
-            return_tensors="pt",
-            return_text_replacement_offsets=True,
-        )
-        places = [found["replacement"] for found in made["text_replacement_offsets"][0]]
-        wanted = inspect.signature(self.model.model.get_image_features).parameters
-        return {name: value for name, value in made.items() if name in wanted}, places
+        grey = self.prepare([Image.new("RGB", (PROBE_PX, PROBE_PX), "grey")])
+        return not isinstance(self._tower(grey.inputs).pooler_output, Tensor)
 
     def _in_its_type(self, value: Tensor) -> Tensor:
         """Return pixels in the type of the weights; what counts or masks stays as it is."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -28,8 +29,8 @@ def deep(tmp_path_factory):
 @pytest.fixture
 def counted(deep, monkeypatch):
     """The same model, and a list with an entry for each time that its tower ran."""
-    runs, encode = [], deep.vision.encode
-    monkeypatch.setattr(deep.vision, "encode", lambda pictures: runs.append(len(pictures)) or encode(pictures))
+    runs, see = [], deep.vision.see
+    monkeypatch.setattr(deep.vision, "see", lambda made: runs.append(len(made.places)) or see(made))
     return deep, runs
 
 
@@ -217,6 +218,24 @@ def test_a_picture_that_cannot_be_read_is_named_and_not_taken_in(deep, pictures,
     with pytest.raises(ImportDataError, match=r"Cannot read the image broken\.png"):
         features.add({**pictures, "broken": tmp_path / "broken.png"})
     assert set(features.ids()) == set(pictures)
+
+
+def test_threads_of_one_core_see_what_one_thread_sees(deep, pictures, tmp_path):
+    cores, counts, see = torch.get_num_threads(), [], deep.vision.see
+    try:
+        torch.set_num_threads(2)
+        with patch.object(deep.vision, "see", lambda made: counts.append(torch.get_num_threads()) or see(made)):
+            together = ImageFeatures(deep, tmp_path / "together")
+            together.add(pictures)
+            assert counts == [1] * len(pictures) and torch.get_num_threads() == 2
+            alone = ImageFeatures(deep, tmp_path / "alone")
+            for name, path in pictures.items():
+                alone.add({name: path})
+            assert counts[len(pictures) :] == [2] * len(pictures)
+    finally:
+        torch.set_num_threads(cores)
+    for one, other in zip(together.batch(pictures), alone.batch(pictures), strict=True):
+        same(one, other)
 
 
 def test_a_full_disk_is_said(deep, pictures, tmp_path, monkeypatch):
