@@ -108,17 +108,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, metavar="FOLDER", required=True, help="keeps features and generators")
     parser.add_argument("--log", type=Path, default=TUNING, metavar="FILE", help="the log to add to")
     parser.add_argument("--times", type=int, default=1, metavar="N", help="N times the app's updates")
+    parser.add_argument("--samples", type=int, default=Budget().samples, metavar="N", help="texts of each image")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="of those that are tried only these [all]")
     parser.add_argument("--draws", type=int, nargs="+", default=RECIPE_DRAWS, metavar="DRAW", help="of the recipes")
     parser.add_argument("--only", choices=TRIED, nargs="+", default=list(TRIED), help="what is tried [everything]")
     arguments = parser.parse_args(argv)
-    budget = longer(Budget(), arguments.times)
+    budget = replace(longer(Budget(), arguments.times), samples=arguments.samples)
     base = load(BUNDLED_MODEL).resident.base_hash[:12]
     for collection in (blood_smears(), *([kvasir(Path(arguments.kvasir))] if arguments.kvasir else [])):
         asked = [(draw, name) for name in arguments.only for draw in ((DRAW,) if name == "rates" else arguments.draws)]
         for draw, name in asked:
             known = {run.key for run in log.read(arguments.log)}
             study = Study(collection.inner(), SHARE, draw, 0, budget, arguments.work)
-            left = [method for method in TRIED[name]() if study.key(method, base) not in known]
+            tried = (one for one in TRIED[name]() if not arguments.methods or one.name in arguments.methods)
+            left = [method for method in tried if study.key(method, base) not in known]
             run_methods(study, left, arguments.log, base)
     return 0
 
