@@ -133,6 +133,30 @@ def test_the_figure_goes_on_from_the_labels_through_the_reviews(sample):
     assert [line.name for line in alone.data] == ["LoRA"]
 
 
+def test_the_figure_shows_the_recipe_of_the_app_where_it_ran(sample):
+    right = np.random.default_rng(2).random(len(sample.test)) < 0.6
+    asked = {"LoRA": 0, "LEAML": 0, "LoRA, mirrored": 0, "LEAML, continued, mirrored": 0}
+    asked["LEAML, continued, 200 reviewed, mirrored"] = 200
+    runs = [replace(run_of(sample, right, method=name), labels=100, reviewed=n) for name, n in asked.items()]
+    drawn = {line.name: list(line.x) for line in report.figure(runs, sample).data}
+    reviewed = f"LEAML, reviewed, {label_count(sample.pool, 0.05)} labels"
+    assert drawn == {"LoRA, mirrored": [20], "LEAML, continued, mirrored": [20], reviewed: [20, 20 + 200 / 15]}
+    assert {line.name for line in report.figure(runs[:2], sample).data} == {"LoRA", "LEAML"}
+
+
+def test_mirrored_methods_are_compared_with_mirrored_ones(sample):
+    chance, count = np.random.default_rng(3), len(sample.test)
+    shares = {"full fine-tuning": 0.4, "full fine-tuning, mirrored": 0.5, "LoRA": 0.6, "LoRA, mirrored": 0.8}
+    runs = [run_of(sample, chance.random(count) < share, method=name) for name, share in shares.items()]
+    (table,) = report.tables(runs, [sample])
+    rows = {line.split(" | ")[0][2:]: line.split(" | ")[3] for line in table.markdown().splitlines()[3:]}
+    less = {name: text and float(text.split()[0]) for name, text in rows.items()}
+    found = {run.method: accuracy([run], Exam(sample)).value for run in runs}
+    assert less["full fine-tuning"] == less["full fine-tuning, mirrored"] == ""
+    for end in ("", ", mirrored"):
+        assert less[f"LoRA{end}"] == pytest.approx(found[f"LoRA{end}"] - found[f"full fine-tuning{end}"], abs=6e-4)
+
+
 def test_methods_of_earlier_code_stay_in_the_tables_below_todays(sample):
     right = np.ones(len(sample.test), dtype=bool)
     names = ("LoRA, flips", "LEAML", "LoRA")

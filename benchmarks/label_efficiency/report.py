@@ -18,8 +18,10 @@ from benchmarks.label_efficiency.methods import BY_NAME, FULL, LEAML, LORA, REVI
 DOCS = Path(__file__).parents[2] / "docs"
 LABEL_SECONDS, REVIEW_SECONDS = 12.0, 4.0
 """What an expert needs for a label and for a review. Assumed until the pace of real reviewers is known."""
-LABELS_ALONE = (FULL.name, LORA.name, LEAML.name)
-"""Lines of the figure over shares of labels; another for each share goes from LoRA through the numbers of reviews."""
+PICTURES = (", mirrored", ", flips")
+"""Ends of the names of methods that learn from mirrored pictures too; each is compared with its like."""
+RECIPES = (("LEAML, continued", ", mirrored"), ("LEAML, continued", ""), (LEAML.name, ""))
+"""What the figure may show, as names begin and end: the app's own recipe where it ran, earlier ones elsewhere."""
 ACCENT, GREYS = "#0f766e", ("#8b9aa4", "#56656f", "#c2ccd2")
 HEAD = (
     "| method | runs | macro accuracy | less full fine-tuning | of the way to full supervision | pairs | precision "
@@ -54,11 +56,10 @@ class Table:
         return "".join([*lines, *(self._row(name, runs, exam) for name, runs in self.by_method.items())])
 
     def _row(self, name: str, runs: list[Run], exam: Exam) -> str:
-        base, top = self.by_method.get(FULL.name, []), self.by_method.get(SUPERVISED.name, [])
-        against = difference(runs, base, exam) if base and name != FULL.name else None
-        way = None
-        if base and top and name not in (FULL.name, SUPERVISED.name):
-            way = recovered(runs, base, top, exam)
+        own = next((end for end in PICTURES if name.endswith(end)), "")
+        base, top = self.by_method.get(FULL.name + own, []), self.by_method.get(SUPERVISED.name + own, [])
+        against = difference(runs, base, exam) if base and runs is not base else None
+        way = recovered(runs, base, top, exam) if base and top and runs not in (base, top) else None
         precision = [run.precision for run in runs if run.precision is not None]
         seconds = [run.seconds for run in runs if run.seconds is not None]
         cells = [
@@ -132,7 +133,8 @@ def _opening(runs: Sequence[Run]) -> str:
         f"two draws say little of what a third would bring. Expert minutes are assumed: {LABEL_SECONDS:.0f} s a label, "
         f"{REVIEW_SECONDS:.0f} s a review.\n"
         "Seconds: of the median run, one process, another one perhaps beside it. `mirrored`: pictures are mirrored\n"
-        "where models learn and where they are asked; `flips`: where they learn alone, as it was before.\n"
+        "where models learn and where they are asked; `flips`: where they learn alone, as it was before. Either is\n"
+        "compared with full fine-tuning and full supervision on mirrored pictures, the others with those without.\n"
         "How settings were chosen, what the tables say, and what did not work: decisions.md.\n"
     )
 
@@ -145,17 +147,19 @@ def figure(runs: Sequence[Run], collection: Collection) -> go.Figure:
     """Return macro accuracy against the expert's minutes: of labels, and of reviews beside the same labels."""
     exam, drawn, greys = Exam(collection), go.Figure(), iter(GREYS)
     shares = sorted({run.share for run in runs})
-    for name in LABELS_ALONE:
+    known = {run.method for run in runs}
+    leaml, end = next((recipe for recipe in RECIPES if "".join(recipe) in known), RECIPES[-1])
+    for name in (FULL.name + end, LORA.name + end, leaml + end):
         cells = [[run for run in runs if run.method == name and run.share == share] for share in shares]
-        dash, color = ("dot", ACCENT) if name == LEAML.name else ("solid", next(greys))
+        dash, color = ("dot", ACCENT) if name == leaml + end else ("solid", next(greys))
         _draw_line(drawn, cells, exam, name=name, line={"color": color, "dash": dash})
     for share, dash in zip(shares, ("solid", "dash", "longdash", "dashdot"), strict=False):
-        reviewing = (LORA.name, *(f"{LEAML.name}, {count} reviewed" for count in REVIEWS))
+        reviewing = (LORA.name + end, *(f"{leaml}, {count} reviewed{end}" for count in REVIEWS))
         cells = [[run for run in runs if run.method == name and run.share == share] for name in reviewing]
         if any(cells[1:]):
             name = f"{LEAML.name}, reviewed, {label_count(collection.pool, share)} labels"
             _draw_line(drawn, cells, exam, name=name, line={"color": ACCENT, "dash": dash})
-    for name, dash in ((SUPERVISED.name, "dash"), ("zero-shot", "dot")):
+    for name, dash in ((SUPERVISED.name + end, "dash"), ("zero-shot", "dot")):
         mine = [run for run in runs if run.method == name]
         if mine:
             drawn.add_hline(
