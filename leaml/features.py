@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from leaml.data.items import open_pictures
 from leaml.errors import ImportDataError, ModelError
 from leaml.flips import flip_picture, unflipped
 from leaml.records import ImageId
-from leaml.threads import threads_of_one_core
+from leaml.threads import share_cores
 from leaml.vision import EncodedImage, Prepared
 
 DAMAGED = (ValueError, EOFError, KeyError, RuntimeError)
@@ -48,6 +49,7 @@ class ImageFeatures:
         self._bytes: int | None = None  # counted when something is written: most uses only read
         self._sources: dict[ImageId, Path] = {}
         self._about: dict[ImageId, dict[str, Any]] = {}
+        self._one_at_a_time = Lock()
 
     def add(self, images: Mapping[ImageId, Path]) -> None:
         """Make the features of these images available, from disk where they are there.
@@ -74,9 +76,14 @@ class ImageFeatures:
         An image that is wanted several times is the same object each time.
         """
         wanted = list(image_ids)
-        self.add({image_id: self._sources[unflipped(image_id)] for image_id in wanted})
-        found = {one: self._read(one) or self._encode(one, self._sources[one]) for one in dict.fromkeys(wanted)}
+        with self._one_at_a_time:
+            self.see(wanted)
+            found = {one: self._read(one) or self._encode(one, self._sources[one]) for one in dict.fromkeys(wanted)}
         return [found[image_id] for image_id in wanted]
+
+    def see(self, image_ids: Iterable[ImageId]) -> None:
+        """Encode what `batch` would have to: before several threads ask for their parts of it."""
+        self.add({image_id: self._sources[unflipped(image_id)] for image_id in image_ids})
 
     def lengths(self, image_ids: Iterable[ImageId], texts: Iterable[str]) -> list[int]:
         """Return how many tokens each image with its text takes, but for those that the chat template writes.
@@ -130,7 +137,7 @@ class ImageFeatures:
         cores = torch.get_num_threads() if self._backbone.device.type == "cpu" else 1
         waiting: deque[tuple[ImageId, Future[tuple[EncodedImage, ...]]]] = deque()
         broken = None
-        with threads_of_one_core(min(cores, len(images))) as pool:
+        with share_cores(min(cores, len(images))) as pool:
             for image_id, path in images.items():
                 try:
                     prepared = self._prepare(image_id, path)

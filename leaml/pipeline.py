@@ -8,7 +8,7 @@ on from its checkpoint; a finished stage is not run again (the worker sees to th
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -31,29 +31,21 @@ from leaml.generate import (
     sample_texts,
     score_texts,
 )
-from leaml.mixture import Mixture, mix
+from leaml.mixture import mix
 from leaml.objectives import (
-    Sample,
     answer_sample,
-    beside_others,
     caption_sample,
-    collate,
-    cycle_indices,
     data_hash,
-    flip_some,
     generation_sample,
-    per_token,
-    sequence_losses,
-    split,
-    told_apart,
 )
 from leaml.precision import dtype_of
 from leaml.quality import PairChecker, SampledText, choose_pairs
-from leaml.reading import BLANK, blank_picture, some_blank
+from leaml.reading import BLANK, blank_picture
 from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, Prediction, RunId
 from leaml.sample_server import sample_by_server
 from leaml.selective import Delta, Selection, linear_weights
 from leaml.stage_context import GENERATOR_FILE, MODEL_FILE, START_FILE, StageContext
+from leaml.step_losses import answer_losses, generator_losses
 from leaml.tables import read_rows, write_rows
 from leaml.teacher.ask import Teacher
 from leaml.teacher.recorded import recorded_captions
@@ -114,32 +106,13 @@ def train_generator(context: StageContext) -> None:
     backbone, features = _open(context, config, {s.image_id for s in questions + captions})
     if read:
         features.add({BLANK: blank_picture(context.output)})
-    half = config.train.batch_size // 2 if captions else config.train.batch_size
-
-    def losses_of_step(step: int) -> Iterator[Loss]:
-        asked = [questions[i] for i in cycle_indices(len(questions), half, seed=config.train.seed, step=step)]
-        if read:
-            asked = some_blank(asked, seed=config.train.seed, step=step)
-        told: list[Sample] = []
-        if captions:
-            chosen = cycle_indices(len(captions), config.train.batch_size - half, seed=config.train.seed + 1, step=step)
-            told = flip_some([captions[i] for i in chosen], config.train.flips, seed=config.train.seed, step=step)
-        wrong = beside_others(told) if config.contrast else []
-        parts = zip(*(split(samples, config.train.accumulation) for samples in (asked, told, wrong)), strict=True)
-        for ask, tell, mistold in parts:  # apart, since a question that is padded to a caption's length takes its time
-            if ask:
-                losses, tokens = sequence_losses(backbone, collate(backbone, features, ask))
-                yield losses.sum() / len(asked), {"question_loss": per_token(losses, tokens)}
-            if tell:
-                missed, figures = told_apart(backbone, features, tell, mistold, contrast=config.contrast)
-                yield config.caption_weight * missed.sum() / len(told), figures
-
     if config.selection is None:
         update = full_update(backbone, weight_decay=config.train.weight_decay)
     else:
         selection = Selection.load(context.output / "selection.safetensors")
         update = selective_update(backbone, selection, weight_decay=config.train.weight_decay)
-    figures = _train(context, "generator", update, losses_of_step, config.train, backbone)
+    losses = partial(generator_losses, backbone, features, questions, captions, config)
+    figures = _train(context, "generator", update, losses, config.train, backbone)
     update.save(backbone, context.output / GENERATOR_FILE, model=config.model, **figures)
 
 
@@ -151,7 +124,7 @@ def train_judge(context: StageContext) -> None:
     moves = partial(_judge_update, config, backbone)
     start = _start(context, GENERATOR_FILE if config.judge_starts_from == "generator" else None)
     update = started_from(start, backbone, moves)
-    losses = partial(_answer_losses, backbone, features, mix(answered, (), MixtureConfig()), config.judge)
+    losses = partial(answer_losses, backbone, features, mix(answered, (), MixtureConfig()), config.judge)
     _train(context, "judge", update, losses, config.judge, backbone)
     update.save(backbone, context.output / "judge.safetensors", model=config.model)
 
@@ -192,7 +165,7 @@ def finetune(context: StageContext) -> None:
     moves = partial(_finetune_update, context, backbone, features)
     start = _start(context, START_FILE if config.starts_from == "generator" else None)
     update = started_from(start, backbone, moves)
-    losses = partial(_answer_losses, backbone, features, mixture, config.train)
+    losses = partial(answer_losses, backbone, features, mixture, config.train)
     figures = _train(context, "finetune", update, losses, config.train, backbone)
     about = {"method": config.method, "moves": config.moves, "flips": config.train.flips, "samples": len(samples)}
     update.save(backbone, context.output / MODEL_FILE, model=config.model, **about, **figures)
@@ -346,27 +319,11 @@ def _finetune_update(context: StageContext, backbone: Backbone, features: ImageF
     return selective_update(backbone, selection, weight_decay=decay)
 
 
-def _answer_losses(
-    backbone: Backbone, features: ImageFeatures, mixture: Mixture, config: TrainConfig, step: int
-) -> Iterator[Loss]:
-    """Yield L_VQA of one step's batch: the weighted mean over samples of the answers' negative log-likelihood (Eq. 3).
-
-    Weights are not normalised: a batch of doubtful pairs moves less than one of labels.
-    """
-    chosen = mixture.batch(config, step)
-    shown = flip_some([sample for sample, _ in chosen], config.flips, seed=config.seed, step=step)
-    weighted = list(zip(shown, (weight for _, weight in chosen), strict=True))
-    for part in split(weighted, config.accumulation):
-        losses, tokens = sequence_losses(backbone, collate(backbone, features, [sample for sample, _ in part]))
-        weights = losses.new_tensor([weight for _, weight in part])
-        yield (losses * weights).sum() / len(chosen), {"answer_loss": per_token(losses, tokens)}
-
-
 def _train(
     context: StageContext,
     stage: str,
     update: Update,
-    losses_of_step: Callable[[int], Iterator[Loss]],
+    losses_of_step: Callable[[int], Sequence[Iterator[Loss]]],
     config: TrainConfig,
     backbone: Backbone,
 ) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Threads that each compute on one core: of many small things at once, faster than one after the other on all cores."""
+"""Threads that each compute on a share of the cores: of small things at once, faster than in turn on all cores."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -8,10 +8,10 @@ import torch
 
 
 @contextmanager
-def threads_of_one_core(count: int) -> Iterator[Executor]:
-    """Return so many threads; where there is one only, it has all cores."""
+def share_cores(count: int) -> Iterator[Executor]:
+    """Return so many threads, each with its share of the cores; where there is one only, it has them all."""
     cores = torch.get_num_threads()
-    each = 1 if count > 1 else cores
+    each = max(1, cores // max(1, count))
     with ThreadPoolExecutor(max(1, count), initializer=lambda: torch.set_num_threads(each)) as threads:
         try:
             yield threads

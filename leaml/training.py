@@ -6,19 +6,23 @@ entries the optimizer owns and which samples the batches hold.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
 
 from leaml.checkpoint import load_checkpoint, save_checkpoint
 from leaml.config import TrainConfig
 from leaml.errors import TrainingError
 from leaml.precision import autocast
 from leaml.report import Cancelled, Report
+from leaml.threads import share_cores
 
 Loss = tuple[Tensor, dict[str, float]]
 """A part of the value to minimise, and figures to report. The parts of a step add up."""
@@ -58,6 +62,8 @@ class DenseAdamW:
         self._names = list(parameters)
         self._parameters = [parameter.requires_grad_(True) for parameter in parameters.values()]
         self._adam = torch.optim.AdamW(self._parameters, weight_decay=weight_decay, fused=True)
+        # torch locks the node that adds to a gradient; kept, it is the same one in all threads.
+        self._nodes = [get_gradient_edge(parameter).node for parameter in self._parameters]
 
     @property
     def selected(self) -> int:
@@ -99,6 +105,7 @@ class DenseAdamW:
 
     def close(self) -> None:
         """Freeze the weights."""
+        self._nodes.clear()
         for parameter in self._parameters:
             parameter.requires_grad_(False)
             parameter.grad = None
@@ -107,7 +114,7 @@ class DenseAdamW:
 def train(
     stage: str,
     optimizer: Optimizer,
-    losses_of_step: Callable[[int], Iterator[Loss]],
+    losses_of_step: Callable[[int], Sequence[Iterator[Loss]]],
     config: TrainConfig,
     *,
     checkpoints: Path,
@@ -119,8 +126,9 @@ def train(
     Args:
         stage: Its name in the reports, and of its folder of checkpoints.
         optimizer: Owns the entries that move.
-        losses_of_step: From a step's number, counted from 0, the losses of that step's batch, part by part: each
-            part's graph is gone before the next is built.
+        losses_of_step: From a step's number, counted from 0, the losses of that step's batch, in the shares of
+            `shares_of`, which are computed at once; a share comes part by part: each part's graph is gone before the
+            next is built.
         config: Steps, learning rate, clipping, checkpoints.
         checkpoints: Folder of the run's checkpoints.
         report: Hears each step.
@@ -137,38 +145,64 @@ def train(
         start, figures = saved[0], saved[1]["figures"]
         optimizer.load_state_dict(saved[1]["optimizer"])
     kept = start
-    for step in range(start, config.steps):
-        began = time.perf_counter()
-        loss, figures = _backward(losses_of_step(step), device)
-        norm = optimizer.clip(config.clip_norm)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise TrainingError(_broken(stage, step + 1, loss, norm, optimizer.broken_weights(), kept))
-        optimizer.step(learning_rate(config, step))
-        done = step + 1
-        report.progress(stage, done, config.steps, **figures, norm=norm, step_s=time.perf_counter() - began)
-        cancelled = report.cancelled()
-        if cancelled or done % config.checkpoint_every == 0 or done == config.steps:
-            save_checkpoint(folder, done, {"optimizer": optimizer.state_dict(), "figures": figures})
-            kept = done
-        if cancelled:
-            raise Cancelled
+    with share_cores(shares_of(config, device)) as cores:
+        for step in range(start, config.steps):
+            began = time.perf_counter()
+            loss, figures = backward(losses_of_step(step), device, cores)
+            norm = optimizer.clip(config.clip_norm)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise TrainingError(_broken(stage, step + 1, loss, norm, optimizer.broken_weights(), kept))
+            optimizer.step(learning_rate(config, step))
+            done = step + 1
+            report.progress(stage, done, config.steps, **figures, norm=norm, step_s=time.perf_counter() - began)
+            cancelled = report.cancelled()
+            if cancelled or done % config.checkpoint_every == 0 or done == config.steps:
+                save_checkpoint(folder, done, {"optimizer": optimizer.state_dict(), "figures": figures})
+                kept = done
+            if cancelled:
+                raise Cancelled
     optimizer.close()
     return figures
 
 
-def _backward(losses: Iterator[Loss], device: torch.device) -> tuple[float, dict[str, float]]:
-    """Add up the gradients of a step's parts; return the whole loss and the mean of their figures."""
-    total, seen = 0.0, []
+def shares_of(config: TrainConfig, device: torch.device) -> int:
+    """Return how many shares of a batch are computed at once: two on a CPU, each on half of its cores.
+
+    Products of a small model are too small to keep several cores busy. Not more than two: the sum of two gradients is
+    the same in either order, so that a training can be repeated to the bit.
+    """
+    plain = config.accumulation == 1 and not (config.checkpoint_activations or config.compile_blocks)
+    several = device.type == "cpu" and torch.get_num_threads() > 1 and config.batch_size > 1
+    return 2 if plain and several else 1
+
+
+def backward(shares: Sequence[Iterator[Loss]], device: torch.device, cores: Executor) -> tuple[float, dict[str, float]]:
+    """Add up the gradients of a step's shares; return the whole loss and the mean of their figures.
+
+    Args:
+        shares: Of the batch; each yields the losses of its parts.
+        device: Chooses autocast.
+        cores: Threads for several shares.
+    """
+    at_once = cores.map if len(shares) > 1 else map
+    done = list(at_once(partial(_backward_share, device), shares))
+    seen = [figures for _, parts in done for figures in parts]
+    names = dict.fromkeys(name for figures in seen for name in figures)
+    means = {name: fmean(figures[name] for figures in seen if name in figures) for name in names}
+    return sum(loss for loss, _ in done), means
+
+
+def _backward_share(device: torch.device, losses: Iterator[Loss]) -> tuple[float, list[dict[str, float]]]:
+    """Add the gradients of a share's parts to those that are there; return its loss and its parts' figures."""
+    total, seen = 0.0, list[dict[str, float]]()
     while True:
         with autocast(device):
             part = next(losses, None)
         if part is None:
-            break
+            return total, seen
         part[0].backward()
         total += part[0].item()
         seen.append(part[1])
-    names = dict.fromkeys(name for figures in seen for name in figures)
-    return total, {name: fmean(figures[name] for figures in seen if name in figures) for name in names}
 
 
 def _broken(stage: str, step: int, loss: float, norm: float, weights: list[str], kept: int) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.mini import grounding
-from benchmarks.mini.timed import Lesson, batch_loss
+from benchmarks.mini.timed import Lesson, batch_losses
 from leaml.objectives import MARGIN, Sample, beside_others, contrast_losses
 from leaml.training import DenseAdamW
 
@@ -49,8 +49,9 @@ def test_descriptions_find_their_images_sooner(backbone, features):
                 weight.copy_(start[name])
         optimizer = DenseAdamW(backbone.decoder_weights())
         for step in range(12):
-            loss, _ = batch_loss(backbone, features, CAPTIONS, step, Lesson(contrast=contrast))
-            loss.backward()
+            for share in batch_losses(backbone, features, CAPTIONS, step, Lesson(contrast=contrast)):
+                for loss, _ in share:
+                    loss.backward()
             optimizer.step(3e-4)
         optimizer.close()
         found = {row.metric: row.value for row in grounding.caption_rows(backbone, features, CAPTIONS, "pictures")}

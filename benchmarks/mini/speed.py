@@ -14,15 +14,16 @@ from PIL import Image
 from benchmarks.mini.photos import blood_smears
 from benchmarks.mini.place import Place
 from benchmarks.mini.rows import Row
-from benchmarks.mini.timed import BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, batch_loss
+from benchmarks.mini.timed import BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, batch_losses
 from leaml.backbone import Backbone
 from leaml.decoding import greedy, prefill
 from leaml.evaluate import ANSWER_TOKENS
 from leaml.features import ImageFeatures
 from leaml.objectives import answer_sample
-from leaml.precision import autocast
 from leaml.prompts import question_prompt
 from leaml.records import AnsweredQuestion
+from leaml.threads import share_cores
+from leaml.training import backward
 from leaml.updates import full_update
 
 PART = "speed"
@@ -80,13 +81,12 @@ def _training(backbone: Backbone, features: ImageFeatures, asked: list[AnsweredQ
     samples = [answer_sample(question) for question in asked]
 
     def step(number: int) -> None:
-        with autocast(backbone.device):
-            loss, _ = batch_loss(backbone, features, samples, number)
-        loss.backward()
+        backward(batch_losses(backbone, features, samples, number), backbone.device, cores)
         update.optimizer.clip(CLIP_NORM)
         update.optimizer.step(LEARNING_RATE)
 
-    times = [_seconds(partial(step, number)) for number in range(repeats + 1)][1:]
+    with share_cores(len(batch_losses(backbone, features, samples, 0))) as cores:
+        times = [_seconds(partial(step, number)) for number in range(repeats + 1)][1:]
     update.optimizer.close()
     low, middle, high = _percentiles(times)
     return Row(PART, f"training, batches of {BATCH_SIZE}", "step", "s", middle, repeats, low, high)

@@ -29,12 +29,14 @@ from leaml.objectives import (
     cycle_indices,
     flip_some,
     sequence_losses,
+    split,
     told_apart,
 )
 from leaml.precision import autocast
 from leaml.records import ImageId
 from leaml.report import Cancelled
-from leaml.training import Loss, train
+from leaml.threads import share_cores
+from leaml.training import Loss, backward, shares_of, train
 from leaml.updates import full_update
 
 BATCH_SIZE = 16
@@ -93,10 +95,11 @@ class Clock:
     def __init__(self, seconds: float) -> None:
         """Start the clock."""
         self.began, self.last, self.steps = time.monotonic(), time.monotonic() + seconds, 0
+        self.loss = 0.0
 
     def progress(self, stage: str, step: int, total: int, **figures: float) -> None:
-        """Count one step."""
-        self.steps = step
+        """Count one step, and keep its loss."""
+        self.steps, self.loss = step, figures["loss"]
 
     def cancelled(self) -> bool:
         """Tell whether time is up."""
@@ -180,26 +183,17 @@ def _train(
     seen: Sequence[Sample] = (),
 ) -> _Course:
     update = full_update(backbone, weight_decay=WEIGHT_DECAY)
-    config = TrainConfig(
-        steps=steps,
-        batch_size=lesson.batch_size,
-        learning_rate=lesson.learning_rate,
-        weight_decay=WEIGHT_DECAY,
-        warmup_steps=int(WARMUP_SHARE * steps),
-        checkpoint_every=steps,
-    )
-    losses, looks = [0.0], dict[int, float]()
+    config = _config(lesson, steps)
+    looks = dict[int, float]()
 
     def look(step: int) -> None:
         if seen:
             looks[step] = mean_loss(backbone, features, seen)
 
-    def losses_of_step(step: int) -> Iterator[Loss]:
+    def losses_of_step(step: int) -> list[Iterator[Loss]]:
         if step and step % max(1, steps // LOOKS) == 0:
             look(step)
-        loss = batch_loss(backbone, features, samples, step, lesson)
-        losses.append(loss[1]["loss"])
-        yield loss
+        return batch_losses(backbone, features, samples, step, lesson)
 
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -215,7 +209,7 @@ def _train(
         except Cancelled:
             update.optimizer.close()
     look(clock.steps)
-    return _Course(clock.steps, losses[-1], looks)
+    return _Course(clock.steps, clock.loss, looks)
 
 
 @torch.no_grad()
@@ -234,24 +228,39 @@ def time_passes(
 ) -> float:
     """Return the median seconds of a forward and backward pass; no weight moves, no gradient stays."""
     update, times = full_update(backbone, weight_decay=WEIGHT_DECAY), []
-    for step in range(UNTIMED + TIMED):
-        began = time.perf_counter()
-        with autocast(backbone.device):
-            loss, _ = batch_loss(backbone, features, samples, step, lesson)
-        loss.backward()
-        times.append(time.perf_counter() - began)
-        for weight in backbone.decoder_weights().values():
-            weight.grad = None
+    with share_cores(len(batch_losses(backbone, features, samples, 0, lesson))) as cores:
+        for step in range(UNTIMED + TIMED):
+            began = time.perf_counter()
+            backward(batch_losses(backbone, features, samples, step, lesson), backbone.device, cores)
+            times.append(time.perf_counter() - began)
+            for weight in backbone.decoder_weights().values():
+                weight.grad = None
     update.optimizer.close()
     return median(times[UNTIMED:])
 
 
-def batch_loss(
+def batch_losses(
     backbone: Backbone, features: ImageFeatures, samples: Sequence[Sample], step: int, lesson: Lesson = PLAIN
-) -> Loss:
+) -> list[Iterator[Loss]]:
     """Return the mean over a batch of the targets' negative log-likelihood, as the app minimises it (Eq. 3)."""
     chosen = [samples[i] for i in cycle_indices(len(samples), lesson.batch_size, seed=0, step=step)]
     shown = flip_some(chosen, lesson.flips, seed=0, step=step)
     wrong = beside_others(shown) if lesson.contrast else []
-    losses, figures = told_apart(backbone, features, shown, wrong, contrast=lesson.contrast)
-    return losses.sum() / len(chosen), {"loss": figures["caption_loss"]}
+
+    def losses(own: Sequence[Sample], other: Sequence[Sample]) -> Iterator[Loss]:
+        lost, figures = told_apart(backbone, features, own, other, contrast=lesson.contrast)
+        yield lost.sum() / len(chosen), {"loss": figures["caption_loss"]}
+
+    shares = shares_of(_config(lesson, 1), backbone.device)
+    return [losses(*share) for share in zip(split(shown, shares), split(wrong, shares), strict=True)]
+
+
+def _config(lesson: Lesson, steps: int) -> TrainConfig:
+    return TrainConfig(
+        steps=steps,
+        batch_size=lesson.batch_size,
+        learning_rate=lesson.learning_rate,
+        weight_decay=WEIGHT_DECAY,
+        warmup_steps=int(WARMUP_SHARE * steps),
+        checkpoint_every=steps,
+    )

@@ -1,6 +1,6 @@
 """The ways to train that are compared: each owns a model of its own, and does one whole step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from peft import LoraConfig, ShiraConfig, get_peft_model
 from torch import Tensor, nn
+from torch.autograd.graph import Node, get_gradient_edge
+from torch.multiprocessing.reductions import StorageWeakRef
 from transformers import LlamaForCausalLM
 
 from benchmarks.selective_step.models import Setting, batch, loss
@@ -61,6 +63,7 @@ class Method:
     save: Callable[[Path], None]
     watch: Mapping[str, nn.Parameter]
     alive: int = 0
+    nodes: Sequence[Node] = ()
     counting: bool = False
 
     def step(self, ids: Tensor) -> None:
@@ -78,15 +81,20 @@ def build_method(name: str, model: LlamaForCausalLM) -> Method:
     weights = linear_weights(model, within=model.get_decoder()).weights
     method: Method | None = None
 
-    def count(_: Tensor) -> None:
-        if method is not None and method.counting:
-            method.alive = max(method.alive, sum(weight.grad is not None for weight in weights.values()))
+    seen: list[StorageWeakRef] = []
 
+    def count(gradients: tuple[Tensor, ...]) -> None:
+        if method is not None and method.counting:
+            seen.append(StorageWeakRef(gradients[0].untyped_storage()))
+            method.alive = max(method.alive, sum(not gradient.expired() for gradient in seen))
+
+    nodes = []
     if plain not in (LORA, SHIRA):  # a hook made before the optimizer's own sees each gradient before it is dropped
-        for weight in weights.values():
-            weight.requires_grad_(True).register_post_accumulate_grad_hook(count)
+        nodes = [get_gradient_edge(weight.requires_grad_(True)).node for weight in weights.values()]
+        for node in nodes:
+            node.register_prehook(count)
     method = _make(plain, model, weights)
-    method.name = name
+    method.name, method.nodes = name, nodes
     return method
 
 

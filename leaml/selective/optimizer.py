@@ -9,16 +9,19 @@ Where more than seven ninths of a float32 weight are selected, that takes more m
 entries do. Such a weight is trained in place, without weight decay only: the gradient of its other entries is zero at
 every step, so their moments stay zero, and a step of zero changes no bit.
 
-Gradients of several backward passes add up until `step`. With several processes, each on its own share of a batch,
-only the flat buffer is exchanged.
+Gradients of several backward passes add up until `step`, also of passes that run at once, in threads. With several
+processes, each on its own share of a batch, only the flat buffer is exchanged.
 """
 
 from collections.abc import Callable, Mapping
+from threading import Lock
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.autograd.graph import Node, get_gradient_edge
+from torch.utils.hooks import RemovableHandle
 
 from leaml.errors import TrainingError
 from leaml.selective.entries import Entries
@@ -29,6 +32,9 @@ master copy, gradient and places of the selected ones: 14 bytes an entry against
 WIDE_PLACES_TO = 2**22
 """Selected entries up to which their places are kept as 64-bit numbers (32 MB): half a percent of a small model's step.
 For a large model they would take half as much memory as all else that an entry needs."""
+
+Collect = Callable[[Tensor], None]
+"""Takes a weight's gradient."""
 
 
 class SelectedAdamW:
@@ -102,10 +108,13 @@ class SelectedAdamW:
             self._entries[name].scattering(self._weights[name], self._master.detach()[self._spans[name]])
             for name in copied
         ]
-        self._hooks = []
+        self._hooks: list[RemovableHandle] = []
+        self._nodes: list[Node] = []  # kept, or torch would make new ones without the hooks
         for name, weight in self._weights.items():
             weight.requires_grad_(True)
-            self._hooks.append(weight.register_post_accumulate_grad_hook(self._collector(name)))
+            node = get_gradient_edge(weight).node
+            self._hooks.append(node.register_prehook(_taking(self._collector(name))))
+            self._nodes.append(node)
 
     @property
     def selected(self) -> int:
@@ -179,21 +188,20 @@ class SelectedAdamW:
         """Stop watching the weights; they keep their trained values."""
         for hook in self._hooks:
             hook.remove()
+        self._nodes.clear()
         for weight in self._weights.values():
             weight.requires_grad_(False)
             weight.grad = None
 
-    def _collector(self, name: str) -> Callable[[Tensor], None]:
+    def _collector(self, name: str) -> Collect:
         return self._masker(name) if name in self._in_place else self._gatherer(name)
 
-    def _masker(self, name: str) -> Callable[[Tensor], None]:
+    def _masker(self, name: str) -> Collect:
         buffer = self._gradient[self._spans[name]].view_as(self._weights[name])
         others, gathered = self._others.get(name), self._gathered
         clear = None if others is None else others.scattering(buffer, self._zeros[: others.count])
 
-        def collect(weight: Tensor) -> None:
-            gradient, weight.grad = weight.grad, None
-            assert gradient is not None
+        def collect(gradient: Tensor) -> None:
             if name in gathered:
                 buffer.add_(gradient)
             else:
@@ -204,13 +212,11 @@ class SelectedAdamW:
 
         return collect
 
-    def _gatherer(self, name: str) -> Callable[[Tensor], None]:
+    def _gatherer(self, name: str) -> Collect:
         gather, buffer, gathered = self._entries[name].gather, self._gradient[self._spans[name]], self._gathered
         same_type, read = self._weights[name].dtype == buffer.dtype, self._entries[name].gathering(buffer)
 
-        def collect(weight: Tensor) -> None:
-            gradient, weight.grad = weight.grad, None  # at most one layer's dense gradient is alive
-            assert gradient is not None
+        def collect(gradient: Tensor) -> None:
             if name in gathered:
                 buffer.add_(gather(gradient))
             elif same_type:
@@ -236,3 +242,18 @@ class SelectedAdamW:
     def _scatter(self) -> None:
         for write in self._writers:
             write()
+
+
+def _taking(collect: Collect) -> Callable[[tuple[Tensor, ...]], tuple[None]]:
+    """Return the hook that gives a weight's gradient away before torch keeps it: one layer's is alive at a time.
+
+    Not a hook after torch has kept it: of two backward passes at once, one would take what the other is adding to.
+    """
+    one_at_a_time = Lock()
+
+    def take(gradients: tuple[Tensor, ...]) -> tuple[None]:
+        with one_at_a_time:
+            collect(gradients[0])
+        return (None,)
+
+    return take

@@ -49,7 +49,7 @@ def test_a_family_goes_through_the_whole_chain(family, dtype, checkpoints, shape
     def losses(step):
         found, _ = sequence_losses(backbone, collate(backbone, features, samples))
         seen.append(float(found.detach().sum()))
-        yield found.mean(), {}
+        return [iter([(found.mean(), {})])]
 
     config = TrainConfig(steps=3, batch_size=3, learning_rate=3e-3, warmup_steps=0)
     train("x", update.optimizer, losses, config, checkpoints=tmp_path / "c", report=Silent(), device=backbone.device)

@@ -5,9 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.autograd.graph import get_gradient_edge
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from leaml.errors import TrainingError
 from leaml.selective import Entries, SelectedAdamW, linear_weights
+from leaml.threads import share_cores
+from leaml.training import DenseAdamW
 from tests.selective.tiny import loss, random_entries, tiny_llama, tokens
 
 RATE = 1e-2
@@ -261,19 +265,55 @@ def test_one_dense_gradient_is_alive_at_most_and_close_freezes(checkpointing):
     if checkpointing:
         model.train()
         model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
-    alive = []
+    alive, seen = [], []
 
-    def count(_):
-        alive.append(sum(weight.grad is not None for weight in weights.values()))
+    def count(gradients):
+        seen.append(StorageWeakRef(gradients[0].untyped_storage()))
+        alive.append(sum(not gradient.expired() for gradient in seen))
 
-    for weight in weights.values():  # registered before the optimizer's own hooks, so called before them
-        weight.requires_grad_(True).register_post_accumulate_grad_hook(count)
+    # Registered before the optimizer's own hooks, so called before them; kept, so that torch makes no others.
+    nodes = [get_gradient_edge(weight.requires_grad_(True)).node for weight in weights.values()]
+    for node in nodes:
+        node.register_prehook(count)
     optimizer = SelectedAdamW(weights, entries)
     loss(model, tokens(0)).backward()
     assert alive == [1] * len(weights)
     assert all(weight.grad is None for weight in weights.values())
     optimizer.close()
     assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("budget", [0.3, 0.85])
+@pytest.mark.parametrize("kind", ["selected", "dense"])
+def test_backward_passes_at_once_leave_what_one_after_the_other_leaves(kind, budget):
+    """To the bit, and many times: what two threads take from each other is rarely seen."""
+    model = tiny_llama()
+    weights, entries = random_entries(model, budget)
+    optimizer = SelectedAdamW(weights, entries) if kind == "selected" else DenseAdamW(weights)
+
+    def backward(number):
+        loss(model, tokens(number)).backward()
+
+    def gradient():
+        if kind == "dense":
+            taken = [weight.grad.clone() for weight in weights.values()]
+            for weight in weights.values():
+                weight.grad = None
+            return taken
+        taken = [optimizer._gradient.clone()]
+        optimizer._gathered.clear()
+        return taken
+
+    cores = torch.get_num_threads()
+    with share_cores(2) as threads:
+        torch.set_num_threads(max(1, cores // 2))
+        backward(0), backward(1)
+        expected = gradient()
+        for _ in range(30):
+            list(threads.map(backward, (0, 1)))
+            assert all(map(torch.equal, gradient(), expected))
+        torch.set_num_threads(cores)
+    assert torch.get_num_threads() == cores
 
 
 def test_wrong_shapes_empty_selections_and_foreign_checkpoints_are_refused():
