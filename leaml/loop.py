@@ -5,22 +5,31 @@ the round leaves the same runs, events and models as one done in the browser.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from leaml import stats
 from leaml.choices import Choices, generator_of, model_of, read_choices
-from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig, SamplingConfig, generator_run, model_run
+from leaml.config import FinetuneConfig, GeneratorConfig, SamplingConfig, generator_run, model_run
 from leaml.errors import RunError
 from leaml.experts import label_from_references, review_with_policy
 from leaml.ingest import ingest_finished
-from leaml.jobs import Jobs, RunState
+from leaml.jobs import Jobs, RunDir, RunState
+from leaml.jobs.environment import cores
 from leaml.recipes import generator_recipe, model_recipe
 from leaml.records import METHODS, Interval, Method, RunId
 from leaml.starts import start
 from leaml.store import Store
 
+MODELS_AT_ONCE = 2
+"""Each on half of the cores. The bundled model is too small to keep them all busy, and takes little memory."""
+ENDING_S = 60.0
+"""Longest time that a run which is asked to stop may take."""
+
+Name = TypeVar("Name", bound=str)
 Watch = Callable[[str, RunState], None]
 """Hears a run's name and state while it goes on."""
 
@@ -36,7 +45,8 @@ class LoopResult:
         candidates: Pseudo pairs that the generator wrote.
         reviewed: How many of them the expert decided on.
         seconds: Of the whole round.
-        stages: Seconds by stage; a model's stages are named `finetune:METHOD` and `evaluate:METHOD`.
+        stages: Seconds by stage; a model's stages are named `finetune:METHOD` and `evaluate:METHOD`. Two models are
+            made at once where there are cores for both, so that these add up to more than the whole.
     """
 
     accuracy: dict[str, Interval]
@@ -71,20 +81,21 @@ def run_round(
         LeamlError: If a stage fails; the message is the stage's own.
     """
     began = time.perf_counter()
-    stages: dict[str, float] = {}
     label_from_references(store, count=labels, seed=seed)
     # Of what the project chose, how it learns: model and teacher are those that every figure was measured with.
     choices = Choices(flips=read_choices(store.workspace).flips)
     generator = generator_of(choices, seeded_generator(seed, store.results.round()))
-    _complete(store, jobs, generator_run(generator), "generator", stages, watch)
+    with _stopped_where_it_breaks(jobs):
+        made = _completed(jobs, {"generator": start(store, jobs, generator_run(generator))}, watch)
+        ingest_finished(store, jobs)
+        models = _completed(jobs, _start_models(store, jobs, choices, seed, policy, review_limit), watch)
+        ingest_finished(store, jobs)
+    stages = _seconds(made["generator"])
+    stages |= {f"{stage}:{name}": s for name, run in models.items() for stage, s in _seconds(run).items()}
     groups = {image.id: image.group for image in store.images("test")}
     accuracy: dict[str, Interval] = {}
-    for method in METHODS:
-        if method == "leaml_reviewed":
-            review_with_policy(store, policy, limit=review_limit)
-        config = model_run(model_of(choices, seeded_finetune(method, seed)))
-        run_id = _complete(store, jobs, config, method, stages, watch)
-        accuracy[method] = stats.macro_accuracy(store.results.predictions(run_id), groups)
+    for name, run in models.items():
+        accuracy[name] = stats.macro_accuracy(store.results.predictions(run.id), groups)
     given = [label.pair for label in store.labels("pool")]
     majority = stats.majority_predictions(given, store.held_out.questions())
     counts = store.queue.counts()
@@ -117,14 +128,43 @@ def seeded_finetune(method: Method, seed: int) -> FinetuneConfig:
     return replace(default, train=replace(default.train, seed=seed))
 
 
-def _complete(store: Store, jobs: Jobs, config: RunConfig, name: str, stages: dict[str, float], watch: Watch) -> RunId:
-    """Run to its end, take over what it left, and note its stages' seconds."""
-    run_id = start(store, jobs, config)
-    state = jobs.wait(run_id, on_progress=lambda now: watch(name, now))
-    if state.name != "done":
-        raise RunError(f"The run {run_id} ({name}) ended as {state.name}: {state.detail}")
-    ingest_finished(store, jobs)
-    outcome = jobs.run(run_id).outcome() or {}
-    for stage, seconds in outcome.get("stages", {}).items():
-        stages[stage if config.generator else f"{stage}:{name}"] = round(seconds, 1)
-    return run_id
+def _start_models(
+    store: Store, jobs: Jobs, choices: Choices, seed: int, policy: str, review_limit: int
+) -> dict[Method, RunId]:
+    """Queue all models, the last one on what the expert has reviewed; two are made at once where there are cores."""
+    beside = Jobs(jobs.runs_dir, at_once=min(MODELS_AT_ONCE, cores()))
+    started: dict[Method, RunId] = {}
+    for method in METHODS:
+        if method == "leaml_reviewed":
+            review_with_policy(store, policy, limit=review_limit)
+        started[method] = start(store, beside, model_run(model_of(choices, seeded_finetune(method, seed))))
+    return started
+
+
+def _completed(jobs: Jobs, started: Mapping[Name, RunId], watch: Watch) -> dict[Name, RunDir]:
+    """Wait for the end of runs, and return them."""
+    for name, run_id in started.items():
+        state = jobs.wait(run_id, on_progress=partial(watch, name))
+        if state.name != "done":
+            raise RunError(f"The run {run_id} ({name}) ended as {state.name}: {state.detail}")
+    return {name: jobs.run(run_id) for name, run_id in started.items()}
+
+
+@contextmanager
+def _stopped_where_it_breaks(jobs: Jobs) -> Iterator[None]:
+    """Leave no run behind that goes on for nobody."""
+    try:
+        yield
+    except BaseException:
+        alive = [run for run in jobs.runs() if run.alive()]
+        for run in alive:
+            run.request_cancel()
+        for run in alive:
+            jobs.wait(run.id, timeout_s=ENDING_S)
+            jobs.wait_for_end(run)
+        raise
+
+
+def _seconds(run: RunDir) -> dict[str, float]:
+    """Return the seconds of a run's stages."""
+    return {stage: round(took, 1) for stage, took in (run.outcome() or {}).get("stages", {}).items()}

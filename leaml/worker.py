@@ -46,19 +46,20 @@ class Reporter:
         return self._run.cancel_requested()
 
 
-def work(run: RunDir, run_stage: Stage | None = None) -> dict[str, Any]:
+def work(run: RunDir, run_stage: Stage | None = None, *, at_once: int = 1) -> dict[str, Any]:
     """Do the run's stages when its turn comes; return and write its outcome.
 
     Args:
         run: Its lock is held by this process.
         run_stage: Does one stage; `leaml.pipeline.run_stage` unless given.
+        at_once: How many runs may compute at once, this one among them.
     """
     began: float | None = None
     stages: dict[str, float] = {}
     reporter = Reporter(run)
     _keep_beating(run.path / "heartbeat")
     try:
-        status = "done" if wait_for_turn(run, stop=reporter.cancelled) else "cancelled"
+        status = "done" if wait_for_turn(run, stop=reporter.cancelled, at_once=at_once) else "cancelled"
         if status == "done":
             began = time.monotonic()
             status = _do_stages(run, reporter, run_stage, stages)
@@ -138,10 +139,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m leaml.worker", description=__doc__)
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--lock", type=int, help="inherited descriptor that holds the run's lock")
+    parser.add_argument("--at-once", type=int, default=1, help="how many runs may compute at once [%(default)s]")
     arguments = parser.parse_args()
     run = RunDir(arguments.run_dir.resolve())
     hold_lock(run, arguments.lock)
-    return 0 if work(run)["status"] == "done" else 1
+    return 0 if work(run, at_once=arguments.at_once)["status"] == "done" else 1
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def stage(name, context):
 
 run = RunDir(Path(sys.argv[1]))
 worker.hold_lock(run, int(sys.argv[3]))
-worker.work(run, stage)
+worker.work(run, stage, at_once=int(sys.argv[5]))
 """
 
 
@@ -152,6 +152,22 @@ def test_a_failing_stage_is_told_and_the_rest_is_in_the_log(jobs, behaviour, sen
     jobs.resume("r0001")
     assert jobs.wait("r0001", timeout_s=60).name == "done"
     assert sum(line["stage"] == "captions" for line in jobs.run("r0001").progress()) == 10, "done stages run once"
+
+
+def test_two_runs_at_once_share_the_cores(jobs, monkeypatch):
+    monkeypatch.setattr("leaml.jobs.environment.cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    beside, given, popen = Jobs(jobs.runs_dir, at_once=2), [], subprocess.Popen
+    monkeypatch.setattr(
+        "leaml.jobs.launch.subprocess.Popen",
+        lambda command, env, **options: given.append(env) or popen(command, env=env, **options),
+    )
+    names = [submit(beside, "slow") for _ in range(3)]
+    wait_for(lambda: [jobs.run(name).state().name for name in names] == ["running", "running", "queued"])
+    submit(jobs)
+    assert [env.get("OMP_NUM_THREADS") for env in given] == ["4", "4", "4", None]
+    jobs.cancel(names[0])
+    wait_for(lambda: jobs.run(names[2]).state().name == "running")
 
 
 def test_a_run_outlives_who_started_it(jobs, tmp_path):

@@ -23,6 +23,7 @@ from leaml.config import (
     generator_run,
     model_run,
 )
+from leaml.errors import RunError
 from leaml.evaluate import predict
 from leaml.experts import as_pair, label_from_references, review_with_policy
 from leaml.features import ImageFeatures
@@ -352,6 +353,20 @@ def test_the_loop_in_small(store, jobs, monkeypatch):
     assert {config.finetune.train.flips for config in configs if config.finetune} == {"horizontal"}
     made = [config.generator for config in configs if config.generator]
     assert [(config.judge.flips, config.teacher) for config in made] == [("horizontal", TeacherConfig())]
+
+
+def test_a_loop_that_breaks_leaves_no_run_behind(store, jobs, monkeypatch):
+    monkeypatch.setattr("leaml.loop.seeded_generator", lambda seed, number: replace(GENERATOR, round=number))
+    monkeypatch.setattr("leaml.loop.seeded_finetune", lambda method, seed: FinetuneConfig(method, train=TRAIN))
+    monkeypatch.setattr("leaml.loop.ingest_finished", _with_pairs)
+
+    def refuse(*_, **__):
+        raise RunError("Nobody reviews.")
+
+    monkeypatch.setattr("leaml.loop.review_with_policy", refuse)
+    with pytest.raises(RunError, match="Nobody reviews"):
+        run_round(store, jobs, labels=3, policy="reference", review_limit=2, seed=0, watch=lambda name, state: None)
+    assert len(jobs.runs()) == 5 and not any(run.alive() for run in jobs.runs())
 
 
 def _with_pairs(store, jobs):

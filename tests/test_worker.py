@@ -105,6 +105,19 @@ def test_two_workers_that_look_at_the_same_moment_do_not_both_begin(tmp_path, mo
     os.close(held[0])
 
 
+def test_two_runs_at_once_leave_the_third_waiting(tmp_path):
+    runs = [make_run(tmp_path, f"r000{number}") for number in range(1, 4)]
+    held = [hold(run) for run in runs]
+    for run in runs[:2]:
+        assert launch.wait_for_turn(run, stop=lambda: False, at_once=2)
+    looks = iter([False, True])
+    assert not launch.wait_for_turn(runs[2], stop=lambda: next(looks), at_once=2)
+    os.close(held[0])
+    assert launch.wait_for_turn(runs[2], stop=lambda: False, at_once=2)
+    for descriptor in held[1:]:
+        os.close(descriptor)
+
+
 def test_a_killed_worker_frees_its_lock_although_a_forked_child_lives_on(tmp_path):
     run = make_run(tmp_path)
     code = (

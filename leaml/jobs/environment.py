@@ -11,6 +11,15 @@ works waits for the one that turns. Turning so few times before they sleep costs
 where nothing else runs: `python -m benchmarks.waiting_threads`."""
 
 
-def worker_environment() -> dict[str, str]:
-    """Return this process's environment with the settings above, unless it sets them otherwise."""
-    return {**KEEP_MEMORY, **YIELD_CORES, **os.environ}
+def worker_environment(at_once: int = 1) -> dict[str, str]:
+    """Return this process's environment with the settings above, unless it sets them otherwise.
+
+    Of several workers at once, each has its share of the cores.
+    """
+    share = {"OMP_NUM_THREADS": str(max(1, cores() // at_once))} if at_once > 1 else {}
+    return {**KEEP_MEMORY, **YIELD_CORES, **share, **os.environ}
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -30,8 +30,15 @@ UNFINISHED = ("queued", "running", "stalled")
 class Jobs:
     """The runs of one workspace. Any number of processes may look at them and start them."""
 
-    def __init__(self, runs_dir: Path) -> None:
-        """Use the folder `runs_dir`, made where there is none."""
+    def __init__(self, runs_dir: Path, *, at_once: int = 1) -> None:
+        """Use the folder `runs_dir`, made where there is none.
+
+        Args:
+            runs_dir: Holds a folder for each run.
+            at_once: How many of the runs that are started here may compute beside each other or earlier ones, each on
+                its share of the cores.
+        """
+        self._at_once = at_once
         self.runs_dir = runs_dir
         runs_dir.mkdir(parents=True, exist_ok=True)
 
@@ -79,7 +86,7 @@ class Jobs:
         state = run.state().name
         if state == "done" or state in UNFINISHED:
             raise RunError(f"The run {run_id} is {state}, so there is nothing to resume.")
-        self._wait_for_lock(run)  # a worker that has written its outcome still takes a moment to end
+        self.wait_for_end(run)  # a worker that has written its outcome still takes a moment to end
         for name in ("cancel", "outcome.json", "turn"):
             (run.path / name).unlink(missing_ok=True)
         self._start(run)
@@ -149,7 +156,12 @@ class Jobs:
             else:
                 return path
 
-    def _wait_for_lock(self, run: RunDir) -> None:
+    def wait_for_end(self, run: RunDir) -> None:
+        """Wait until the worker of a run that has its outcome is gone.
+
+        Raises:
+            RunError: If it takes unusually long.
+        """
         deadline = time.monotonic() + ENDING_S
         while run.alive():
             if time.monotonic() > deadline:
@@ -163,16 +175,17 @@ class Jobs:
         except BlockingIOError:
             os.close(lock)
             raise RunError(f"The run {run.id} has a worker already.") from None
+        worker = [sys.executable, "-m", "leaml.worker", str(run.path)]
         try:
             with (run.path / "log.txt").open("a") as log:
                 subprocess.Popen(
-                    [sys.executable, "-m", "leaml.worker", str(run.path), "--lock", str(lock)],
+                    [*worker, "--lock", str(lock), "--at-once", str(self._at_once)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
                     pass_fds=[lock],
-                    env={**worker_environment(), "PYTHONPATH": _python_path()},
+                    env={**worker_environment(self._at_once), "PYTHONPATH": _python_path()},
                 )
         finally:
             os.close(lock)  # the worker's copy keeps the lock
@@ -184,28 +197,28 @@ def _python_path() -> str:
     return os.pathsep.join(part for part in (library, os.environ.get("PYTHONPATH")) if part)
 
 
-def wait_for_turn(run: RunDir, *, stop: Callable[[], bool]) -> bool:
-    """Wait until no earlier run of this workspace is alive; return False where `stop` says so first.
+def wait_for_turn(run: RunDir, *, stop: Callable[[], bool], at_once: int = 1) -> bool:
+    """Wait until fewer than `at_once` earlier runs of this workspace are alive; return False if `stop` says so first.
 
     First in, first out, by the runs' numbers. A resumed run keeps its number, and so its place.
     """
     turn = run.path / "turn"
     while not stop():
-        if not _others(run, _goes_first):
+        if _others(run, _goes_first) < at_once:
             turn.touch()
-            # Two workers may have looked at the same moment. Each shows its turn before it looks again, so at least
-            # one of them sees the other and steps back; the lower number then goes first.
-            if not _others(run, _has_the_turn):
+            # Several workers may have looked at the same moment. Each shows its turn before it looks again, so too
+            # many of them see each other and step back; the lower numbers then go first.
+            if _others(run, _has_the_turn) < at_once:
                 return True
             turn.unlink(missing_ok=True)
         time.sleep(POLL_S)
     return False
 
 
-def _others(run: RunDir, stands_in_the_way: Callable[[Path, Path], bool]) -> bool:
-    """Tell whether another live run stands in this one's way."""
+def _others(run: RunDir, stands_in_the_way: Callable[[Path, Path], bool]) -> int:
+    """Return how many other live runs stand in this one's way."""
     others = (path for path in run.path.parent.glob("r*") if path != run.path)
-    return any(stands_in_the_way(other, run.path) and lock_is_held(other / "lock") for other in others)
+    return sum(stands_in_the_way(other, run.path) and lock_is_held(other / "lock") for other in others)
 
 
 def _goes_first(other: Path, mine: Path) -> bool:
