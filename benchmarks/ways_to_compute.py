@@ -1,16 +1,18 @@
 """What the ways to compute bring on a quiet machine: `python -m benchmarks.ways_to_compute [--rounds N]`.
 
-Of the bundled model on the sample's pool, in turns within one process: a training step with torch's fused attention and
-with plain products, the probabilities of all options with prompts in float32 products and in those of
-`leaml.precision`, each prompt alone and what those about one image share once, and the tower with a picture's channels
-one after the other and side by side. Prints the median of the rounds, and of their ratios to the first way.
+Of the bundled model on the sample's pool, in turns within one process: the probabilities of all options with prompts in
+float32 products and in those of `leaml.precision`, each prompt alone and what those about one image share once; the
+tower with a picture's channels one after the other and side by side; a training step with torch's fused attention and
+with plain products, in one share on all cores and in two at once. Prints the median of the rounds, and of their ratios
+to the first way.
 """
 
 import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from statistics import median
 from unittest.mock import patch
@@ -25,9 +27,11 @@ from leaml.config import BUNDLED_MODEL
 from leaml.data.items import open_pictures
 from leaml.features import ImageFeatures
 from leaml.generate import option_probabilities
-from leaml.objectives import answer_sample, collate, sequence_losses
+from leaml.objectives import Sample, answer_sample, collate, sequence_losses, split
 from leaml.precision import autocast, multiplies_bfloat16
 from leaml.records import AnsweredQuestion
+from leaml.threads import share_cores
+from leaml.training import Loss, backward
 from leaml.updates import full_update
 
 ROUNDS, BATCH_SIZE, IMAGES, LEARNING_RATE = 9, 16, 48, 1e-6
@@ -50,10 +54,12 @@ def main() -> int:
         compared = {
             f"options of {len(questions)} questions about {IMAGES} images": answering(backbone, features, questions),
             "a picture through the tower": seeing(backbone, images[min(images)]),
-            f"a step of {BATCH_SIZE} answers": training(backbone, features, questions),
         }
         for what, ways in compared.items():
             record.append(figures(what, in_turns(ways, rounds)))
+        with share_cores(2) as halves:
+            ways = training(backbone, features, questions, halves)
+            record.append(figures(f"a step of {BATCH_SIZE} answers", in_turns(ways, rounds)))
     return 0
 
 
@@ -90,22 +96,26 @@ def seeing(backbone: Backbone, path: Path) -> Ways:
     }
 
 
-def training(backbone: Backbone, features: ImageFeatures, questions: list[AnsweredQuestion]) -> Ways:
-    """Return the ways of attention in a step of full fine-tuning."""
+def training(backbone: Backbone, features: ImageFeatures, questions: list[AnsweredQuestion], halves: Executor) -> Ways:
+    """Return the ways of attention, and of sharing the cores, in a step of full fine-tuning."""
     samples = [answer_sample(question) for question in questions[:: len(questions) // BATCH_SIZE][:BATCH_SIZE]]
     update = full_update(backbone, weight_decay=0.0)
     config = backbone.decoder.config
 
-    def step(name: str) -> None:
+    def losses(share: Sequence[Sample]) -> Iterator[Loss]:
+        yield sequence_losses(backbone, collate(backbone, features, share))[0].sum() / BATCH_SIZE, {}
+
+    def step(name: str, shares: int) -> None:
         config._attn_implementation = name
-        with autocast(backbone.device):
-            losses, _ = sequence_losses(backbone, collate(backbone, features, samples))
-            loss = losses.mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        backward([losses(share) for share in split(samples, shares)], backbone.device, halves)
         update.optimizer.clip(1.0)
         update.optimizer.step(LEARNING_RATE)
 
-    return {"fused attention": lambda: step("sdpa"), "plain products": lambda: step(attention.NAME)}
+    return {
+        "fused attention": lambda: step("sdpa", 1),
+        "plain products": lambda: step(attention.NAME, 1),
+        "plain products, two shares at once": lambda: step(attention.NAME, 2),
+    }
 
 
 def in_turns(ways: Ways, rounds: int) -> dict[str, list[float]]:

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 a LeamlError, its sentence on standard error; 2 wrong argu
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -45,6 +46,8 @@ from leaml.starts import start
 from leaml.store import Store
 
 DEFAULT_WORKSPACE = Path("workspace")
+WAITING_TURNS = "300000"
+"""About a millisecond: longer than OpenMP's threads wait for each other within a step."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -256,6 +259,8 @@ def _runs(arguments: argparse.Namespace) -> None:
 def _loop(arguments: argparse.Namespace) -> None:
     if arguments.keep is not None and arguments.keep.exists():
         raise ConfigError(f"The folder {arguments.keep} exists already. Name a new one for --keep.")
+    # Nobody else is waited for here: OpenMP's threads may wait awake, which makes the generator's run a tenth faster.
+    os.environ.setdefault("GOMP_SPINCOUNT", WAITING_TURNS)
     with tempfile.TemporaryDirectory(prefix="leaml-loop-") as temporary:
         workspace = arguments.keep or Path(temporary)
         with Store.open(workspace) as store, Bars() as bars:
