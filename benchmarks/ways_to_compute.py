@@ -114,6 +114,7 @@ def training(backbone: Backbone, features: ImageFeatures, questions: list[Answer
     return {
         "fused attention": lambda: step("sdpa", 1),
         "plain products": lambda: step(attention.NAME, 1),
+        "fused attention, two shares at once": lambda: step("sdpa", 2),
         "plain products, two shares at once": lambda: step(attention.NAME, 2),
     }
 

@@ -1,7 +1,8 @@
-"""Attention in training on a CPU: plain products, where torch's fused backward pass is the slower one.
+"""Attention in training on a CPU with bfloat16 products: plain ones, where torch's fused backward pass is the slower.
 
-Of a step of the bundled model the fused one takes a fifth (docs/decisions.md). It stays for everything else: for long
-sequences, whose weights plain products would keep in memory, where nothing is trained, and on other devices.
+Of a step of the bundled model the fused one takes a fifth there (docs/decisions.md). It stays for everything else: in
+float32, for long sequences, whose weights plain products would keep in memory, where nothing is trained, and on other
+devices.
 """
 
 from typing import Any
@@ -12,15 +13,17 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from leaml.precision import multiplies_bfloat16
+
 LONGEST = 512
 """Tokens up to which the weights `[B, H, S, S]` are kept."""
 NAME = "plain_in_training"
 
 
 def use_plain_attention(model: Any) -> None:
-    """Let the decoder of a model of transformers use `attend`, if it has torch's fused attention now."""
+    """Let the decoder of a model of transformers use `attend` where it helps, if it has torch's fused attention now."""
     config = model.config.get_text_config()
-    if config._attn_implementation == "sdpa":
+    if config._attn_implementation == "sdpa" and multiplies_bfloat16("cpu"):
         config._attn_implementation = NAME
 
 

@@ -190,7 +190,7 @@ class Backbone:
         Args:
             encoded: The tokens; with a key-value cache the mask spans the cached tokens too.
             images: All images of the batch in reading order; none where they are in the cache already.
-            **cache: `past_key_values` and `use_cache`.
+            **cache: `cache` and `use_cache`.
 
         Returns:
             transformers' output; `last_hidden_state` is `[B, S, D]`.

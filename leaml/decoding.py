@@ -74,9 +74,9 @@ def _run(backbone: Backbone, rows: Sequence[tuple[int, ...]], shown: Sequence[tu
     encoded = backbone.pad(rows, every, left=True)
     with autocast(backbone.device):  # what follows reads token by token, where it would gain nothing
         # A cache that knows no sliding windows: one that has dropped tokens could not be cut back after an option.
-        output = backbone.hidden_states(encoded, every, past_key_values=DynamicCache(), use_cache=True)
+        output = backbone.hidden_states(encoded, every, cache=DynamicCache(), use_cache=True)
     logits = backbone.logits(output.last_hidden_state[:, -1])
-    return Prefix(output.past_key_values, encoded.attention_mask, backbone.position_offset(encoded), logits)
+    return Prefix(output.cache, encoded.attention_mask, backbone.position_offset(encoded), logits)
 
 
 def _owners(shown: Sequence[tuple[EncodedImage, ...]]) -> list[int]:
@@ -120,7 +120,7 @@ def _append(backbone: Backbone, prefix: Prefix, tokens: Tensor, real: Tensor) ->
     """Append tokens `[B, N]` to all but the prefix's logits; `real` is 0 on padding. Returns `[B, N, D]`."""
     prefix.mask = torch.cat([prefix.mask, real], dim=1)
     encoded = Encoded(tokens, prefix.mask, backbone.following(prefix.mask, prefix.offset, tokens.shape[1]))
-    hidden: Tensor = backbone.hidden_states(encoded, past_key_values=prefix.cache, use_cache=True).last_hidden_state
+    hidden: Tensor = backbone.hidden_states(encoded, cache=prefix.cache, use_cache=True).last_hidden_state
     return hidden
 
 

@@ -9,6 +9,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from leaml import attention
 from leaml.attention import LONGEST, attend
+from leaml.backbone import load
+from leaml.config import BUNDLED_MODEL
 
 
 def tensors(keys: int = 7, *, trains: bool = True):
@@ -58,5 +60,7 @@ def test_long_sequences_and_answers_take_the_fused_one(monkeypatch, keys, trains
     assert asked == ([] if plain else ["fused"])
 
 
-def test_the_bundled_model_takes_it(backbone):
-    assert backbone.decoder.config._attn_implementation == attention.NAME
+@pytest.mark.parametrize(("fast", "name"), [(True, attention.NAME), (False, "sdpa")])
+def test_the_bundled_model_takes_it_where_products_are_in_bfloat16(monkeypatch, fast, name):
+    monkeypatch.setattr(attention, "multiplies_bfloat16", lambda _: fast)
+    assert load(BUNDLED_MODEL).decoder.config._attn_implementation == name

@@ -30,7 +30,15 @@ from leaml.backbone import load
 from leaml.config import BUNDLED_MODEL
 
 SHARES, DRAWS, SEEDS = (0.01, 0.02, 0.05, 0.10), 5, 2
-QUICK_METHODS = ("zero-shot", "LoRA", "full fine-tuning", "fully supervised", "LEAML", "LEAML, 200 reviewed")
+QUICK_METHODS = (
+    "zero-shot",
+    "LoRA, mirrored",
+    "full fine-tuning, mirrored",
+    "fully supervised, mirrored",
+    "LEAML, continued, mirrored",
+    "LEAML, continued, 200 reviewed, mirrored",
+)
+"""What the app does with the sample, and its baselines."""
 
 
 @dataclass(frozen=True)
