@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="leaml_study_") as temporary:
         work = arguments.work or Path(temporary)
         known = {run.key for run in log.read(arguments.log)}
-        cells = list(_missing(collections, arguments, budget, base, known, work))
+        wanted = [one for one in collections if one.name in (arguments.collections or [one.name])]
+        cells = list(_missing(wanted, arguments, budget, base, known, work))
         _run_all(cells, arguments, base)
     runs = [run for run in log.read(arguments.log) if run.budget == str(budget)]
     print_tables([run for run in runs if run.model == base], collections)
@@ -75,6 +76,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--kvasir", metavar="FOLDER", default=os.environ.get("LEAML_KVASIR") or None)
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keeps features and generators [a temporary one]")
     parser.add_argument("--log", type=Path, default=log.RUNS, metavar="FILE", help="the log to add to")
+    parser.add_argument("--collections", nargs="+", metavar="NAME", help="run only these; the tables have all")
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES, metavar="SHARE")
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--first-draw", type=int, default=0, metavar="N", help="leave out the draws before this one")
