@@ -210,7 +210,7 @@ def test_a_real_server_describes_one_image(real, person):
 def test_a_real_server_without_the_model_says_so(real, person):
     _, told = decide_choice(person, types(real.url, served="nobody/nothing", act="test_teacher"))
     assert told.kind == "bad" and "requested 'nobody/nothing'" in told.sentence
-    assert told.sentence.endswith("Check the name of its model: 'nobody/nothing'.")
+    assert told.sentence.endswith(f"It has no model 'nobody/nothing'. It lists: {BUNDLED_PATH}. Name one of these.")
 
 
 def test_a_local_model_describes_one_image_in_a_process_of_its_own(tmp_path):
@@ -230,6 +230,7 @@ def test_a_local_model_describes_one_image_in_a_process_of_its_own(tmp_path):
         (failing("bad key", 401), r"answered 401: bad key\. Check its key"),
         (failing("overloaded", 503), r"answered 503: overloaded\. It is busy or broken"),
         (failing("no", 404), r"answered 404: no\. Is the address right\? It usually ends in /v1"),
+        (failing("no model m", 404), r"answered 404: no model m\. Check the name of its model: 'm'\."),
         (failing("not multimodal", 400), r"answered 400: not multimodal\. Does the model take images\?"),
         (
             failing("At most 1 image(s) may be provided in one prompt.", 400),

@@ -47,7 +47,7 @@ def test_a_server_is_tested_chosen_and_asked_by_the_next_run(
     card.locator("[name=choice_url]").fill(server.url)
     card.locator("[name=choice_served]").fill("nobody/nothing")
     card.locator("#test-teacher").click()
-    expect(card.locator(".note.bad")).to_contain_text("Check the name of its model", timeout=PATIENCE_MS)
+    expect(card.locator(".note.bad")).to_contain_text("Name one of these", timeout=PATIENCE_MS)
     expect(card.locator("[name=choice_url]")).to_have_value(server.url)
     card.locator("[name=choice_served]").fill(str(BUNDLED_PATH))
     card.locator("#test-teacher").click()
