@@ -17,6 +17,9 @@ from leaml.backbone import Backbone, Encoded
 from leaml.precision import autocast
 from leaml.vision import EncodedImage
 
+ORDERED_FIRST = 256
+"""Tokens that are ordered to find a nucleus, which nearly always lies among them; all only where it does not."""
+
 
 @dataclass
 class Prefix:
@@ -144,12 +147,19 @@ def nucleus(
     """
 
     def choose(logits: Tensor) -> Tensor:
-        ordered, order = functional.softmax(logits / temperature, dim=-1).sort(dim=-1, descending=True)
-        ordered[ordered.cumsum(-1) - ordered >= top_p] = 0.0
-        picked = torch.multinomial(ordered, 1, generator=generator)
-        return order.gather(1, picked).squeeze(1)
+        return draw_from_nucleus(functional.softmax(logits / temperature, dim=-1), top_p, generator)
 
     return _decode(backbone, prefix, max_new_tokens, choose)
+
+
+def draw_from_nucleus(probabilities: Tensor, top_p: float, generator: torch.Generator) -> Tensor:
+    """Return for each row of `probabilities` `[B, V]` one of the fewest tokens that have `top_p` together `[B]`."""
+    ordered, order = probabilities.topk(min(ORDERED_FIRST, probabilities.shape[-1]))
+    if bool((ordered.sum(-1) < top_p).any()):
+        ordered, order = probabilities.sort(dim=-1, descending=True)
+    ordered[ordered.cumsum(-1) - ordered >= top_p] = 0.0
+    picked = torch.multinomial(ordered, 1, generator=generator)
+    return order.gather(1, picked).squeeze(1)
 
 
 @torch.inference_mode()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from leaml.decoding import greedy, nucleus, option_log_probabilities, prefill
+from leaml.decoding import ORDERED_FIRST, draw_from_nucleus, greedy, nucleus, option_log_probabilities, prefill
 from leaml.objectives import Sample, collate, sequence_losses
 
 PROMPTS = ["Where is the disc? Choose one of the following options: left|right|", "Describe the image.", "Colour?"]
@@ -61,3 +61,18 @@ def test_samples_are_reproducible_differ_by_seed_and_are_greedy_in_the_limit(bac
     assert [text for text, _ in sampled(backbone, features, pictures, 3, top_p=1e-6)] == [
         t for t in best for _ in range(3)
     ]
+
+
+@pytest.mark.parametrize("tail", [0.0, 0.5])
+def test_a_nucleus_is_the_fewest_tokens_that_reach_its_share_however_flat(tail):
+    likely, rare = torch.tensor([0.4, 0.3, 0.2, 0.1]) * (1 - tail), torch.full((4 * ORDERED_FIRST,), tail)
+    row = torch.cat([rare / len(rare), likely])
+    counts = torch.zeros(len(row))
+    drawn = draw_from_nucleus(row.expand(20_000, -1), 0.85, torch.Generator().manual_seed(0))
+    counts.scatter_add_(0, drawn, torch.ones(len(drawn)))
+    inside = row.sort(descending=True)
+    kept = int((inside.values.cumsum(0) < 0.85).sum()) + 1
+    assert kept == (3 if tail == 0 else 4 + round(0.7 * len(rare)))
+    assert int((counts > 0).sum()) <= kept and set(drawn.tolist()) >= set(range(len(rare), len(rare) + 3))
+    expected = likely[:3] / inside.values[:kept].sum()
+    torch.testing.assert_close(counts[len(rare) : len(rare) + 3] / len(drawn), expected, rtol=0.05, atol=0.005)
