@@ -1,5 +1,6 @@
 """The benchmark of label efficiency: draws, the log, differences over draws and images, and one small study."""
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -194,7 +195,9 @@ def test_a_study_makes_each_generator_once_and_keeps_the_wall(sample, tmp_path):
             (pair.image_id, pair.question) for pair in study.collection.test
         ]
         assert (outcome.pairs, outcome.reviewed, outcome.precision) == (0, 0, None)
+    began = time.monotonic()
     outcome = study.run(Method("first", recipe=free))
+    assert outcome.seconds <= time.monotonic() - began, "whoever makes the generator counts its time once"
     assert outcome.pairs == 0  # five steps teach no format: the model is trained on the labels alone
     made = study.folder / "generators" / "free" / "output" / "selection.safetensors"
     stamp = made.stat().st_mtime_ns

