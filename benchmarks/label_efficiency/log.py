@@ -36,7 +36,8 @@ class Run:
         pairs: Pseudo pairs trained on.
         precision: Share of the unreviewed ones that were right; empty where there were none.
         reviewed: Decisions of the expert.
-        seconds: Of all stages that the method needs; empty where the run was halted meanwhile.
+        seconds: Of all stages that the method needs; empty where the run was halted meanwhile, or its generator's were
+            counted twice (until 2026-11-30, where the method made it).
         right: Bits of the test answers, hexadecimal.
         machine: Processor and threads.
         at: UTC time.
