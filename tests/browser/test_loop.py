@@ -1,12 +1,15 @@
-"""The whole loop on the sample project, as a newcomer walks it: label, train, review, fine-tune, compare."""
+"""The whole loop on a part of the sample project, as a newcomer walks it: label, train, review, fine-tune, compare."""
 
+import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from leaml.data.project_folder import SAMPLES, import_project
 from leaml.store import Store
 from tests.browser.conftest import App, stop_app
 from tests.browser.test_keys import open_tab, press
@@ -14,10 +17,14 @@ from tests.browser.test_keys import open_tab, press
 SHORT = ("--generator-steps", "20", "--finetune-steps", "10")
 TRAINING_MS = 1_200_000
 """Patience, not expectation: each stage takes seconds on an idle machine."""
+POOL, TEST = 90, 16
+"""Images of either side: all of the sample's take ten minutes on one core, most of it spent in looking at images."""
 
 
 @pytest.mark.timeout(3600)
 def test_the_whole_loop_on_the_sample(tmp_path: Path, serve: Callable[..., App], page: Page) -> None:
+    with Store.open(tmp_path / "work") as store:
+        import_project(store, part_of_the_sample(tmp_path / "part"))
     app = serve(tmp_path / "work", *SHORT)
     label_some_then_forty(page, app)
     train_and_reload(page, app)
@@ -37,6 +44,25 @@ def test_the_whole_loop_on_the_sample(tmp_path: Path, serve: Callable[..., App],
         }
         counts = store.queue.counts()
     assert (counts.accepted, counts.edited, counts.rejected) == (3, 1, 1)
+
+
+def part_of_the_sample(folder: Path) -> Path:
+    """Write a project folder with the sample's first images of either side and all that is said about them."""
+    sample = SAMPLES["blood_smears"]
+    (folder / "images").mkdir(parents=True)
+    shutil.copy(sample / "project.json", folder)
+    lines = {
+        name: (sample / name).read_text().splitlines() for name in ("images.jsonl", "captions.jsonl", "reference.jsonl")
+    }
+    rows = [json.loads(line) for line in lines["images.jsonl"]]
+    kept = set[str]()
+    for split, count in (("pool", POOL), ("test", TEST)):
+        kept |= {row["file"] for row in [row for row in rows if row["split"] == split][:count]}
+    for name, own in lines.items():
+        (folder / name).write_text("\n".join(line for line in own if json.loads(line)["file"] in kept) + "\n")
+    for name in kept:
+        shutil.copy(sample / "images" / name, folder / "images")
+    return folder
 
 
 def label_some_then_forty(page: Page, app: App) -> None:
