@@ -311,3 +311,13 @@ def test_a_probe_of_words_reads_what_the_captions_say_and_nothing_else(sample):
     silent = sources.word_kernel({image: f"One cell, field {n % 7}." for n, image in enumerate(answers)})
     by_chance = sources.accuracy(silent, rows, learnt, asked)
     assert by_chance < 0.7 and abs(by_chance - sources.majority(learnt, asked)) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("kvasir", "invalid choice: 'kvasir'"), ("kvasir_polyps", "give --kvasir FOLDER")]
+)
+def test_a_collection_that_cannot_be_run_is_refused(name, sentence, monkeypatch, capsys):
+    monkeypatch.delenv("LEAML_KVASIR", raising=False)
+    with pytest.raises(SystemExit):
+        main(["--collections", name])
+    assert sentence in capsys.readouterr().err

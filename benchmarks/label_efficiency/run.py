@@ -29,6 +29,7 @@ from leaml import stats
 from leaml.backbone import load
 from leaml.config import BUNDLED_MODEL
 
+COLLECTIONS = ("blood_smears", "kvasir_polyps")
 SHARES, DRAWS, SEEDS = (0.01, 0.02, 0.05, 0.10), 5, 2
 QUICK_METHODS = (
     "zero-shot",
@@ -76,7 +77,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--kvasir", metavar="FOLDER", default=os.environ.get("LEAML_KVASIR") or None)
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keeps features and generators [a temporary one]")
     parser.add_argument("--log", type=Path, default=log.RUNS, metavar="FILE", help="the log to add to")
-    parser.add_argument("--collections", nargs="+", metavar="NAME", help="run only these; the tables have all")
+    parser.add_argument("--collections", nargs="+", choices=COLLECTIONS, help="run only these; the tables have all")
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES, metavar="SHARE")
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--first-draw", type=int, default=0, metavar="N", help="leave out the draws before this one")
@@ -85,6 +86,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--docs", action="store_true", help="write docs/results.md and docs/results/")
     arguments = parser.parse_args(argv)
+    if "kvasir_polyps" in (arguments.collections or ()) and not arguments.kvasir:
+        parser.error("kvasir_polyps is read where it lies: give --kvasir FOLDER or set LEAML_KVASIR.")
     if arguments.quick:
         arguments.shares, arguments.draws, arguments.seeds, arguments.methods = (0.05,), 1, 1, QUICK_METHODS
     return arguments
