@@ -15,8 +15,6 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from leaml.checks import Decision
 from leaml.errors import ConfigError
@@ -68,6 +66,8 @@ class AcceptanceModel:
             pairs: Decisions or candidates.
             faults: Of each pair's image, as `Decision.faults`.
         """
+        from scipy.special import expit  # loaded by whoever needs it: see `leaml.stats`
+
         constants = np.array([self.constants.get(row.type_id, self.constant) for row in pairs])
         return np.asarray(expit(_scores(pairs, faults) @ np.array(self.weights) + constants))
 
@@ -186,6 +186,9 @@ def _fitted(decisions: Sequence[Decision]) -> AcceptanceModel:
 
 def _logistic(scores: Floats, accepted: Floats, *, penalty: float) -> list[float]:
     """Return the weights of the scores [N, D], and last the constant, at the penalised maximum likelihood."""
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
     ones = np.hstack([scores, np.ones((len(scores), 1))])
     shrink = np.append(np.full(scores.shape[1], penalty), 0.0)
 

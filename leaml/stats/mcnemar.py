@@ -7,9 +7,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
-
 from leaml.records import Prediction
 from leaml.stats.paired import align
 
@@ -37,6 +34,8 @@ def mcnemar_by_type(one: Sequence[Prediction], other: Sequence[Prediction]) -> d
     Raises:
         ConfigError: If the two did not answer the same questions.
     """
+    from statsmodels.stats.contingency_tables import mcnemar
+
     tables: dict[str, list[list[int]]] = defaultdict(lambda: [[0, 0], [0, 0]])
     for first, second in zip(one, align(other, one), strict=True):
         tables[first.type_id][not first.correct][not second.correct] += 1
@@ -47,6 +46,8 @@ def mcnemar_by_type(one: Sequence[Prediction], other: Sequence[Prediction]) -> d
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Return the p-values of one family of tests, adjusted for the chance of any false finding (Holm 1979)."""
+    from statsmodels.stats.multitest import multipletests
+
     if not p_values:
         return {}
     adjusted = multipletests(list(p_values.values()), method="holm")[1]

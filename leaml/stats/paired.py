@@ -4,8 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.stats import norm, t
-
 from leaml.errors import ConfigError
 from leaml.records import Prediction
 from leaml.stats.clusters import Groups, count_right, draw_clusters, macro, standard_error
@@ -50,6 +48,8 @@ def paired_difference(
         ConfigError: If there are no predictions, the two did not answer the same questions, or the groups lack an
             image.
     """
+    from scipy.stats import norm
+
     (right, asked), (other_right, _) = count_right(one, groups), count_right(align(other, one), groups)
     clusters, drawn = len(right), draw_clusters(len(right))
     value = float(macro(right.sum(0), asked.sum(0)) - macro(other_right.sum(0), asked.sum(0)))
@@ -94,6 +94,8 @@ def _interval(value: float, error: float, clusters: int) -> tuple[float, float]:
         # may show its opposite.
         ends = value, value * (2 * wilson(clusters, clusters).low - 1)
         return min(ends), max(ends)
+    from scipy.stats import t
+
     half = float(t.ppf(0.975, clusters - 1)) * error
     return max(-1.0, value - half), min(1.0, value + half)
 
@@ -101,6 +103,8 @@ def _interval(value: float, error: float, clusters: int) -> tuple[float, float]:
 def _p_value(value: float, error: float, clusters: int) -> float:
     if value == 0 or not math.isfinite(error):
         return 1.0
+    from scipy.stats import t
+
     p = 0.0 if _is_constant(value, error) else 2 * float(t.sf(abs(value) / error, clusters - 1))
     # Fewer clusters than 6 never give p < .05 in an exact sign test, and a small variance by chance shall not either.
     return min(1.0, max(p, 2.0 ** (1 - clusters)))

@@ -2,9 +2,6 @@
 
 import math
 
-from scipy.stats import norm, t
-from statsmodels.stats.proportion import proportion_confint
-
 from leaml.errors import ConfigError
 from leaml.records import Interval
 
@@ -15,6 +12,8 @@ def wilson(right: float, asked: float, *, alpha: float = 0.05) -> Interval:
     Raises:
         ConfigError: If nothing was asked.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     if asked <= 0:
         raise ConfigError("A share of no answers has no interval. Ask at least one question.")
     low, high = proportion_confint(right, asked, alpha=alpha, method="wilson")
@@ -35,6 +34,8 @@ def clustered_wilson(share: float, error: float, clusters: int) -> Interval:
         error: Its standard error, over clusters.
         clusters: How many there are.
     """
+    from scipy.stats import norm, t
+
     # A constant bootstrap's error is some 1e-17 by rounding, not 0.
     size = share * (1 - share) / error**2 if error > 1e-9 else 0.0
     if clusters < 2 or not 0 < share < 1 or not math.isfinite(size) or size == 0:
