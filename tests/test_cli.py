@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from leaml.cli import build_parser, main
 from tests.test_importers import project, store  # noqa: F401 - fixtures
 
 README = Path(__file__).parent.parent / "README.md"
+BACKBONES = README.parent / "docs" / "backbones.md"
 
 
 def run(capsys, *arguments):
@@ -60,11 +62,12 @@ def test_wrong_arguments_exit_with_2(arguments, capsys):
     assert "usage: python -m leaml" in capsys.readouterr().err
 
 
-def test_every_command_of_the_readme_parses():
-    commands = re.findall(r"^python -m leaml (.*)$", README.read_text(), re.MULTILINE)
-    assert len(commands) >= 7
+@pytest.mark.parametrize("page", [README, BACKBONES], ids=lambda path: path.stem)
+def test_every_command_of_the_documents_parses(page):
+    commands = re.findall(r"^python -m leaml (.*)$", page.read_text(), re.MULTILINE)
+    assert len(commands) >= 6
     for command in commands:
-        build_parser().parse_args(command.split())
+        build_parser().parse_args(shlex.split(command, comments=True))
 
 
 def test_a_detached_run_is_listed_shown_and_finished(project, tmp_path):  # noqa: F811
