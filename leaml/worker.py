@@ -12,7 +12,8 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +55,15 @@ def work(run: RunDir, run_stage: Stage | None = None, *, at_once: int = 1) -> di
         run_stage: Does one stage; `leaml.pipeline.run_stage` unless given.
         at_once: How many runs may compute at once, this one among them.
     """
+    with _beating(run.path / "heartbeat"):
+        outcome = _outcome(run, Reporter(run), run_stage, at_once)
+        write_json(run.path / "outcome.json", outcome)
+    return outcome
+
+
+def _outcome(run: RunDir, reporter: Reporter, run_stage: Stage | None, at_once: int) -> dict[str, Any]:
     began: float | None = None
     stages: dict[str, float] = {}
-    reporter = Reporter(run)
-    _keep_beating(run.path / "heartbeat")
     try:
         status = "done" if wait_for_turn(run, stop=reporter.cancelled, at_once=at_once) else "cancelled"
         if status == "done":
@@ -71,9 +77,7 @@ def work(run: RunDir, run_stage: Stage | None = None, *, at_once: int = 1) -> di
         status, error = "failed", f"{type(failure).__name__}: {failure}. The rest is in {run.path / 'log.txt'}."
         traceback.print_exc()
     took = time.monotonic() - began if began is not None else 0.0
-    outcome = {"status": status, "error": error, "seconds": took, "stages": stages}
-    write_json(run.path / "outcome.json", outcome)
-    return outcome
+    return {"status": status, "error": error, "seconds": took, "stages": stages}
 
 
 def _do_stages(run: RunDir, reporter: Reporter, run_stage: Stage | None, seconds: dict[str, float]) -> str:
@@ -107,14 +111,22 @@ def _do_stages(run: RunDir, reporter: Reporter, run_stage: Stage | None, seconds
     return "done"
 
 
-def _keep_beating(path: Path) -> None:
+@contextmanager
+def _beating(path: Path) -> Iterator[None]:
+    ended = threading.Event()
+
     def beat() -> None:
-        while True:
+        while not ended.wait(HEARTBEAT_S):
             path.touch()
-            time.sleep(HEARTBEAT_S)
 
     path.touch()
-    threading.Thread(target=beat, daemon=True).start()
+    heart = threading.Thread(target=beat, daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        heart.join()
 
 
 def hold_lock(run: RunDir, descriptor: int | None) -> None:

@@ -43,6 +43,7 @@ from leaml.tables import read_rows, write_rows
 from leaml.teacher_config import TeacherConfig
 from tests.backbones.test_chain import Silent
 from tests.conftest import draw, place_question
+from tests.here import JobsHere
 
 TRAIN = TrainConfig(steps=8, batch_size=4, learning_rate=1e-3, warmup_steps=1, checkpoint_every=2)
 GENERATOR = GeneratorConfig(
@@ -78,6 +79,12 @@ def store(tmp_path):
 @pytest.fixture
 def jobs(store):
     return Jobs(store.workspace / "runs")
+
+
+@pytest.fixture
+def here(store):
+    """Runs without processes of their own."""
+    return JobsHere(store.workspace / "runs")
 
 
 def submit(store, jobs, config):
@@ -118,10 +125,10 @@ def test_a_killed_worker_resumes_to_the_same_losses_and_weights(store, jobs):
     assert first.about["question_loss"] == second.about["question_loss"]
 
 
-def test_the_generator_leaves_a_small_delta_of_the_selected_entries(store, jobs):
+def test_the_generator_leaves_a_small_delta_of_the_selected_entries(store, here):
     label_from_references(store, count=3, seed=0)
     config = replace(GENERATOR, selection=SelectionConfig(row_budget=0.05))
-    run = finish(store, jobs, generator_run(config, until="generator"))
+    run = finish(store, here, generator_run(config, until="generator"))
     output = run.path / "output"
     selection, delta = Selection.load(output / "selection.safetensors"), Delta.load(output / "generator.safetensors")
     base = load(BUNDLED_MODEL)
@@ -141,34 +148,34 @@ def test_the_generator_leaves_a_small_delta_of_the_selected_entries(store, jobs)
     assert all("embedding" in reason for reason in summary["skipped"].values())
 
 
-def test_weights_of_16_bits_are_trained_sampled_and_evaluated(store, jobs):
+def test_weights_of_16_bits_are_trained_sampled_and_evaluated(store, here):
     label_from_references(store, count=3, seed=0)
     short = replace(TRAIN, steps=2)
     config = replace(GENERATOR, train=short, precision="bfloat16", judge_update="lora")
-    output = finish(store, jobs, generator_run(config)).path / "output"
+    output = finish(store, here, generator_run(config)).path / "output"
     judge, generator = (Delta.load(output / f"{name}.safetensors") for name in ("judge", "generator"))
     assert judge.base_dtype == generator.base_dtype == "bfloat16"
     assert judge.count > 9 * generator.count  # an adapter may change every entry of the linear weights
     assert json.loads((output / "sample_report.json").read_text())["generated"] == 6
     for method in ("zero_shot", "full_finetune"):
-        run = finish(store, jobs, model_run(FinetuneConfig(method, precision="bfloat16", train=short)))
+        run = finish(store, here, model_run(FinetuneConfig(method, precision="bfloat16", train=short)))
         assert json.loads((run.path / "output/evaluation.json").read_text())["questions"] == 3
     trained = load_adapted(run.path / "output/model.safetensors")
     assert {weight.dtype for weight in trained.decoder_weights().values()} == {torch.bfloat16}
 
 
-def test_more_parts_than_a_half_batch_train_the_same(store, jobs):
+def test_more_parts_than_a_half_batch_train_the_same(store, here):
     label_from_references(store, count=3, seed=0)
     train = replace(TRAIN, steps=2, warmup_steps=1)
     whole, parts = (
-        finish(store, jobs, generator_run(replace(GENERATOR, train=config), until="generator"))
+        finish(store, here, generator_run(replace(GENERATOR, train=config), until="generator"))
         for config in (train, replace(train, accumulation=4))
     )
     assert [step for step, _ in losses(parts)] == [1, 2]
     assert losses(parts)[0][1] == pytest.approx(losses(whole)[0][1], rel=0.1)
 
 
-def test_captions_may_be_told_from_wrong_images_and_mirrored(store, jobs):
+def test_captions_may_be_told_from_wrong_images_and_mirrored(store, here):
     label_from_references(store, count=3, seed=0)
     plain = replace(GENERATOR, train=replace(TRAIN, steps=2, warmup_steps=1), contrast=0.0)
     told = replace(plain, contrast=1.0)
@@ -180,7 +187,7 @@ def test_captions_may_be_told_from_wrong_images_and_mirrored(store, jobs):
     }
     first, captions = {}, {}
     for name, config in changes.items():
-        run = finish(store, jobs, generator_run(config, until="generator"))
+        run = finish(store, here, generator_run(config, until="generator"))
         figures = [line["figures"] for line in run.progress() if line["stage"] == "generator"]
         first[name], captions[name] = figures[0], [row["caption_loss"] for row in figures]
     assert "wrong_image_loss" not in first["plain"]
@@ -193,12 +200,12 @@ def test_captions_may_be_told_from_wrong_images_and_mirrored(store, jobs):
 
 
 @pytest.mark.parametrize("update", ["selective", "lora", "shira"])
-def test_a_model_is_made_by_other_updates_too(store, jobs, update):
+def test_a_model_is_made_by_other_updates_too(store, here, update):
     label_from_references(store, count=3, seed=0)
     config = FinetuneConfig("leaml_reviewed", train=replace(TRAIN, steps=2), update=update)
     store.results.add_generator_run("r0000", [_candidate(store, "r0000", number) for number in range(3)])
     review_with_policy(store, "reference")
-    made = finish(store, jobs, model_run(config))
+    made = finish(store, here, model_run(config))
     assert len(store.results.predictions(made.id)) == 3
     trained = made.path / "output/model.safetensors"
     learnt = Delta.load(trained)
@@ -212,11 +219,11 @@ def test_a_model_is_made_by_other_updates_too(store, jobs, update):
     assert all(value.equal(adapted.model.state_dict()[name]) for name, value in merged.model.state_dict().items())
 
 
-def test_a_model_learns_from_mirrored_pictures(store, jobs):
+def test_a_model_learns_from_mirrored_pictures(store, here):
     label_from_references(store, count=3, seed=0)
     train = replace(TRAIN, steps=4, warmup_steps=1)
     plain, mirrored = (
-        finish(store, jobs, model_run(FinetuneConfig("lora", train=replace(train, flips=flips))))
+        finish(store, here, model_run(FinetuneConfig("lora", train=replace(train, flips=flips))))
         for flips in ("none", "both")
     )
     first, second = (
@@ -229,7 +236,7 @@ def test_a_model_learns_from_mirrored_pictures(store, jobs):
     tested = {image.id for image in store.images("test")}
     assert all(any(f"{image_id}@hv" in name for name in seen) for image_id in tested)  # it is asked about them, too
     assert Delta.load(mirrored.path / "output/model.safetensors").about["flips"] == "both"
-    base = finish(store, jobs, model_run(FinetuneConfig("zero_shot", train=replace(train, flips="both"))))
+    base = finish(store, here, model_run(FinetuneConfig("zero_shot", train=replace(train, flips="both"))))
     for run, flips in ((plain, "none"), (mirrored, "both"), (base, "none")):
         trained = run.path / "output/model.safetensors"
         model = load_adapted(trained) if trained.exists() else load(BUNDLED_MODEL)
@@ -327,10 +334,10 @@ def _candidate(store, run_id, number):
         (model_run(FinetuneConfig("lora", model="nowhere/nothing", train=TRAIN)), 2, "Cannot load the model 'nowhere"),
     ],
 )
-def test_what_is_missing_is_said(store, jobs, config, labels, sentence):
+def test_what_is_missing_is_said(store, here, config, labels, sentence):
     if labels:
         label_from_references(store, count=labels, seed=0)
-    state = jobs.wait(submit(store, jobs, config), timeout_s=300)
+    state = here.wait(submit(store, here, config), timeout_s=300)
     assert state.name == "failed" and sentence in state.detail
 
 

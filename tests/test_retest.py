@@ -14,16 +14,16 @@ from leaml.records import AnsweredQuestion, QuestionType
 from leaml.retest import retest
 from leaml.selective import Delta
 from leaml.snapshot import read_snapshot
-from tests.test_pipeline import TRAIN, finish, jobs, store, submit  # noqa: F401 - fixtures among them
+from tests.test_pipeline import TRAIN, finish, here, jobs, store, submit  # noqa: F401 - fixtures among them
 
 NOTE = QuestionType("note", "What stands out?")
 
 
 @pytest.fixture
-def made(store, jobs):  # noqa: F811
+def made(store, here):  # noqa: F811
     """A model that was trained on three labels and tested; since then the test and the labels have changed."""
     label_from_references(store, count=3, seed=0)
-    run = finish(store, jobs, model_run(FinetuneConfig("lora", train=replace(TRAIN, steps=2))))
+    run = finish(store, here, model_run(FinetuneConfig("lora", train=replace(TRAIN, steps=2))))
     project = store.project()
     store.save_project(replace(project, question_types=(*project.question_types, NOTE)), author="ann")
     image = store.images("test")[0]
@@ -32,10 +32,10 @@ def made(store, jobs):  # noqa: F811
     return run
 
 
-def test_the_same_model_answers_the_test_of_today(store, jobs, made):  # noqa: F811
-    run = jobs.run(retest(store, jobs, made.id))
-    assert jobs.wait(run.id, timeout_s=300).name == "done", run.log_tail(30)
-    assert ingest_finished(store, jobs) == 1
+def test_the_same_model_answers_the_test_of_today(store, here, made):  # noqa: F811
+    run = here.run(retest(store, here, made.id))
+    assert here.wait(run.id, timeout_s=300).name == "done", run.log_tail(30)
+    assert ingest_finished(store, here) == 1
     before, after = (store.results.predictions(one.id) for one in (made, run))
     assert (len(before), len(after)) == (3, 4)
     assert {(row.image_id, row.answer) for row in after if row.type_id != NOTE.id} == {
@@ -51,9 +51,9 @@ def test_the_same_model_answers_the_test_of_today(store, jobs, made):  # noqa: F
     assert (run.path / "output/model.safetensors").samefile(made.path / "output/model.safetensors")
 
 
-def test_the_command_line_queues_it_and_the_base_model_has_no_file(store, jobs, capsys):  # noqa: F811
+def test_the_command_line_queues_it_and_the_base_model_has_no_file(store, jobs, here, capsys):  # noqa: F811
     label_from_references(store, count=3, seed=0)
-    base = finish(store, jobs, model_run(FinetuneConfig("zero_shot")))
+    base = finish(store, here, model_run(FinetuneConfig("zero_shot")))
     store.close()
     workspace = str(store.workspace)
     assert main(["--workspace", workspace, "runs", "test", base.id]) == 0
@@ -67,34 +67,32 @@ def test_the_command_line_queues_it_and_the_base_model_has_no_file(store, jobs, 
     ]
 
 
-def test_a_disk_without_links_gets_a_copy(store, jobs, made, monkeypatch):  # noqa: F811
+def test_a_disk_without_links_gets_a_copy(store, here, made, monkeypatch):  # noqa: F811
     def refuse(*_: object) -> None:
         raise OSError("no links here")
 
     monkeypatch.setattr("os.link", refuse)
-    run = jobs.run(retest(store, jobs, made.id))
-    assert jobs.wait(run.id, timeout_s=300).name == "done"
+    run = here.run(retest(store, here, made.id))
+    assert here.wait(run.id, timeout_s=300).name == "done"
     mine, theirs = (one.path / "output/model.safetensors" for one in (run, made))
     assert not mine.samefile(theirs) and mine.read_bytes() == theirs.read_bytes()
 
 
-def test_what_has_no_model_or_altered_data_is_refused_and_leaves_no_run(store, jobs, made):  # noqa: F811
-    generator = submit(store, jobs, generator_run(GeneratorConfig(), until="captions"))
-    jobs.wait(generator, timeout_s=300)
+def test_what_has_no_model_or_altered_data_is_refused_and_leaves_no_run(store, here, made):  # noqa: F811
+    generator = submit(store, here, generator_run(GeneratorConfig(), until="captions"))
+    here.wait(generator, timeout_s=300)
     with pytest.raises(RunError, match=f"{generator} has no model that could be tested"):
-        retest(store, jobs, generator)
+        retest(store, here, generator)
     (made.path / "data/labels.parquet").write_bytes(b"other")
     with pytest.raises(SnapshotError, match=r"labels\.parquet is not what was written"):
-        retest(store, jobs, made.id)
-    assert [run.id for run in jobs.runs()] == [generator, made.id]
+        retest(store, here, made.id)
+    assert [run.id for run in here.runs()] == [generator, made.id]
 
 
-def test_a_run_that_did_not_note_its_round_keeps_that_of_its_model(store, jobs, made):  # noqa: F811
+def test_a_run_that_did_not_note_its_round_keeps_that_of_its_model(store, here, made):  # noqa: F811
     manifest = made.path / "data/manifest.json"
     older = json.loads(manifest.read_text())
     del older["round"]
     manifest.write_text(json.dumps(older))
-    run = jobs.run(retest(store, jobs, made.id))
+    run = here.run(retest(store, here, made.id))
     assert read_snapshot(run.path / "data").round == store.results.models()[0].round
-    jobs.cancel(run.id)
-    jobs.wait(run.id, timeout_s=300)

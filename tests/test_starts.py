@@ -10,7 +10,7 @@ from leaml.errors import ConfigError
 from leaml.experts import label_from_references, review_with_policy
 from leaml.selective import Delta
 from leaml.starts import start
-from tests.test_pipeline import GENERATOR, TRAIN, _candidate, finish, jobs, store  # noqa: F401
+from tests.test_pipeline import GENERATOR, TRAIN, _candidate, finish, here, jobs, store  # noqa: F401
 
 STILL = replace(TRAIN, steps=1, learning_rate=1e-12, weight_decay=0.0)
 """A training after which the weights are still those that it started from."""
@@ -18,10 +18,10 @@ FROM_GENERATOR = FinetuneConfig("leaml_reviewed", train=STILL, starts_from="gene
 
 
 @pytest.fixture
-def generator(store, jobs):  # noqa: F811
+def generator(store, here):  # noqa: F811
     """A generator's run, and reviewed pairs of its round."""
     label_from_references(store, count=3, seed=0)
-    run = finish(store, jobs, generator_run(GENERATOR, until="judge"))
+    run = finish(store, here, generator_run(GENERATOR, until="judge"))
     store.results.add_generator_run(run.id, [_candidate(store, run.id, number) for number in range(3)])
     review_with_policy(store, "reference")
     return run
@@ -35,8 +35,8 @@ def done(jobs, run_id):  # noqa: F811
 
 
 @pytest.mark.parametrize("update", ["lora", "selective", "full"])
-def test_a_model_goes_on_from_the_generator(store, jobs, generator, update):  # noqa: F811
-    run = done(jobs, start(store, jobs, model_run(replace(FROM_GENERATOR, update=update))))
+def test_a_model_goes_on_from_the_generator(store, here, generator, update):  # noqa: F811
+    run = done(here, start(store, here, model_run(replace(FROM_GENERATOR, update=update))))
     made = run.path / "output"
     assert (made / "start.safetensors").samefile(generator.path / "output/generator.safetensors")
     began, learnt = Delta.load(made / "start.safetensors"), Delta.load(made / "model.safetensors")
@@ -64,11 +64,11 @@ def test_without_a_generator_of_the_same_model_it_starts_from_the_pretrained_wei
     assert not (run.path / "output/start.safetensors").exists()
 
 
-def test_of_another_workspaces_pairs_there_is_no_generator(store, jobs):  # noqa: F811
+def test_of_another_workspaces_pairs_there_is_no_generator(store, here):  # noqa: F811
     label_from_references(store, count=3, seed=0)
     store.results.add_generator_run("elsewhere", [_candidate(store, "elsewhere", number) for number in range(3)])
     review_with_policy(store, "reference")
-    run = done(jobs, start(store, jobs, model_run(FROM_GENERATOR)))
+    run = done(here, start(store, here, model_run(FROM_GENERATOR)))
     assert RunConfig.from_json(run.config()).finetune.starts_from == "pretrained"
 
 

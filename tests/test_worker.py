@@ -59,6 +59,21 @@ def test_stages_that_are_done_are_left_out_and_their_seconds_kept(tmp_path):
     assert RunDir(run.path).state().name == "done"
 
 
+def test_its_heart_stops_when_it_has_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "HEARTBEAT_S", 0.01)
+    run, others = make_run(tmp_path), threading.active_count()
+    worker.work(run, lambda *_: _changes(run.path / "heartbeat"))
+    assert threading.active_count() == others
+
+
+def _changes(path):
+    """Wait until a file is touched again."""
+    before, deadline = path.stat().st_mtime_ns, time.monotonic() + 10
+    while path.stat().st_mtime_ns == before:
+        assert time.monotonic() < deadline, f"{path} stayed as it was"
+        time.sleep(0.01)
+
+
 def test_a_full_disk_in_a_stage_is_an_outcome(tmp_path, capsys):
     def full(*_):
         raise OSError(28, "No space left on device")

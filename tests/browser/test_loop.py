@@ -14,10 +14,10 @@ from leaml.store import Store
 from tests.browser.conftest import App, stop_app
 from tests.browser.test_keys import open_tab, press
 
-SHORT = ("--generator-steps", "20", "--finetune-steps", "10")
+SHORT = ("--generator-steps", "12", "--finetune-steps", "6")
 TRAINING_MS = 1_200_000
 """Patience, not expectation: each stage takes seconds on an idle machine."""
-POOL, TEST = 90, 16
+POOL, TEST = 56, 8
 """Images of either side: all of the sample's take ten minutes on one core, most of it spent in looking at images."""
 
 
@@ -25,7 +25,7 @@ POOL, TEST = 90, 16
 def test_the_whole_loop_on_the_sample(tmp_path: Path, serve: Callable[..., App], page: Page) -> None:
     with Store.open(tmp_path / "work") as store:
         import_project(store, part_of_the_sample(tmp_path / "part"))
-    app = serve(tmp_path / "work", *SHORT)
+    app = serve(tmp_path / "work", *SHORT, fresh=True)
     label_some_then_forty(page, app)
     train_and_reload(page, app)
     review_some(page)

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from leaml.store import Store
-from tests.browser.conftest import ROOT, App, stop_app
+from tests.browser.conftest import ROOT, App, has_ended, stop_app
 from tests.browser.test_keys import open_tab, press
 from tests.drawn import fill
 
@@ -27,7 +27,7 @@ def visit_all(page: Page, app: App) -> None:
 
 
 def test_it_answers_soon_and_asks_nobody_outside(tmp_path: Path, serve: Serve, page: Page) -> None:
-    app = serve(tmp_path / "work")
+    app = serve(tmp_path / "work", fresh=True)
     asked: list[str] = []
     wrong: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -114,7 +114,7 @@ def test_a_second_app_leaves_the_first_alone(tmp_path: Path, serve: Serve, page:
     fill(tmp_path / "work")
     app = serve(tmp_path / "work", "--no-sample")
     with pytest.raises(pytest.fail.Exception, match="ended with 2"):
-        serve(tmp_path / "work", "--no-sample")
+        serve(tmp_path / "work", "--no-sample", fresh=True)
     open_tab(page, app, "label")
 
 
@@ -167,7 +167,7 @@ def test_another_project_is_opened_and_left_again(tmp_path: Path, serve: Serve, 
     old.locator("#project-panel [data-act=questions]").click()
     expect(old.get_by_text("This page is of a project that was left since")).to_be_visible()
     old.close()
-    assert app.process.poll() is None, "the same process, as the terminal sees it"
+    assert not has_ended(app.process), "the same process, as the terminal sees it"
     open_tab(page, app, "label")
     expect(page.locator("#label-panel h1").first).to_have_text("Is it red?")
     press(page, "label", "1", "Enter")
