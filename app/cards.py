@@ -284,7 +284,7 @@ def _second_opinion(candidate: Candidate) -> str:
 
 def _review_actions() -> str:
     accept = (
-        f'<button type="button" class="go" data-act="accept" data-key="a enter">'
+        f'<button type="button" class="go" data-act="accept" data-key="a enter" data-enter="changed">'
         f'<span class="only-same">{text.ACCEPT}</span><span class="only-changed">{text.SAVE_EDIT}</span>'
         f"{kbd('A')}</button>"
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -37,6 +38,7 @@ class Place:
         asked: Image and question type; None before the first look, or when nothing is left.
         skipped: Questions to leave out until the page is loaded again.
         passed: Those of them that were skipped since the last answer: undo brings them back, the last first.
+        filled: Since when the reference answers labelled for this person: what undo takes back, until the next answer.
         chosen: The answer that the question had: after an undo, or when it is shown again to be changed.
         own: A label outside the question types that is shown again.
         ahead: Images that come next, for the browser to load already.
@@ -52,6 +54,7 @@ class Place:
     asked: Asked | None = None
     skipped: frozenset[Asked] = frozenset()
     passed: tuple[Asked, ...] = ()
+    filled: datetime | None = None
     chosen: str | None = None
     own: AnsweredQuestion | None = None
     ahead: tuple[ImageId, ...] = ()
@@ -193,8 +196,8 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     person.require("label")
     act = data.get("act")
     if act == "fill":
-        count = person.label_for_me()
-        return replace(now, asked=None, chosen=None, message=text.labelled_for_you(count))
+        began, count = datetime.now(UTC), person.label_for_me()
+        return replace(now, asked=None, chosen=None, passed=(), filled=began, message=text.labelled_for_you(count))
     if act == "undo":
         return _undo(person, now)
     if act == "more":
@@ -225,7 +228,7 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     suggestion = None if act == "own" else now.suggestion
     person.add_label(pair, seconds=read_seconds(data), suggestion=suggestion)
     # A question of one's own leaves the card's question unanswered: it stays.
-    stay = replace(now, message=text.SAVED, passed=(), serial=now.serial + 1)
+    stay = replace(now, message=text.SAVED, passed=(), filled=None, serial=now.serial + 1)
     return stay if act == "own" and now.own is None else replace(stay, asked=None, chosen=None, own=None)
 
 
@@ -332,13 +335,15 @@ def _own_pair(now: Place, image_id: ImageId, data: dict[str, Any]) -> AnsweredQu
 
 
 def _undo(person: Person, now: Place) -> Place:
-    """Bring back what was skipped last, or else take this person's last label back and show its question again."""
+    """Bring back what was skipped last, or else take back what was labelled last; show a question of theirs again."""
     if now.passed:
         back = now.passed[-1]
         now = replace(now, passed=now.passed[:-1], skipped=now.skipped - {back}, message=label_text.BACK_AGAIN)
         now = replace(now, split=person.services.image(back[0]).split)
         return replace(now, asked=back, chosen=None, own=None, why=None, serial=now.serial + 1)
-    undone = person.undo_label()
+    if now.filled and (count := person.unlabel_for_me(now.filled)):
+        return replace(now, filled=None, asked=None, chosen=None, message=text.taken_back_for_you(count))
+    undone, now = person.undo_label(), replace(now, filled=None)
     if undone is None:
         return replace(now, message=text.NOTHING_TO_UNDO)
     message = text.taken_back(undone.pair.answer)

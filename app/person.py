@@ -5,6 +5,7 @@ Without users the one person at this computer may do everything. What people may
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,8 @@ from leaml.acceptance import order_by_acceptance
 from leaml.batches import Batch
 from leaml.choices import Choices
 from leaml.data.labels import Imported
-from leaml.errors import UserError
+from leaml.errors import StoreError, UserError
+from leaml.experts import REFERENCE_EXPERT
 from leaml.records import (
     METHODS,
     AnsweredQuestion,
@@ -95,6 +97,14 @@ class Person:
         """Let the reference answers label up to the budget; return how many they labelled."""
         self.require("label")
         return self.services.label_for_me()
+
+    def unlabel_for_me(self, since: datetime) -> int:
+        """Take back what the reference answers have labelled since; return how many of these labels stood."""
+        self.require("label")
+        try:
+            return self.services.store.rollback.person(REFERENCE_EXPERT, since, by=self.name).labels
+        except StoreError:  # somebody else took them back already
+            return 0
 
     def add_review(self, review: Review) -> None:
         """Record a decision of theirs."""

@@ -13,7 +13,7 @@ from app.errors import InputError
 from app.label import picture
 from app.overview import LoopStep, project_screen
 from app.person import Person, who
-from app.screen import Screen, header_of, on_act, panel, require_text, typed_options
+from app.screen import Screen, header_of, on_act, panel, require_text, typed_parts
 from app.services import Services
 from app.view import Picture
 from leaml.choices import Choices
@@ -254,7 +254,7 @@ def typed_questions(lines: str, known: Sequence[QuestionType] = ()) -> tuple[Que
             said = " ".join((kinds[-1].definition, line.strip().removeprefix(label_text.DEFINES).strip()))
             kinds[-1] = replace(kinds[-1], definition=said.strip())
             continue
-        parts = typed_options(line)
+        parts = typed_parts(line)
         if not parts:
             continue
         if len(parts) == 2:

@@ -102,7 +102,8 @@ def look(person: Person, now: Place) -> tuple[Place, str]:
     types = project.question_types if project else ()
     if not offers:
         left = services.store.queue.size(now.within)
-        return replace(now, shown=""), _nothing(counts, now.within, [kind.id for kind in types], left)
+        kinds, coming = [kind.id for kind in types], services.writes_pairs()
+        return replace(now, shown=""), _nothing(counts, now.within, kinds, left, coming=coming)
     candidate = offers[0].candidate
     if candidate.id != now.shown:
         now = replace(now, shown=candidate.id, serial=now.serial + 1)
@@ -225,7 +226,7 @@ def _offers_to(person: Person, now: Place) -> list[Offer]:
     return offers
 
 
-def _nothing(counts: ReviewCounts, within: Slice, types: list[str], left: int) -> str:
+def _nothing(counts: ReviewCounts, within: Slice, types: list[str], left: int, *, coming: bool) -> str:
     """Return what the screen shows when there is no pair for this person."""
     if counts.open and within != EVERYTHING:
         return empty_filter(within, types, left=left)
@@ -235,4 +236,5 @@ def _nothing(counts: ReviewCounts, within: Slice, types: list[str], left: int) -
         return empty_state(text.REVIEW_WITH_OTHERS_TITLE, text.REVIEW_WITH_OTHERS, go + undo)
     if counts.accepted + counts.edited + counts.rejected:
         return empty_state(text.REVIEW_DONE_TITLE, text.REVIEW_DONE, go_button(text.GO_TRAIN, "train") + undo)
-    return empty_state(text.REVIEW_EMPTY_TITLE, text.REVIEW_EMPTY, go_button(text.GO_TRAIN, "train"))
+    title, said = (text.REVIEW_SOON_TITLE, text.REVIEW_SOON) if coming else (text.REVIEW_EMPTY_TITLE, text.REVIEW_EMPTY)
+    return empty_state(title, said, go_button(text.GO_TRAIN, "train"))

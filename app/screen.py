@@ -125,9 +125,14 @@ def read_seconds(data: dict[str, Any]) -> float:
     return seconds if isfinite(seconds) and seconds >= 0 else 0.0
 
 
+def typed_parts(line: str, between: str = "|") -> tuple[str, ...]:
+    """Return what a person typed with | between."""
+    return tuple(part.strip() for part in line.split(between) if part.strip())
+
+
 def typed_options(line: str) -> tuple[str, ...]:
-    """Return the answers that a person typed with | between them."""
-    return tuple(part.strip() for part in line.split("|") if part.strip())
+    """Return the answers that a person typed with | between them, or with commas where there is no |."""
+    return typed_parts(line) if "|" in line else typed_parts(line, ",")
 
 
 def require_text(value: str, otherwise: str) -> str:

@@ -287,6 +287,10 @@ class Services:
                 ingest_finished(self.store, self.jobs)
                 self._taken_over = done
 
+    def writes_pairs(self) -> bool:
+        """Tell whether a question generator is being trained, or waits for it."""
+        return "generator" in self._active_kinds()
+
     def _active_kinds(self) -> set[str]:
         return {run_kind(run) for run in self.runs() if run.state().name in ACTIVE}
 

@@ -180,12 +180,17 @@ def labelled_for_you(count: int) -> str:
 
 def own_questions(count: int) -> str:
     """Say how many questions a person wrote."""
-    return f"{count} of your own question{'' if count == 1 else 's'}" if count else ""
+    return f"{count} question{'' if count == 1 else 's'} of your own" if count else ""
 
 
 def taken_back(answer: str) -> str:
     """Say what was undone."""
     return f"Taken back: {answer}"
+
+
+def taken_back_for_you(count: int) -> str:
+    """Say that what the simulated expert did was undone."""
+    return f"Taken back: the {count} answers from the reference answers"
 
 
 def image_alt(name: str) -> str:
@@ -199,7 +204,7 @@ NEED_ANSWER = "Type the answer, or choose one."
 
 def not_an_option(answer: str, options: Sequence[str]) -> str:
     """Say that an answer is outside its list."""
-    return f"The answer “{answer}” is not one of the options: {', '.join(options)}."
+    return f"The answer “{answer}” is not one of the options: {' | '.join(options)}."
 
 
 # Review
@@ -220,6 +225,8 @@ EDIT_OPTIONS = "Answers to choose from, with | between them"
 EDIT_ANSWER = "Answer"
 REVIEW_EMPTY_TITLE = "Nothing to review yet"
 REVIEW_EMPTY = "Train the question generator first: the questions that it writes appear here."
+REVIEW_SOON_TITLE = "The question generator is at work"
+REVIEW_SOON = "The questions that it writes appear here when it is done. The Train screen shows how far it is."
 REVIEW_DONE_TITLE = "All reviewed"
 REVIEW_DONE = "Next: fine-tune on what you accepted, and compare."
 REVIEW_WITH_OTHERS_TITLE = "The rest is with others"
@@ -229,8 +236,8 @@ ZOOM, HELP = "Zoom", "Keys"
 CLOSE = "Close"
 KEYS = {
     "review": (
-        ("A", "accept, or save the change"),
-        ("1 … 9", "choose another answer"),
+        ("A", "accept"),
+        ("1 … 9", "choose another answer; A or Enter saves it"),
         ("E", "edit question and answers"),
         ("R", "reject, then 1 … 6 for the reason"),
         ("S", "skip, it comes back later"),
@@ -304,7 +311,7 @@ TRAIN_AGAIN = "Train again"
 CANCEL, RESUME, STARTING = "Cancel", "Resume", "starting"
 CLOSE_PAGE = "You can close this page: training goes on."
 LOSS = "Loss, lower is better"
-NO_LOSS = "The loss appears here as soon as training starts."
+NO_LOSS = "The loss appears here while a model learns. The base model does not."
 MODELS_TITLE = "Models to compare"
 MODELS_LEAD = "All come from one base model and are tested on the same questions. They run one after another."
 TRAIN_ALL = "Fine-tune and compare all"

@@ -179,7 +179,9 @@ def _models_html(person: Person, runs: Sequence[RunView], obstacles: Mapping[str
                 learnt_from=text.trained_on(model.labels, model.pairs) if model and method != "zero_shot" else "",
             )
         )
-    ready = sum(row.why_not is None for row in rows)
+    # All again only when all have ended: whoever presses meanwhile wants those that wait, not those that are done.
+    busy = any(row.run and row.run.active for row in rows)
+    ready = 0 if busy else sum(row.why_not is None for row in rows)
     rounds = rounds_card(services.store.rounds.all(), services.round_accuracy(), may=person.may("oversee"))
     cards = methods_card(rows, ready=ready) + rounds + runs_card(runs)
     return f'<div class="screen stack" data-serial="0">{cards}</div>'

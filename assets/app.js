@@ -200,7 +200,7 @@ window.leaml = (() => {
     // Enter on a focused button presses that button, as everywhere; an option is chosen already, so Enter saves.
     if (key === 'enter' && e.target.closest?.('button,a,summary') && !e.target.closest('[role=radio],[role=checkbox]')) return;
     for (const panel of visiblePanels()) {
-      const buttons = [...panel.querySelectorAll(`[data-key~="${CSS.escape(key)}"]`)].filter((b) => shown(b) && !b.disabled);
+      const buttons = [...panel.querySelectorAll(`[data-key~="${CSS.escape(key)}"]`)].filter((b) => shown(b) && !b.disabled && !(key === 'enter' && b.dataset.enter === 'changed' && !b.closest('[data-changed]')));
       // A key inside an open part of the card belongs to that part first.
       const button = buttons.find((b) => b.closest('.panel')) || buttons[0];
       if (!button || (field && !button.closest('.panel') && !('typed' in button.dataset))) continue;

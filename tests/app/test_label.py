@@ -11,6 +11,7 @@ import pytest
 from app import label, label_text, project, text
 from app.errors import InputError
 from app.person import who
+from app.screen import typed_options
 from app.services import Services
 from leaml.answering import Answer
 from leaml.freeze import freeze
@@ -101,6 +102,34 @@ def test_the_reference_answers_label_up_to_the_budget(make_services: Make) -> No
     place = press(services, place, "fill")
     assert services.label_count() == 6
     assert label_text.ENOUGH[None] in label.draw(who(services, None), place)
+
+
+def test_undo_takes_back_what_was_labelled_last_whoever_did_it(make_services: Make) -> None:
+    services = make_services()
+    place = label.arrive(who(services, None), label.Place())
+    mine = answer_to(services, place)
+    place = press(services, place, "save", answer=mine)
+    place = press(services, press(services, place, "fill"), "undo")
+    assert place.message == text.taken_back_for_you(5) and services.label_count() == 1
+    assert services.labels_on_offer() == 5
+    place = press(services, place, "undo")
+    assert place.message == text.taken_back(mine) and services.label_count() == 0
+
+
+def test_the_reference_answers_are_not_taken_back_once_a_person_went_on(make_services: Make) -> None:
+    services = make_services()
+    place = press(services, label.arrive(who(services, None), label.Place()), "fill")
+    mine = answer_to(services, place)
+    place = press(services, press(services, place, "save", answer=mine), "undo")
+    assert place.message == text.taken_back(mine) and services.label_count() == 6
+
+
+@pytest.mark.parametrize(
+    ("typed", "options"),
+    [("yes, no", ("yes", "no")), ("a | b, or c |", ("a", "b, or c")), ("yes", ("yes",)), (" , ", ())],
+)
+def test_answers_are_typed_with_bars_or_else_with_commas_between(typed: str, options: tuple[str, ...]) -> None:
+    assert typed_options(typed) == options
 
 
 def test_nothing_to_offer_without_reference_answers(make_services: Make) -> None:

@@ -4,6 +4,7 @@ import ast
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +47,7 @@ def acts(services: Services) -> dict[str, tuple[str, Callable[[Person], Any]]]:
         "undo_label": ("label", lambda person: person.undo_label()),
         "save_questions": ("label", lambda person: person.save_questions((QuestionType("x", "X?"),))),
         "label_for_me": ("label", lambda person: person.label_for_me()),
+        "unlabel_for_me": ("label", lambda person: person.unlabel_for_me(datetime.now(UTC))),
         "add_review": (
             "review",
             lambda person: person.add_review(Review(candidate.id, "accept", pair, None, "x", 1.0)),
@@ -101,7 +103,15 @@ def test_every_public_act_of_a_person_is_tried_above(shared: Services) -> None:
 
 
 def test_the_screens_change_nothing_but_through_a_person() -> None:
-    changing = {"add_label", "undo_label", "label_for_me", "save_questions", "add_review", "undo_review"}
+    changing = {
+        "add_label",
+        "undo_label",
+        "label_for_me",
+        "unlabel_for_me",
+        "save_questions",
+        "add_review",
+        "undo_review",
+    }
     changing |= {"start_generator", "start_methods", "cancel", "resume", "load_sample", "import_images", "open_next"}
     changing |= {"add_labels", "import_labels", "set_quotas", "take_back", "test_again"}
     changing |= {"save_project", "import_project", "save"}

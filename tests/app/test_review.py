@@ -88,8 +88,11 @@ def test_undo_shows_the_pair_again(make_services: Make) -> None:
     assert place.message == text.NOTHING_TO_UNDO
 
 
-def test_empty_states(make_services: Make) -> None:
-    assert text.REVIEW_EMPTY in review.look(who(make_services(), None), review.Place())[1]
+def test_empty_states(make_services: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = make_services()
+    assert text.REVIEW_EMPTY in review.look(who(empty, None), review.Place())[1]
+    monkeypatch.setattr(empty, "_active_kinds", lambda: {"generator"})
+    assert text.REVIEW_SOON in review.look(who(empty, None), review.Place())[1]
     services = make_services(candidates=1)
     place, _ = review.look(who(services, None), review.Place())
     place = review.decide(who(services, None), place, {"act": "accept", "candidate": place.shown})

@@ -127,8 +127,9 @@ def test_another_question_about_the_same_image(label_app: App, page: Page) -> No
 
 
 def test_review_by_keys(review_app: App, page: Page) -> None:
+    page.keyboard.press("Enter")  # it saves a change, and there is none: nobody accepts a pair by accident
     press(page, "review", "a")  # accept
-    press(page, "review", "2", "a")  # another answer, saved
+    press(page, "review", "2", "Enter")  # another answer, saved
     page.keyboard.press("r")
     expect(page.locator("#review-panel .panel.reject")).to_be_visible()
     press(page, "review", "2")  # not visible

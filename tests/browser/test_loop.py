@@ -131,7 +131,9 @@ def finetune_all(page: Page) -> None:
     page.locator("#tab-train-button").click()
     page.locator("#train-all").click()
     for method in ("zero_shot", "full_finetune", "lora", "leaml", "leaml_reviewed"):
+        expect(page.locator("#train-all")).to_be_disabled()
         expect(page.locator(f"[data-method-row={method}]")).to_contain_text("right on the test", timeout=TRAINING_MS)
+    expect(page.locator("#train-all")).to_be_enabled()
 
 
 def compare(page: Page) -> None:
