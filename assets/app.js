@@ -17,6 +17,7 @@ window.leaml = (() => {
   function attach(element, trigger, watch, events) {
     const panel = element.closest('.block') || element;
     panels[panel.id] = panel;
+    panel.drafts = new Map();
     panel.addEventListener('click', (e) => {
       const button = e.target.closest('[data-act],[data-local]');
       if (!button || button.disabled || (panel.dataset.busy && !harmless.has(button.dataset.local))) return;
@@ -38,6 +39,10 @@ window.leaml = (() => {
       const file = e.target.dataset.read && e.target.files[0];
       if (file) panel.querySelector(`[name=${e.target.dataset.read}]`).value = await file.text();
     });
+    panel.addEventListener('input', (e) => {
+      const card = e.target.closest('[data-card]')?.dataset.card;
+      if (card && typing(e.target)) panel.drafts.set(`[data-card="${card}"] [name="${e.target.name}"]`, e.target.value);
+    });
     viewer.attach(panel);
     panel.wake = () => trigger('wake', {});
     new IntersectionObserver((seen) => {
@@ -49,6 +54,7 @@ window.leaml = (() => {
     const fresh = () => {
       for (const fold of panel.querySelectorAll('[data-fold]')) fold.open = !!folds[fold.dataset.fold];
       renew(panel);
+      restore(panel);
       viewer.show(panel);
       announce(panel);
     };
@@ -66,6 +72,7 @@ window.leaml = (() => {
     const shown = card || panel.querySelector('[data-card]');
     if (shown?.querySelector('[data-local=choose]')) data.answer = chosen(shown);
     data.seconds = Math.min(3600, spent(panel) / 1000);
+    for (const draft of panel.drafts.keys()) if (panel.querySelector(draft)?.closest('[data-card]') === card) panel.drafts.delete(draft);
     panel.dataset.busy = '1';
     panel.pressed = true;
     panel.waiting = null;
@@ -111,7 +118,7 @@ window.leaml = (() => {
     const card = panel.querySelector('[data-serial]');
     if (!card || panel.serial === card.dataset.serial) return;
     panel.serial = card.dataset.serial;
-    Object.assign(panel, { spent: 0, since: null });
+    Object.assign(panel, { spent: 0, since: null, drafts: new Map() });
     look(panel, shown(panel));
     for (const node of panel.querySelectorAll('[data-card]')) {
       node.removeAttribute('data-open');
@@ -122,6 +129,16 @@ window.leaml = (() => {
     const first = panel.querySelector('[data-focus]');
     if (first && shown(first) && document.activeElement === document.body) first.focus();
     for (const url of (card.dataset.preload || '').split(' ')) if (url) new Image().src = url;
+  }
+
+  /* What was typed and not sent yet outlasts what is drawn anew beside it. */
+  function restore(panel) {
+    for (const [draft, value] of panel.drafts) {
+      const field = panel.querySelector(draft), fold = field?.closest('details');
+      if (!field || field.value === value) continue;
+      field.value = value;
+      if (fold) fold.open = true;
+    }
   }
 
   /* What happened and what is asked next, for those who listen: a region that is drawn anew is not read out. */

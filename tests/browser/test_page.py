@@ -110,6 +110,25 @@ def test_own_images_are_imported(tmp_path: Path, serve: Serve, page: Page) -> No
     expect(page.locator("#project-panel")).to_contain_text("16 images imported")
 
 
+def test_what_was_typed_outlasts_what_is_done_beside_it(tmp_path: Path, serve: Serve, page: Page) -> None:
+    fill(tmp_path / "work")
+    app = serve(tmp_path / "work", "--no-sample")
+    page.goto(app.url)
+    panel = page.locator("#project-panel")
+    for card, name in (("import", "import_name"), ("questions", "question_list")):
+        panel.locator(f"[data-card={card}] summary").click()
+        panel.locator(f"[name={name}]").fill("Not sent yet")
+    panel.get_by_role("button", name="for me from the reference answers").click()
+    expect(panel).to_contain_text("Label 16 for me from the reference answers")
+    expect(panel.locator("[name=import_name]")).to_be_visible()
+    for name in ("import_name", "question_list"):
+        expect(panel.locator(f"[name={name}]")).to_have_value("Not sent yet")
+    panel.locator("[data-act=questions]").click()
+    expect(panel.locator("[name=question_list]")).to_have_value("Not sent yet")  # an open question by now
+    page.locator("#tab-label-button").click()
+    expect(page.locator("#label-panel h1").first).to_have_text("Not sent yet")
+
+
 def test_a_second_app_leaves_the_first_alone(tmp_path: Path, serve: Serve, page: Page) -> None:
     fill(tmp_path / "work")
     app = serve(tmp_path / "work", "--no-sample")
