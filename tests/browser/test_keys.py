@@ -240,6 +240,7 @@ def test_what_is_open_below_the_card_stays_while_cards_are_decided(review_app: A
     page.locator("#review-desk").get_by_role("button", name=review_text.DESK).click()
     table = page.locator("#review-desk table.desk")
     expect(table.locator("tbody tr")).to_have_count(2)
+    expect(page.locator("#review-desk")).not_to_have_attribute("data-busy", "1")
     press(page, "review", "a")
     expect(table).to_be_visible()
     page.locator("#review-desk").get_by_role("button", name=review_text.COUNT_ANEW).click()
