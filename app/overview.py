@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
-from app import label_text, text
+from app import label_text, neighbours_text, text
 from app.cards import label_offer
 from app.view import Picture, attributes, button, eyebrow, go_button, note
 from app.view import field as text_field
@@ -98,20 +98,24 @@ def _export_card() -> str:
 
 def open_button(workspace: Path, **more: object) -> str:
     """Return the button that opens another project; the page loads again when the app is there."""
-    return button(text.OPEN, data_act="open", data_workspace=str(workspace), data_reopen=True, **more)  # type: ignore[arg-type]
+    return button(neighbours_text.OPEN, data_act="open", data_workspace=str(workspace), data_reopen=True, **more)  # type: ignore[arg-type]
 
 
 def _neighbours_card(neighbours: Sequence[Neighbour]) -> str:
     """Return the foldable list of the other projects."""
     rows = "".join(
-        f"<tr><td><b>{escape(one.project)}</b><small>{escape(str(one.workspace))}</small></td>"
-        f"<td>{text.OBSTACLES[one.obstacle] if one.obstacle else open_button(one.workspace, kind='compact')}</td></tr>"
+        f"<tr><td><b>{escape(one.project)}</b><small>{escape(str(one.workspace))}</small></td><td>{_way_in(one)}</td></tr>"
         for one in neighbours
     )
     return (
-        f'<details class="card fold import" data-fold="neighbours"><summary>{text.NEIGHBOURS}</summary>'
-        f'<p class="soft">{text.NEIGHBOURS_LEAD}</p><table class="results neighbours">{rows}</table></details>'
+        f'<details class="card fold import" data-fold="neighbours"><summary>{neighbours_text.TITLE}</summary>'
+        f'<p class="soft">{neighbours_text.LEAD}</p><table class="results neighbours">{rows}</table></details>'
     )
+
+
+def _way_in(one: Neighbour) -> str:
+    """Return the button that opens another project, or why it cannot be opened from here."""
+    return neighbours_text.OBSTACLES[one.obstacle] if one.obstacle else open_button(one.workspace, kind="compact")
 
 
 def _questions_card(project: Project) -> str:

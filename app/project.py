@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from app import choice_text, label_text, text
+from app import choice_text, label_text, neighbours_text, text
 from app.choice_form import Told, choices_card, typed_choices
 from app.errors import InputError
 from app.label import picture
@@ -78,7 +78,7 @@ def decide(person: Person, data: Mapping[str, Any]) -> Done:
         return Done(text.exported(count, str(file)))
     if act == "open":
         person.open_project(Path(str(data.get("workspace", ""))))
-        return Done(text.OPENING)
+        return Done(neighbours_text.OPENING)
     if act == "sample" and person.services.store.project() is None:
         person.load_sample()
     if act == "import":

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.context import Context
 
-from app import text
+from app import neighbours_text, text
 from app.errors import InputError, shown_to_people
 from app.person import Person
 from app.view import header
@@ -104,7 +104,7 @@ def of_this_app(handler: Callable[..., Any], page: gr.Blocks | None) -> Callable
         sent = next(one._data for one in (*arguments, *named.values()) if isinstance(one, gr.EventData))
         # The page reads the number from JSON, where it loses its last digits.
         if page is not None and "app" in sent and float(sent["app"]) != float(page.app_id):
-            raise InputError(text.OTHER_PROJECT)
+            raise InputError(neighbours_text.OTHER_PROJECT)
         return handler(*arguments, **named)
 
     return checked

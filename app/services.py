@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from app import label_text, terminal_text, text
+from app import label_text, neighbours_text, terminal_text, text
 from app.choosing import Choosing
 from app.errors import InputError
 from app.label_queue import LabelQueue
@@ -125,7 +125,7 @@ class Services:
         workspace = self.settings.workspace.parent / f"{self.settings.workspace.name}-{slug}"
         with Store.open(workspace) as store:
             if (there := store.project()) is not None and there.name != name:
-                raise InputError(text.name_taken(there.name, str(workspace)))
+                raise InputError(neighbours_text.name_taken(there.name, str(workspace)))
             import_folder(store, folder, name=name, question_types=types)
             return len(store.images()), workspace
 
@@ -140,7 +140,7 @@ class Services:
             InputError: If that is no project beside this one, or another process has it open.
         """
         if workspace not in [neighbour.workspace for neighbour in self.neighbours() if not neighbour.obstacle]:
-            raise InputError(text.cannot_open(str(workspace)))
+            raise InputError(neighbours_text.cannot_open(str(workspace)))
         self.following = workspace
         threading.Timer(LEAVE_S, self.leaving.set).start()
 

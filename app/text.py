@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from leaml.neighbours import Obstacle
 from leaml.records import Method, RejectReason
 
 NAME = "LEAML Studio"
@@ -102,30 +101,6 @@ def exported(rows: int, file: str) -> str:
     return f"{rows} row{'' if rows == 1 else 's'} written to {file}"
 
 
-NEIGHBOURS = "Other projects beside this one"
-NEIGHBOURS_LEAD = "Opening one leaves this one as it is; training that is under way goes on."
-OPEN = "Open"
-OBSTACLES: dict[Obstacle, str] = {
-    "in use": "open in another app",
-    "users": "people sign in there: start it by itself",
-    "newer": "made by a newer version",
-}
-OPENING = "Opening the other project…"
-
-
-def cannot_open(workspace: str) -> str:
-    """Say that a workspace cannot be opened from here."""
-    return f"{workspace} is no project beside this one that can be opened now. Load the page again to see which can."
-
-
-OTHER_PROJECT = "This page is of a project that was left since. Nothing was changed; load it again."
-
-
-def name_taken(project: str, workspace: str) -> str:
-    """Say that another project has the workspace that a new one would get."""
-    return f"The workspace {workspace} holds another project, “{project}”. Give the new one another name."
-
-
 def bad_question_line(number: int, line: str) -> str:
     """Say what a line of typed questions must be like."""
     return f"Line {number}, “{line}”, has one answer only. Write: question | answer | another answer, or none at all."
@@ -180,7 +155,7 @@ def labelled_for_you(count: int) -> str:
 
 def own_questions(count: int) -> str:
     """Say how many questions a person wrote."""
-    return f"{count} question{'' if count == 1 else 's'} of your own" if count else ""
+    return f"{count_of('question', count)} of your own" if count else ""
 
 
 def taken_back(answer: str) -> str:
@@ -190,7 +165,7 @@ def taken_back(answer: str) -> str:
 
 def taken_back_for_you(count: int) -> str:
     """Say that what the simulated expert did was undone."""
-    return f"Taken back: the {count} answers from the reference answers"
+    return f"Taken back: {count_of('answer', count)} from the reference answers"
 
 
 def image_alt(name: str) -> str:

@@ -201,6 +201,9 @@ window.leaml = (() => {
   };
   for (const [name, act] of Object.entries(viewer.local)) local[name] = (button, panel) => act(panel, button);
 
+  /* Enter saves a change where a button says so, and then nothing else. */
+  const entered = (button) => button.dataset.enter !== 'changed' || !!button.closest('[data-changed]');
+
   function visiblePanels() {
     return Object.values(panels).filter((panel) => panel.isConnected && shown(panel));
   }
@@ -217,7 +220,7 @@ window.leaml = (() => {
     // Enter on a focused button presses that button, as everywhere; an option is chosen already, so Enter saves.
     if (key === 'enter' && e.target.closest?.('button,a,summary') && !e.target.closest('[role=radio],[role=checkbox]')) return;
     for (const panel of visiblePanels()) {
-      const buttons = [...panel.querySelectorAll(`[data-key~="${CSS.escape(key)}"]`)].filter((b) => shown(b) && !b.disabled && !(key === 'enter' && b.dataset.enter === 'changed' && !b.closest('[data-changed]')));
+      const buttons = [...panel.querySelectorAll(`[data-key~="${CSS.escape(key)}"]`)].filter((b) => shown(b) && !b.disabled && (key !== 'enter' || entered(b)));
       // A key inside an open part of the card belongs to that part first.
       const button = buttons.find((b) => b.closest('.panel')) || buttons[0];
       if (!button || (field && !button.closest('.panel') && !('typed' in button.dataset))) continue;

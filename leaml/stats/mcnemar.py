@@ -46,9 +46,9 @@ def mcnemar_by_type(one: Sequence[Prediction], other: Sequence[Prediction]) -> d
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Return the p-values of one family of tests, adjusted for the chance of any false finding (Holm 1979)."""
-    from statsmodels.stats.multitest import multipletests
-
     if not p_values:
         return {}
+    from statsmodels.stats.multitest import multipletests
+
     adjusted = multipletests(list(p_values.values()), method="holm")[1]
     return dict(zip(p_values, (float(p) for p in adjusted), strict=True))

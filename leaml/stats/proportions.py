@@ -12,10 +12,10 @@ def wilson(right: float, asked: float, *, alpha: float = 0.05) -> Interval:
     Raises:
         ConfigError: If nothing was asked.
     """
-    from statsmodels.stats.proportion import proportion_confint
-
     if asked <= 0:
         raise ConfigError("A share of no answers has no interval. Ask at least one question.")
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(right, asked, alpha=alpha, method="wilson")
     share = right / asked
     # Rounding can put the ends on the wrong side of a share of 0 or 1, or of 0 and 1 themselves.

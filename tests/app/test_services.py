@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from PIL import Image
 
-from app import compare, compare_text, mask_text, project, rounds_text, text, train
+from app import compare, compare_text, mask_text, neighbours_text, project, rounds_text, text, train
 from app.errors import InputError
 from app.person import who
 from app.rounds import rounds_card
@@ -164,7 +164,7 @@ def test_names_that_lead_to_one_workspace_never_mix_projects(make_services: Make
     Image.new("RGB", (60, 40)).save(later / "one.png")
     import_folder = partial(project.import_typed, who(services, None), questions="Is a dot there? | yes | no")
     import_folder("Study 1", str(pictures))
-    taken = text.name_taken("Study 1", str(services.settings.workspace.parent / "work0-study-1"))
+    taken = neighbours_text.name_taken("Study 1", str(services.settings.workspace.parent / "work0-study-1"))
     with pytest.raises(InputError, match=re.escape(taken)):
         import_folder("study-1", str(later))
     with pytest.raises(InputError, match=text.NAME_WITHOUT_LETTERS):
@@ -184,8 +184,8 @@ def test_another_project_is_opened_from_the_page(make_services: Make) -> None:
     project.import_typed(me, "My Dots!", str(home / "images"), "Is a dot there? | yes | no")
     other = home.parent / f"{home.name}-my-dots"
     assert services.neighbours() == [Neighbour(other, "My Dots!")]
-    assert text.NEIGHBOURS in project.draw(me) and f'data-workspace="{other}"' in project.draw(me)
-    with pytest.raises(InputError, match=re.escape(text.cannot_open(str(home.parent / "notes")))):
+    assert neighbours_text.TITLE in project.draw(me) and f'data-workspace="{other}"' in project.draw(me)
+    with pytest.raises(InputError, match=re.escape(neighbours_text.cannot_open(str(home.parent / "notes")))):
         project.decide(me, {"act": "open", "workspace": str(home.parent / "notes")})
     assert services.following is None and not services.leaving.is_set()
     project.decide(me, {"act": "open", "workspace": str(other)})
@@ -202,7 +202,7 @@ def test_a_project_that_another_app_has_open_is_not_opened(make_services: Make) 
     assert holder.stdin is not None and holder.stdout is not None
     assert holder.stdout.readline() == "open\n"
     assert services.neighbours() == [Neighbour(other, "other", "in use")]
-    assert text.OBSTACLES["in use"] in project.draw(me)
+    assert neighbours_text.OBSTACLES["in use"] in project.draw(me)
     with pytest.raises(InputError, match="can be opened now"):
         project.decide(me, {"act": "open", "workspace": str(other)})
     holder.stdin.close()
@@ -225,7 +225,11 @@ def test_projects_that_nobody_would_come_back_from_are_not_opened(make_services:
     found = {neighbour.workspace.name: neighbour.obstacle for neighbour in services.neighbours()}
     assert found == {"newer": "newer", "users": "users"}
     shown = project.draw(who(services, None))
-    assert text.OBSTACLES["newer"] in shown and text.OBSTACLES["users"] in shown and 'data-act="open"' not in shown
+    assert (
+        neighbours_text.OBSTACLES["newer"] in shown
+        and neighbours_text.OBSTACLES["users"] in shown
+        and 'data-act="open"' not in shown
+    )
 
 
 def test_more_images_of_the_open_project_stay_with_it(make_services: Make, tmp_path: Path) -> None:
