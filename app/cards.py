@@ -172,7 +172,7 @@ def review_screen(card: ReviewCard) -> str:
         f'<div class="middle" style="--middle:{OPTION_HEIGHT_PX * card.most_options + BELOW_OPTIONS_PX}px">'
         f'<div class="plain">{options}<p class="small soft second">{_below_options(card)}</p></div>'
         f"{_edit_panel(candidate)}"
-        f'<div class="cap plain"><b>{text.CAPTION}</b>{caption}</div></div>'
+        f'<div class="cap"><b>{text.CAPTION}</b>{caption}</div></div>'
         f'<div class="stage">{_review_actions()}{_reject_panel()}</div>'
         f"{bar(decided / max(1, total), label=text.TABS['review'])}"
         f'<div class="foot">{_counts(counts)}<span class="end saved">{escape(card.message)}</span></div>'

@@ -5,7 +5,20 @@ from dataclasses import dataclass
 from html import escape
 
 from app import compare_text, text
-from app.view import Picture, attributes, bar, button, eyebrow, field, image_box, note, percent, select, short_type
+from app.view import (
+    Picture,
+    attributes,
+    bar,
+    button,
+    eyebrow,
+    field,
+    image_box,
+    key_help,
+    note,
+    percent,
+    select,
+    short_type,
+)
 from leaml.answering import Answer
 from leaml.prompts import is_correct, match_answer, takes_several
 from leaml.records import AnsweredQuestion, ImageId, Interval, QuestionType
@@ -98,7 +111,8 @@ def ask_screen(view: AskView) -> str:
         f"{select(compare_text.QUESTION, 'question', questions, view.question, change='question')}{sides}"
         f'<div class="wide panel-like">{own}</div></div><h1>{escape(view.asked)}</h1>'
         f'<div class="answers">{_answer(view, 0)}{_answer(view, 1)}</div>{told}'
-        f'<div class="foot"><b>{escape(reference)}</b></div><div class="stage">{ask}</div></section></div></div>'
+        f'<div class="foot"><b>{escape(reference)}</b></div><div class="stage">{ask}</div></section></div>'
+        f"{key_help('compare', clip=bool(view.picture.frames))}</div>"
     )
 
 

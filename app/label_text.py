@@ -17,10 +17,10 @@ IMAGE_HELP = "Zoom with plus and minus, move with the arrow keys."
 VIEWER_KEYS = (
     ("Z", "zoom in, and back (or double click)"),
     ("+ / \N{MINUS SIGN}", "zoom step by step (or the wheel)"),
-    ("← ↑ ↓ →", "move a zoomed image (or drag it)"),
     ("C", "brightness and contrast (or drag with the right button)"),
 )
 
+MOVE_KEYS = (("← ↑ ↓ →", "move a zoomed image (or drag it)"),)
 CLIP_KEYS = (("P", "play the clip, and stop"), (", .", "the frame before, the frame after"))
 PLAY = "Play"
 FRAMES = "Frames of the clip: what models are shown"

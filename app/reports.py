@@ -222,6 +222,9 @@ def _method(row: MethodView) -> str:
         progress = text.step_of(run.step, run.total) if run.name == "running" else text.STATES[run.name]
         stage = f"{text.STAGES.get(run.stage or '', '')}, " if run.name == "running" and run.stage else ""
         state = f'<span class="small">{escape(stage + progress)}</span>{bar(run.share, label=title)}'
+        if row.accuracy is not None:
+            kept = text.accuracy_until_now(text.accuracy(100 * row.accuracy.value, row.questions))
+            state += f'<span class="small soft">{escape(kept)}</span>'
         action = button(text.CANCEL, kind="compact no", data_act="cancel", data_run=run.id, disabled=run.locked)
     elif run is not None and run.name in ("failed", "cancelled", "crashed") and row.accuracy is None:
         state = f'<span class="state {run.name}">{text.STATES[run.name]}</span>'

@@ -144,8 +144,8 @@ def label_for_me(count: int) -> str:
 
 
 def of(done: int, total: int) -> str:
-    """Say how far something is."""
-    return f"{done} of {total}"
+    """Say how far something is; beyond the total, that this was enough."""
+    return f"{done} of {total}" if done <= total else f"{done} (goal {total})"
 
 
 def labelled_for_you(count: int) -> str:
@@ -226,6 +226,12 @@ KEYS = {
         ("G", "ask the last model what it would answer"),
         ("S", "skip"),
         ("U", "undo"),
+    ),
+    "compare": (
+        ("Enter", "ask both models"),
+        ("← →", "image before, next image"),
+        ("R", "an image at random"),
+        ("A / D", "left or right model with and without what it learnt here"),
     ),
 }
 REASONS: dict[RejectReason, str] = {
@@ -380,3 +386,8 @@ def trained_on(labels: int, pairs: int) -> str:
 def accuracy(percent: float, questions: int) -> str:
     """Say how good a model is, in short."""
     return f"{percent:.0f}% right on the test of {questions}"
+
+
+def accuracy_until_now(accuracy: str) -> str:
+    """Say how good the model is that a run is about to replace."""
+    return f"Until now: {accuracy}"

@@ -101,9 +101,10 @@ def image_box(picture: Picture, *, position: str = "", more: str | None = None) 
     Args:
         picture: What is shown.
         position: Where it is in a series.
-        more: Buttons beside those that zoom; by default the one that lists the keys.
+        more: Buttons beside those that zoom; None where there is no series to walk along.
     """
     keys = button(text.HELP, kind="chip", key="?", data_local="help")
+    above, below = (f'<div class="tools above">{keys}</div>', more) if more is not None else ("", keys)
     about = attributes({"role": "group", "tabindex": "0", "aria_label": f"{picture.name}. {label_text.IMAGE_HELP}"})
     where = " · ".join(part for part in (picture.name, position) if part)
     player, strip, play = _clip(picture) if picture.clip else ("", "", "")
@@ -112,9 +113,9 @@ def image_box(picture: Picture, *, position: str = "", more: str | None = None) 
     return (
         f'<section class="{kind}"{about}><div class="seen">'
         f"<img{attributes(image)}>{player}</div>"
-        f'<span class="chip where">{escape(where)}</span>{_light()}{strip}'
+        f'<span class="chip where">{escape(where)}</span>{above}{_light()}{strip}'
         f'<div class="tools" role="toolbar" aria-label="{label_text.IMAGE_TOOLS}">'
-        f"{keys if more is None else more}{play}{_zoom()}</div></section>"
+        f"{below}{play}{_zoom()}</div></section>"
     )
 
 
@@ -168,14 +169,17 @@ def _light() -> str:
             (label_text.CONTRAST, "contrast", 40, 300),
         )
     )
-    return f'<div class="light">{sliders}{button(label_text.RESET, kind="chip", data_local="plain")}</div>'
+    reset = button(label_text.RESET, kind="chip", data_local="plain")
+    close = button(text.CLOSE, kind="chip", key="escape", shown_key="Esc", data_local="light")
+    return f'<div class="light">{sliders}{reset}{close}</div>'
 
 
 def key_help(screen: str, *, clip: bool = False) -> str:
     """Return the dialog that lists the keys of a screen."""
+    moves = () if screen == "compare" else label_text.MOVE_KEYS  # there the arrow keys lead to other images
     rows = "".join(
         f"<span>{kbd(key)}</span><span>{escape(what)}</span>"
-        for key, what in (*text.KEYS[screen], *label_text.VIEWER_KEYS, *(label_text.CLIP_KEYS if clip else ()))
+        for key, what in (*text.KEYS[screen], *label_text.VIEWER_KEYS, *moves, *(label_text.CLIP_KEYS if clip else ()))
     )
     close = button(text.CLOSE, kind="go", data_local="help")
     return f'<dialog aria-label="{text.HELP}"><h1>{text.HELP}</h1><div class="keys">{rows}</div>{close}</dialog>'

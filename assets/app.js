@@ -44,6 +44,8 @@ window.leaml = (() => {
       if (card && typing(e.target)) panel.drafts.set(`[data-card="${card}"] [name="${e.target.name}"]`, e.target.value);
     });
     viewer.attach(panel);
+    panel.addEventListener('scroll', () => fade(panel), true);
+    new ResizeObserver(() => fade(panel)).observe(panel);
     panel.wake = () => trigger('wake', {});
     new IntersectionObserver((seen) => {
       look(panel, seen.at(-1).isIntersecting);
@@ -56,6 +58,7 @@ window.leaml = (() => {
       renew(panel);
       restore(panel);
       viewer.show(panel);
+      fade(panel);
       announce(panel);
     };
     watch('value', fresh);
@@ -141,6 +144,12 @@ window.leaml = (() => {
     }
   }
 
+  /* A caption that goes on below its lower edge fades out there. */
+  function fade(panel) {
+    const cap = panel.querySelector('.cap');
+    cap?.toggleAttribute('data-more', cap.scrollHeight - cap.scrollTop - cap.clientHeight > 4);
+  }
+
   /* What happened and what is asked next, for those who listen: a region that is drawn anew is not read out. */
   function announce(panel) {
     if (!shown(panel)) return;
@@ -183,6 +192,7 @@ window.leaml = (() => {
     if (!name || same) card.removeAttribute('data-open'); else card.dataset.open = name;
     const field = name && !same && card.querySelector(`.panel.${name} input, .panel.${name} textarea`);
     if (field) { field.focus(); field.select(); }
+    fade(card);
   }
 
   const local = {

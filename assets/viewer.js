@@ -1,6 +1,6 @@
 /* The image viewer of Label, Review and Compare: zoom, pan, brightness and contrast. Loaded in <head> before app.js.
  *
- * Wheel or + and - zoom at the pointer or the middle, Z and a double click go from the whole image to its own pixels and
+ * Wheel, + and - zoom at the pointer or else the middle, Z and a double click go from the whole image to its own pixels and
  * back, dragging or the arrow keys move it, dragging with the right button changes brightness and contrast as in a
  * radiology viewer. What is set belongs to one image: the same image drawn again keeps it, another one starts anew. A clip
  * shows one of its frames like an image, by click or with the keys , and . and P plays it in the same place.
@@ -18,6 +18,7 @@ window.leamlViewer = (() => {
     panels.add(panel);
     panel.addEventListener('wheel', (e) => wheel(panel, e), { passive: false });
     panel.addEventListener('pointerdown', (e) => press(panel, e));
+    for (const moved of ['pointermove', 'pointerleave']) panel.addEventListener(moved, (e) => { panel.pointer = onImage(e) ? e : null; });
     panel.addEventListener('dblclick', (e) => { if (onImage(e)) toggle(panel, e); });
     panel.addEventListener('contextmenu', (e) => { if (onImage(e)) e.preventDefault(); });
     panel.addEventListener('input', (e) => { if (LIGHT[e.target.dataset?.light]) set(panel, { [e.target.dataset.light]: +e.target.value }); });
@@ -94,7 +95,7 @@ window.leamlViewer = (() => {
     box.classList.toggle('zoomed', view.scale > 1);
     box.classList.toggle('lit', !!panel.light);
     box.querySelector('[data-local=zoom]')?.setAttribute('aria-pressed', view.scale > 1);
-    const light = box.querySelector('[data-local=light]');
+    const light = box.querySelector('.tools [data-local=light]');
     light?.setAttribute('aria-expanded', !!panel.light);
     light?.classList.toggle('changed', lit);
     const scale = box.querySelector('.scale');
@@ -163,9 +164,9 @@ window.leamlViewer = (() => {
 
   /* What the buttons over the image do. */
   const local = {
-    zoom: (panel) => toggle(panel),
-    closer: (panel) => zoom(panel, panel.view.scale * STEP),
-    away: (panel) => zoom(panel, panel.view.scale / STEP),
+    zoom: (panel) => toggle(panel, panel.pointer),
+    closer: (panel) => zoom(panel, panel.view.scale * STEP, panel.pointer),
+    away: (panel) => zoom(panel, panel.view.scale / STEP, panel.pointer),
     plain: (panel) => set(panel, { brightness: 100, contrast: 100 }),
     frame,
     earlier: (panel) => step(panel, -1),

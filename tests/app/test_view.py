@@ -13,7 +13,7 @@ from app.errors import InputError
 from app.mask import mask_picture
 from app.overview import _typed
 from app.project import typed_questions
-from app.reports import RunView, generator_card, runs_card
+from app.reports import MethodView, RunView, generator_card, methods_card, runs_card
 from app.view import Picture, attributes, bar, button, header, image_box
 from leaml.answering import Answer
 from leaml.records import Interval, QuestionType
@@ -240,6 +240,16 @@ def test_the_generator_card_offers_what_fits_its_state(view: RunView | None, sai
     html = generator_card(view, round_number=1, why_not=text.NEEDS_LABELS, waiting=0, report={}, message="")
     assert said in html
     assert f'id="{button_id}"' in html
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "failed", "done"])
+def test_a_models_last_accuracy_is_told_until_it_has_another(state: str) -> None:
+    row = MethodView("lora", run(state), None, Interval(0.68, 0.64, 0.72), 532, "40 labels")
+    assert "68% right on the test of 532" in methods_card([row], ready=0)
+
+
+def test_more_than_was_asked_for_is_not_told_as_a_part() -> None:
+    assert (text.of(40, 40), text.of(41, 40)) == ("40 of 40", "41 (goal 40)")
 
 
 def test_a_finished_generator_offers_the_next_round_and_says_what_was_left_out() -> None:

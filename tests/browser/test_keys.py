@@ -232,6 +232,11 @@ def test_an_edit_outside_its_options_is_refused_with_a_sentence(review_app: App,
     expect(page.get_by_text("is not one of the options")).to_be_visible()
     # The card hears keys again.
     expect(page.locator("#review-panel")).not_to_have_attribute("data-busy", "1")
+    page.locator("[name=edit_answer]").fill("grey")
+    page.locator("[name=edit_answer]").press("Enter")
+    expect(page.get_by_text("“grey”")).to_be_visible()
+    expect(page.locator(".toast-message-item:visible")).to_have_count(1)  # the newest, whatever was said before
+    expect(page.locator("#review-panel")).not_to_have_attribute("data-busy", "1")
     page.keyboard.press("Escape")
     press(page, "review", "a")
 
@@ -308,6 +313,22 @@ def test_nothing_jumps_and_the_image_stays(review_app: App, page: Page) -> None:
     for _ in range(4):  # question types with two and with three answers alternate
         press(page, "review", "a")
         assert places() == before
+
+
+@pytest.mark.parametrize("width", [1440, 900])
+def test_the_caption_stays_while_a_pair_is_edited(review_app: App, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    places = [page.locator(f"#review-panel {part}").bounding_box() for part in (".image", ".ask")]
+    caption = page.locator("#review-panel .cap")
+    page.keyboard.press("e")
+    expect(caption).to_be_in_viewport()
+    assert [page.locator(f"#review-panel {part}").bounding_box() for part in (".image", ".ask")] == places
+    page.keyboard.press("Escape")
+    expect(caption).not_to_have_attribute("data-more", "")
+    caption.evaluate("box => { box.append(' and more'.repeat(200)); box.dispatchEvent(new Event('scroll')) }")
+    expect(caption).to_have_attribute("data-more", "")  # it goes on below its edge, and fades out there
+    caption.evaluate("box => box.scrollTo(0, box.scrollHeight)")
+    expect(caption).not_to_have_attribute("data-more", "")
 
 
 def test_zoom_contrast_and_help(review_app: App, page: Page) -> None:

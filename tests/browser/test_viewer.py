@@ -79,6 +79,10 @@ def test_zoom_and_pan(app: App, page: Page, tab: str, width: int) -> None:
     assert view(panel) == (1, 0, 0, "none")
     page.mouse.dblclick(x, y)
     assert view(panel)[0] == 2
+    page.keyboard.press("z")
+    page.mouse.move(x, y - 100)
+    page.keyboard.press("z")
+    assert view(panel)[::2] == (2, pytest.approx(100, abs=1)), "Z as well zooms at the pointer"
     assert [panel.locator(selector).first.bounding_box() for selector in (".image", ".ask", ".tools")] == places
 
 
@@ -101,6 +105,9 @@ def test_brightness_and_contrast_by_keys_and_by_dragging(app: App, page: Page) -
     assert view(panel)[3] == "brightness(1.1) contrast(1.2)"
     page.mouse.move(x, y)
     assert view(panel)[3] == "brightness(1.1) contrast(1.2)", "only while the button is held"
+    page.keyboard.press("Escape")
+    expect(panel.locator(".light")).to_be_hidden()
+    assert view(panel)[3] == "brightness(1.1) contrast(1.2)", "closed, and kept"
 
 
 def test_the_same_image_keeps_the_view_and_the_next_starts_anew(app: App, page: Page) -> None:
@@ -133,6 +140,9 @@ def test_arrows_move_the_slider_on_compare_too(app: App, page: Page) -> None:
     page.keyboard.press("ArrowRight")
     expect(panel.get_by_label("Brightness")).to_have_attribute("aria-valuetext", "101%")
     expect(panel.locator(".where")).to_have_text(shown)
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(panel.get_by_role("dialog")).to_contain_text("ask both models")
 
 
 def open_clips(tmp_path: Path, serve: Serve, page: Page, ending: str, codec: str) -> Locator:
