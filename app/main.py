@@ -1,6 +1,7 @@
 """Puts the screens together: one page with a tab a screen, our theme, our keys. Also serves it."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from starlette.middleware import Middleware
 
 from app import compare, label, people_text, project, review, terminal_text, text, train
 from app.errors import InputError, shown_to_people
-from app.local_only import LocalOnly
+from app.own_page import OwnPage
 from app.screen import Screen, in_turn
 from app.services import Services
 from app.settings import Settings
@@ -41,6 +42,7 @@ def serve(settings: Settings, argv: Sequence[str]) -> None:
     Raises:
         LeamlError: If it cannot start.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a service manager's stop closes the store too
     with Services.open(settings) as services:
         following = launch(build_app(services), services)
     if following is not None:
@@ -85,7 +87,7 @@ def launch(page: gr.Blocks, services: Services) -> Path | None:
             footer_links=[],
             run_history=False,
             max_file_size=1,  # bytes: nothing of ours is uploaded by Gradio's way
-            app_kwargs={} if services.needs_sign_in else {"middleware": [Middleware(LocalOnly)]},
+            app_kwargs={"middleware": [Middleware(OwnPage, local=not services.needs_sign_in)]},
             # Only images may be read through the page: neither the database nor models.
             allowed_paths=[str(settings.workspace / "images")],
             favicon_path=str(ASSETS / "icon.svg"),
@@ -98,7 +100,7 @@ def launch(page: gr.Blocks, services: Services) -> Path | None:
     print(terminal_text.listening(address, str(settings.workspace)), flush=True)
     try:
         services.leaving.wait()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # SIGTERM too
         services.following = None
     page.close(verbose=False)  # before the store: nobody may ask it anything any more
     return services.following

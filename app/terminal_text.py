@@ -6,7 +6,12 @@ PURPOSE = "Adapt a vision-language model to a specialist domain with very few ex
 
 NOT_LOCAL = (
     "Without users this app answers only its own page at this computer's address, such as http://127.0.0.1:7860. To "
-    "reach it under another name, add a user and start it again: python -m leaml user add NAME --role admin"
+    "reach it under another name or through a proxy, add a user and start it again: python -m leaml user add NAME "
+    "--role admin"
+)
+NOT_OWN = (
+    "This app answers its own page alone, not other websites. If you see this on its own page, the proxy in between "
+    "changes the Host header: have it pass on the one that the browser sent."
 )
 
 

@@ -1,6 +1,7 @@
 """The page as a whole: it asks nobody outside, fits 900 pixels, stays light, and says what to do when it is empty."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -129,6 +130,20 @@ def test_what_was_typed_outlasts_what_is_done_beside_it(tmp_path: Path, serve: S
     expect(page.locator("#label-panel h1").first).to_have_text("Not sent yet")
 
 
+def test_a_service_that_is_stopped_leaves_one_whole_file(tmp_path: Path, serve: Serve, page: Page) -> None:
+    fill(tmp_path / "work")
+    app = serve(tmp_path / "work", "--no-sample")
+    open_tab(page, app, "label")
+    press(page, "label", "1", "Enter")
+    app.process.terminate()
+    app.process.wait(20)
+    assert not (tmp_path / "work" / "leaml.duckdb.wal").exists()
+    (tmp_path / "copy").mkdir()
+    shutil.copy(tmp_path / "work" / "leaml.duckdb", tmp_path / "copy")
+    with Store.open(tmp_path / "copy") as store:
+        assert len(store.labels()) == 1
+
+
 def test_a_second_app_leaves_the_first_alone(tmp_path: Path, serve: Serve, page: Page) -> None:
     fill(tmp_path / "work")
     app = serve(tmp_path / "work", "--no-sample")
@@ -149,8 +164,10 @@ def test_other_websites_reach_nothing(tmp_path: Path, serve: Serve) -> None:
                 assert browser.get(path, headers=headers).status_code == 403
         foreign = {"origin": "https://evil.example"}
         posted = browser.post("/gradio_api/upload", headers=foreign, files={"files": b"large"})
-        assert posted.status_code == 403 and "address" in posted.text
+        assert posted.status_code == 403 and "other websites" in posted.text
         assert browser.get("/config", headers={"host": f"localhost:{port}"}).status_code == 200
+        proxied = browser.get("/config", headers={"x-forwarded-for": "10.0.0.7"})
+        assert proxied.status_code == 403 and "proxy" in proxied.text
         assert browser.post("/gradio_api/upload", files={"files": b"large"}).status_code == 413
 
 

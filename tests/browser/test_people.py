@@ -55,6 +55,31 @@ def test_nothing_is_given_out_before_signing_in(shared_app: App) -> None:
         assert client.get(f"/gradio_api/file={image}").status_code == 401
 
 
+def test_other_websites_reach_nothing_through_who_has_signed_in(shared_app: App) -> None:
+    image = next((shared_app.workspace / "images").iterdir())
+    with httpx.Client(base_url=shared_app.url, trust_env=False) as client:
+        signed_in = client.post("/login", data={"username": "admin", "password": PASSWORD})
+        cookies = signed_in.headers.get_list("set-cookie")
+        assert len(cookies) == 2 and all("SameSite=lax" in cookie for cookie in cookies)
+        assert signed_in.headers["x-frame-options"] == "SAMEORIGIN"
+        own = {"origin": shared_app.url, "sec-fetch-site": "same-origin"}
+        event = {"fn_index": 0, "data": [], "session_hash": "x"}
+        assert client.get("/config", headers=own).status_code == 200
+        assert client.get("/", headers={"host": "leaml.hospital.example"}).status_code == 200, "a proxy gives any name"
+        link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+        assert client.get("/", headers=link).status_code == 200
+        sibling = {"origin": "https://wiki.hospital.example"}
+        framed, embedded = (
+            {**link, "sec-fetch-dest": "iframe"},
+            {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"},
+        )
+        for headers in (sibling, framed, embedded, {"origin": "null"}):
+            for path in ("config", "gradio_api/token", f"gradio_api/file={image}"):
+                assert client.get(f"/{path}", headers=headers).status_code == 403, (path, headers)
+            assert client.post("/gradio_api/queue/join", json=event, headers=headers).status_code == 403
+        assert client.post("/gradio_api/queue/join", json=event, headers=link).status_code == 403
+
+
 def test_guessing_makes_a_name_wait(shared_app: App) -> None:
     with httpx.Client(base_url=shared_app.url, trust_env=False) as client:
         for _ in range(5):
