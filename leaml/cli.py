@@ -44,6 +44,7 @@ from leaml.records import METHODS, RunId
 from leaml.retest import retest
 from leaml.starts import start
 from leaml.store import Store
+from leaml.workspace import keep_private
 
 DEFAULT_WORKSPACE = Path("workspace")
 WAITING_TURNS = "300000"
@@ -53,6 +54,7 @@ WAITING_TURNS = "300000"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     arguments = build_parser().parse_args(argv)
+    keep_private()
     try:
         arguments.command(arguments)
     except LeamlError as error:
@@ -160,27 +162,27 @@ def _import(arguments: argparse.Namespace) -> None:
 
 
 def _label(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         label_from_references(store, count=arguments.count, seed=arguments.seed)
         print(f"{len(store.labels('pool'))} labels.")
 
 
 def _review(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         review_with_policy(store, arguments.policy, limit=arguments.limit)
         counts = store.queue.counts()
     print(f"Accepted {counts.accepted}, edited {counts.edited}, rejected {counts.rejected}, open {counts.open}.")
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         count = export(store, arguments.file)
     what = "answers" if arguments.file.suffix == ANSWERS else "question-answer pairs"
     print(f"{count} {what} in {arguments.file}.")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         jobs = Jobs(arguments.workspace / "runs")
         again = sampling_run(arguments, jobs)
         config = again[0] if again else _run_config(arguments, store)
@@ -248,7 +250,7 @@ def _runs(arguments: argparse.Namespace) -> None:
         jobs.resume(run_id)
         print(f"{run_id} goes on.")
     elif arguments.action == "test":
-        with Store.open(arguments.workspace) as store:
+        with Store.open(arguments.workspace, make=False) as store:
             print(f"{retest(store, jobs, run_id)} asks the model of {run_id} today's test questions.")
     else:
         run = jobs.run(run_id)

@@ -26,6 +26,6 @@ def _import_labels(arguments: argparse.Namespace) -> None:
         content = arguments.file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ImportDataError(f"Cannot read {arguments.file}: {error}. Save it as CSV in UTF-8.") from error
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         found = import_labels(store, content, author=arguments.author)
     print(f"{found.labels} labels and {found.tests} test answers imported; {found.known} were there already.")

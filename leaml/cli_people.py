@@ -3,6 +3,7 @@
 import argparse
 import getpass
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ def add_people_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     command = actions.add_parser("add", help="asks for the password, or reads it from standard input")
     command.add_argument("name")
     command.add_argument("--role", choices=ROLES, required=True)
+    command.add_argument("--again", action="store_true", help="the same person decided things under this name before")
     command.set_defaults(command=_add_user)
     actions.add_parser("list", help="names and roles").set_defaults(command=_list_users)
     command = actions.add_parser("remove", help="what they decided stays")
@@ -49,25 +51,25 @@ def add_people_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
 
 def _add_user(arguments: argparse.Namespace) -> None:
     with Store.open(arguments.workspace) as store:
-        store.users.require_free(arguments.name)
-        store.users.add(arguments.name, arguments.role, _read_password(arguments.name))
+        store.users.require_free(arguments.name, again=arguments.again)
+        store.users.add(arguments.name, arguments.role, _read_password(arguments.name), again=arguments.again)
     print(f"{arguments.name} ({arguments.role}) can sign in.")
 
 
 def _list_users(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         for user in store.users.all():
             print(f"{user.name}  {user.role}")
 
 
 def _remove_user(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         store.users.remove(arguments.name)
     print(f"{arguments.name} can sign in no more. What they decided stays.")
 
 
 def _change_password(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         name = store.users.get(arguments.name).name
         store.users.set_password(name, _read_password(name))
     print(f"{name} has a new password.")
@@ -88,26 +90,29 @@ def _read_password(name: str) -> str:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         count, head = store.verify_events()
     print(f"{count} events, chain intact, head {head}")
 
 
 def _export_events(arguments: argparse.Namespace) -> None:
-    count = 0
+    count, aside = 0, arguments.file.with_name(f".{arguments.file.name}.{os.getpid()}")
     try:
-        with Store.open(arguments.workspace) as store, arguments.file.open("w") as file:
+        with Store.open(arguments.workspace, make=False) as store, aside.open("w") as file:
             for event in store.events():
                 content = event.content or {"event_id": event.event_id}
                 file.write(json.dumps({"hash": event.hash, **content}) + "\n")
                 count += 1
+        aside.replace(arguments.file)  # an earlier export is not lost to one that fails
     except OSError as error:
         raise ConfigError(f"Cannot write {arguments.file}: {error}. Choose another place.") from error
+    finally:
+        aside.unlink(missing_ok=True)
     print(f"{count} events in {arguments.file}.")
 
 
 def _sessions(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         for session in store.rollback.sessions():
             began, ended = (time.astimezone().strftime("%Y-%m-%d %H:%M") for time in (session.began, session.ended))
             print(f"{session.number:<8} {session.author}  {session.decisions} decisions  {began} to {ended}")
@@ -116,7 +121,7 @@ def _sessions(arguments: argparse.Namespace) -> None:
 def _roll_back(arguments: argparse.Namespace) -> None:
     if arguments.since is not None and arguments.person is None:
         raise ConfigError("--since goes with --person.")
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         if arguments.batch is not None:
             taken = store.rollback.batch(arguments.batch, by=arguments.by)
         elif arguments.session is not None:

@@ -75,7 +75,7 @@ def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace) as store:
+    with Store.open(arguments.workspace, make=False) as store:
         choices = read_choices(store.workspace)
         choices = replace(choices, model=arguments.model or choices.model)
         teacher, pool = teacher_of(arguments, choices.teacher), store.images("pool")

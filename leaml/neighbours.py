@@ -7,7 +7,7 @@ from typing import Literal
 
 from leaml.database import peek
 from leaml.migrations import MIGRATIONS
-from leaml.store import STORE_FILE
+from leaml.workspace import STORE_FILE
 
 Obstacle = Literal["in use", "users", "newer"]
 """Another process has it open; people sign in there, so that nobody comes back from it; a newer version wrote it."""

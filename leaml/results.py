@@ -89,10 +89,15 @@ class Results:
         return int(self._database.rows("SELECT count(*) AS pairs FROM candidates")[0]["pairs"])
 
     def pseudo_pairs(self) -> list[Candidate]:
-        """Return the latest round's pairs that nobody has decided about."""
-        decided = "SELECT candidate_id FROM current_reviews WHERE action <> 'skip'"
-        query = f"SELECT * FROM candidates WHERE round = (FROM latest_round) AND id NOT IN ({decided}) ORDER BY id"
-        return [record(Candidate, row) for row in self._database.rows(query)]
+        """Return the latest round's pairs that nobody has decided about, and whose question nobody labelled since."""
+        rows = self._database.rows(
+            """SELECT * FROM candidates c WHERE round = (FROM latest_round)
+                AND id NOT IN (SELECT candidate_id FROM current_reviews WHERE action <> 'skip')
+                AND NOT EXISTS (SELECT 1 FROM current_labels l
+                    WHERE l.image_id = c.image_id AND (l.question = c.question OR l.type_id = c.type_id))
+            ORDER BY id"""
+        )
+        return [record(Candidate, row) for row in rows]
 
     def generator(self) -> RunId | None:
         """Return the run whose generator wrote the latest round's pairs; None without one."""

@@ -19,7 +19,7 @@ from typing import Any, Self
 from leaml.batches import Batches
 from leaml.captions import Captions
 from leaml.checks import Checks
-from leaml.database import Database, fit_for_a_store, now, record
+from leaml.database import Database, now, record
 from leaml.errors import StoreError
 from leaml.events import Event, verify, walk
 from leaml.groups import Groups
@@ -46,8 +46,7 @@ from leaml.results import Results
 from leaml.rollback import Rollback
 from leaml.rounds import Rounds
 from leaml.users import Users
-
-STORE_FILE = "leaml.duckdb"
+from leaml.workspace import prepare_workspace
 
 _PAIR = "image_id, question, options, answer, type_id"
 _REVIEW_COLUMNS = ("candidate_id", "action", "reason", "author", "seconds", "drawn", "shown")
@@ -75,19 +74,14 @@ class Store:
         self.batches = Batches(database, self._log, self.queue, self.checks)
 
     @classmethod
-    def open(cls, workspace: Path) -> Self:
-        """Open a workspace, made where there is none, and bring its schema up to date.
+    def open(cls, workspace: Path, *, make: bool = True) -> Self:
+        """Open a workspace, made where there is none unless `make` is off, and bring its schema up to date.
 
         Raises:
             StoreLockedError: If another process has it open.
-            StoreError: If it cannot be opened or made.
+            StoreError: If it is not there, or cannot be opened or made.
         """
-        try:
-            for name in ("images", "runs", "tmp"):
-                (fit_for_a_store(workspace) / name).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"Cannot make the workspace {workspace}: {error}. Choose another folder.") from error
-        return cls(workspace, Database(workspace / STORE_FILE))
+        return cls(workspace, Database(prepare_workspace(workspace, make=make)))
 
     def close(self) -> None:
         """Release the file."""

@@ -38,27 +38,38 @@ class Users:
             raise UserError(f"There is no user {name!r}. See them with: leaml user list")
         return user
 
-    def require_free(self, name: str) -> None:
+    def require_free(self, name: str, *, again: bool = False) -> None:
         """Check that a user of this name can be added, before anybody types a password.
 
+        Args:
+            name: The name.
+            again: It is who decided something under this name before. Otherwise two people would be one in the log.
+
         Raises:
-            UserError: If the name is taken, or is not one that can be typed and printed.
+            UserError: If the name is or was somebody's, or is not one that can be typed and printed.
         """
         if not name or name != name.strip() or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
             raise UserError(
                 f"The name {name!r} cannot be used. Take 1 to {MAX_NAME_LENGTH} printable characters without blanks "
                 "at the ends."
             )
-        if any(user.name == name for user in self.all()):
-            raise UserError(f"There is a user {name!r} already. Change the password with: leaml user password {name}")
+        if taken := [user.name for user in self.all() if user.name.casefold() == name.casefold()]:
+            raise UserError(
+                f"There is a user {taken[0]!r} already. Change the password with: leaml user password {taken[0]}"
+            )
+        if not again and (before := [author for author in self._authors() if author.casefold() == name.casefold()]):
+            raise UserError(
+                f"Decisions by {before[0]!r} are here already. Take another name, or say with --again that this is the "
+                "same person."
+            )
 
-    def add(self, name: str, role: Role, password: str) -> None:
-        """Add a user.
+    def add(self, name: str, role: Role, password: str, *, again: bool = False) -> None:
+        """Add a user; `again` is who decided something under this name before.
 
         Raises:
             UserError: If the name cannot be used, or the password is too short.
         """
-        self.require_free(name)
+        self.require_free(name, again=again)
         values = [name, role, self._hashed(password), now()]
         with self._database.transaction(f"add the user {name}") as cursor:
             cursor.execute("INSERT INTO users VALUES (?, ?, ?, ?)", values)
@@ -96,6 +107,11 @@ class Users:
             return self._hasher.verify(rows[0]["password_hash"], password)
         except VerifyMismatchError:
             return False
+
+    def _authors(self) -> list[str]:
+        """Return under whose names something was decided."""
+        rows = self._database.rows("SELECT author FROM label_events UNION SELECT author FROM review_events")
+        return [row["author"] for row in rows]
 
     def _read(self) -> dict[str, User]:
         rows = self._database.rows("SELECT name, role FROM users ORDER BY name")

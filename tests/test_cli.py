@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from leaml.cli import build_parser, main
+from leaml.store import Store
 from tests.test_importers import project, store  # noqa: F401 - fixtures
 
 README = Path(__file__).parent.parent / "README.md"
@@ -50,6 +51,7 @@ def test_from_import_to_export(project, tmp_path, capsys):  # noqa: F811
     ],
 )
 def test_a_leaml_error_is_one_sentence_and_exit_code_1(arguments, sentence, tmp_path, capsys):
+    Store.open(tmp_path / "w").close()
     code, _, err = run(capsys, "--workspace", str(tmp_path / "w"), *arguments)
     assert code == 1 and sentence in err and err.startswith("leaml: ") and "Traceback" not in err
 

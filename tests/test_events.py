@@ -12,7 +12,8 @@ from leaml.cli import main
 from leaml.database import Database
 from leaml.errors import AuditError
 from leaml.records import RunId
-from leaml.store import STORE_FILE, Store
+from leaml.store import Store
+from leaml.workspace import STORE_FILE
 from tests.test_store import candidate, pair, review, store  # noqa: F401 - a fixture
 
 

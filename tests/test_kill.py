@@ -13,7 +13,8 @@ from collections import Counter
 from leaml.database import Database, now
 from leaml.experts import as_pair
 from leaml.records import Reader, Review
-from leaml.store import STORE_FILE, Store
+from leaml.store import Store
+from leaml.workspace import STORE_FILE
 
 TIMES, PEOPLE = 30, ("ann", "bob", "cy")
 PAIRS = """INSERT INTO candidates SELECT 'r1-' || n, 'i' || n, 'Where?', ['left', 'right'], 'left', 'place', -0.5, 0.5,

@@ -12,7 +12,8 @@ from leaml.database import Database
 from leaml.errors import StoreError
 from leaml.queue import Queue
 from leaml.records import Caption, ImageId, Reader, RunId, Slice
-from leaml.store import STORE_FILE, Store
+from leaml.store import Store
+from leaml.workspace import STORE_FILE
 from tests.test_store import PLACE, SIZE, candidate, pair, review, store  # noqa: F401 - a fixture
 
 STANDING = """

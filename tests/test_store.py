@@ -8,6 +8,7 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import reduce
 
 import duckdb
 import pyarrow.parquet as pq
@@ -30,8 +31,9 @@ from leaml.records import (
     RunId,
 )
 from leaml.results import ModelRow
-from leaml.store import STORE_FILE, Store
+from leaml.store import Store
 from leaml.tables import read_rows, write_rows
+from leaml.workspace import STORE_FILE
 
 PLACE = QuestionType("place", "Where?", ("left", "right"))
 SIZE = QuestionType("size", "How large?", ("small", "medium", "large"))
@@ -140,6 +142,18 @@ def test_decisions_and_their_undo(store):
     assert store.rejections() == [Rejection(ImageId("i3"), rows[3].question, rows[3].answer, None)]
     with pytest.raises(StoreError, match="no pseudo pair 'nothing'"):
         store.add_review(Review("nothing", "accept", pair(0), None, "ann", 1.0))
+
+
+def test_a_pair_whose_question_was_labelled_since_is_not_learnt_from(store):
+    rows = [candidate(n) for n in range(3)]
+    store.results.add_generator_run(RunId("r1"), rows)
+    label = store.add_label(pair(1, "right"), author="ann", seconds=1.0)
+    reworded = replace(pair(2, "right"), question="Where does it lie?", type_id=rows[2].type_id)
+    store.add_label(reworded, author="ann", seconds=1.0)
+    assert rows[1].answer != "right"
+    assert [row.id for row in store.results.pseudo_pairs()] == ["r1-0-place"]
+    assert [store.undo_label("ann"), store.undo_label("ann")] and label
+    assert len(store.results.pseudo_pairs()) == 3
 
 
 def test_a_new_round_replaces_the_open_pairs_and_keeps_the_accepted(store):
@@ -284,6 +298,19 @@ def test_an_older_schema_is_brought_up_and_a_newer_one_refused(tmp_path, monkeyp
     monkeypatch.undo()
     with pytest.raises(StoreError, match=r"written by a newer version.*Update LEAML Studio"):
         Database(tmp_path / STORE_FILE)
+
+
+def test_a_file_of_a_newer_duckdb_is_said(tmp_path):
+    Store.open(tmp_path).close()
+    file = tmp_path / STORE_FILE
+    data = bytearray(file.read_bytes())
+    data[12:20] = (9999).to_bytes(8, "little")  # its storage version
+    # DuckDB's checksum of the file's first block, which is looked at before the version
+    words = (int.from_bytes(data[at : at + 8], "little") for at in range(8, 4096, 8))
+    data[:8] = reduce(lambda sum_, word: sum_ ^ (word * 0xBF58476D1CE4E5B9 % 2**64), words, 5381).to_bytes(8, "little")
+    file.write_bytes(data)
+    with pytest.raises(StoreError, match=r"was written by a newer DuckDB than the \d.* here\. Update it: "):
+        Store.open(tmp_path)
 
 
 def test_an_unknown_image_is_said(store):

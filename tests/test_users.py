@@ -10,7 +10,9 @@ import pytest
 from leaml.cli import main
 from leaml.errors import UserError
 from leaml.records import User
-from leaml.store import STORE_FILE, Store
+from leaml.store import Store
+from leaml.workspace import STORE_FILE
+from tests.drawn import fill
 
 PASSWORD = "correct horse"
 
@@ -42,6 +44,19 @@ def test_add_list_password_remove(workspace, monkeypatch, capsys):
     for name in (STORE_FILE, f"{STORE_FILE}.wal"):
         if (workspace / name).exists():
             assert b"battery staple" not in (workspace / name).read_bytes()
+
+
+def test_a_name_is_not_given_to_somebody_else(workspace, monkeypatch, capsys):
+    fill(workspace)
+    add = ("user", "add", "ann", "--role", "expert")
+    assert leaml(workspace, monkeypatch, *add, typed=PASSWORD) == 0
+    with Store.open(workspace) as store:
+        store.add_label(store.references("pool")[0], author="ann", seconds=1.0)
+    assert leaml(workspace, monkeypatch, "user", "add", "Ann", "--role", "expert", typed=PASSWORD) == 1
+    assert leaml(workspace, monkeypatch, "user", "remove", "ann") == 0
+    assert leaml(workspace, monkeypatch, *add, typed=PASSWORD) == 1
+    assert "Decisions by 'ann' are here already" in capsys.readouterr().err
+    assert leaml(workspace, monkeypatch, *add, "--again", typed=PASSWORD) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ leaves files in `output/` and `checkpoints/`, and last writes `outcome.json`. Wh
 import fcntl
 import json
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,8 +146,9 @@ class RunDir:
         if outcome is not None:
             return outcome["status"], outcome.get("error") or ""
         return "crashed", (
-            "It ended without a word: a power cut, or no memory was left. Resume it to go on from its checkpoint; if "
-            "that happens again, see what training takes on the Project screen."
+            "It ended without a word: a power cut, or no memory or no disk space was left "
+            f"({shutil.disk_usage(self.path).free / 1e9:.1f} GB are free now). Resume it to go on from its checkpoint; "
+            "if that happens again, see what training takes on the Project screen."
         )
 
     def _seconds_left(self) -> float | None:

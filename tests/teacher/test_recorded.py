@@ -16,7 +16,8 @@ def test_the_newest_recorded_caption_of_each_unlabelled_image_is_used():
 def test_captions_of_an_older_workspace_stay(tmp_path, monkeypatch):
     from leaml import migrations
     from leaml.database import Database
-    from leaml.store import STORE_FILE, Store
+    from leaml.store import Store
+    from leaml.workspace import STORE_FILE
 
     step = next(n for n, sql in enumerate(migrations.MIGRATIONS) if isinstance(sql, str) and "first_captions" in sql)
     with monkeypatch.context() as older:
