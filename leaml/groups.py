@@ -22,6 +22,10 @@ class Groups:
         for image in self.images.values():
             self._sides[image.group].add(image.split)
 
+    def names(self) -> set[str]:
+        """Return the groups that are there."""
+        return set(self._sides)
+
     def side(self, image: ImageId, group: str, *, otherwise: Split) -> Split:
         """Return the side of an image: its own if it is there, else its group's; `otherwise` if neither is there."""
         if image in self.images:

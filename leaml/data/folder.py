@@ -3,9 +3,10 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from leaml.data.images import Picture, image_row
 from leaml.data.items import FILE_ENDINGS, READ, copy_item, read_item
@@ -15,6 +16,7 @@ from leaml.records import ImageId, ImageRow, Project, QuestionType, Split
 from leaml.store import Store
 
 TEST_SHARE = 0.2
+Item = TypeVar("Item")
 NAMED_FAULTS = 5
 """So many broken files are named; of the rest, the number is told."""
 
@@ -25,9 +27,9 @@ def import_folder(
     """Bring the images and clips of a folder and its subfolders into the workspace; return what was left out.
 
     A subfolder is a group (a patient, a procedure) and stays on one side of the split; an image that lies in none is a
-    group of its own, and a subfolder that holds everything is no group. About a fifth of the groups are the test,
-    chosen by the hash of their names, so that importing again gives the same split. A project that is there keeps its
-    name and its question types.
+    group of its own, and a subfolder that holds everything is no group. About a fifth of the groups are the test, and
+    of two or more at least one, chosen by the hash of their names, so that importing again gives the same split. A
+    project that is there keeps its name and its question types.
 
     Over several imports: a group that is there keeps its side, and what lies in a subfolder that came in as a group
     joins it. Where an image that is there would get another group, nothing is imported. So a subfolder that held
@@ -81,7 +83,7 @@ def _rows(folder: Path, pictures: Sequence[tuple[Path, Picture]], groups: Groups
             continue  # a copy of a file elsewhere in the folder, which says the group
         split = groups.side(picture.id, group, otherwise=split_of(group))
         rows[picture.id] = image_row(picture, name=str(shown), group=group, split=split)
-    return rows
+    return on_both_sides(rows, groups)
 
 
 def _subfolders(images: Iterable[ImageRow]) -> dict[Path, str]:
@@ -119,8 +121,25 @@ def with_types(project: Project, question_types: Sequence[QuestionType]) -> Proj
 
 def split_of(group: str) -> Split:
     """Return the side of the wall that a group is on: a function of its name alone."""
-    share = int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) / 2**32
-    return "test" if share < TEST_SHARE else "pool"
+    return "test" if _place_of(group) < TEST_SHARE else "pool"
+
+
+def on_both_sides(rows: Mapping[Item, ImageRow], groups: Groups) -> dict[Item, ImageRow]:
+    """Return images that come in with one new group on the other side, where one side would be empty by chance.
+
+    It is the group nearest to the border, so that importing the same again moves the same one.
+    """
+    new = sorted({row.group for row in rows.values()} - groups.names(), key=_place_of)
+    sides = {image.split for image in (*groups.images.values(), *rows.values())}
+    if len(sides) != 1 or not new or len(groups.names() | {row.group for row in rows.values()}) < 2:
+        return dict(rows)
+    moved, side = (new[0], "test") if sides == {"pool"} else (new[-1], "pool")
+    return {item: replace(row, split=side) if row.group == moved else row for item, row in rows.items()}  # type: ignore[arg-type]
+
+
+def _place_of(group: str) -> float:
+    """Return a number from 0 to 1 that a group's name alone decides."""
+    return int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) / 2**32
 
 
 def question_type(question: str, options: Sequence[str]) -> QuestionType:

@@ -186,21 +186,34 @@ def image_row(picture: Picture, *, name: str, group: str, split: Split) -> Image
 
 
 def copy_picture(picture: Picture, workspace: Path, row: ImageRow) -> None:
-    """Copy a picture into the workspace, to where its row says. Copying it again changes nothing.
+    """Copy a picture into the workspace, to where its row says. Copying it again mends a copy that was damaged.
 
     Raises:
         ImportDataError: If the disk does not take it, or the file is another one than was read.
     """
     target = workspace / row.path
-    if not target.exists():
+    if not _holds(target, picture.id):
         aside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             content = picture.source.read_bytes()
             if hashlib.sha256(content).hexdigest() != picture.id:
                 raise ImportDataError(f"The image {row.name} changed while it was imported. Import it again.")
-            aside.write_bytes(content)
+            with aside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut leaves a name without its bytes, and the store knows the name
             aside.replace(target)
+            target.with_suffix(".shown.png").unlink(missing_ok=True)  # it was made of what was damaged
         except OSError as error:
             aside.unlink(missing_ok=True)
             message = f"Cannot copy {row.name} into the workspace: {error}. Free some space and try again."
             raise ImportDataError(message) from error
+
+
+def _holds(file: Path, image_id: ImageId) -> bool:
+    """Tell whether a file has the bytes that its name says."""
+    try:
+        with file.open("rb") as opened_file:
+            return hashlib.file_digest(opened_file, "sha256").hexdigest() == image_id
+    except FileNotFoundError:
+        return False
