@@ -12,7 +12,7 @@ from benchmarks.label_efficiency import log, report, sources
 from benchmarks.label_efficiency.choices import _offered, choose_labels
 from benchmarks.label_efficiency.collection import Collection, blood_smears, kvasir
 from benchmarks.label_efficiency.compare import Exam, accuracy, difference, recovered
-from benchmarks.label_efficiency.draws import draw_labels, label_count, review_order
+from benchmarks.label_efficiency.draws import doubtful_order, draw_labels, label_count, queue_order
 from benchmarks.label_efficiency.methods import BY_NAME, LEAML, METHODS, Budget, Method, Pairs, Recipe
 from benchmarks.label_efficiency.run import main
 from benchmarks.label_efficiency.study import Study, as_decision
@@ -80,8 +80,21 @@ def test_the_least_sure_pair_of_each_type_is_reviewed_first():
     def pair(name: str, kind: str, sure: float) -> Candidate:
         return Candidate(name, ImageId(name), "?", ("a", "b"), "a", kind, -1.0, sure, (sure, 1 - sure), RunId("r"), 1)
 
-    queue = review_order([pair("1", "x", 0.9), pair("2", "x", 0.6), pair("3", "y", 0.99), pair("4", "x", 0.7)])
+    queue = doubtful_order([pair("1", "x", 0.9), pair("2", "x", 0.6), pair("3", "y", 0.99), pair("4", "x", 0.7)])
     assert [row.id for row in queue] == ["2", "3", "4", "1"]
+
+
+def test_in_the_apps_order_half_of_the_pairs_come_at_random():
+    def pair(number: int) -> Candidate:
+        sure = number / 400
+        name, image = f"{number:03d}", ImageId(str(number))
+        return Candidate(name, image, "?", ("a", "b"), "a", "x", -1.0, sure, (sure, 1 - sure), RunId("r"), 1)
+
+    pairs = [pair(number) for number in range(200, 400)]
+    queue, doubtful = queue_order(pairs), {row.id for row in doubtful_order(pairs)[:50]}
+    assert len(queue) == 200
+    # The doubtful quarter is in either half as often: one half brings it first, the other as chance has it.
+    assert 30 <= sum(row.id in doubtful for row in queue[:100]) <= 45
 
 
 def test_the_log_keeps_every_answer_and_every_line(tmp_path, sample):

@@ -1,7 +1,7 @@
 """Accuracies and differences over draws, seeds and test images together.
 
 A method was run on several draws of labels, with several seeds, and always tested on the same questions. An estimate
-is the mean over its runs. The interval resamples draws and clusters of test images at once; a difference between two
+is the mean over its draws, of each of which over its seeds. The interval resamples draws and clusters of test images at once; a difference between two
 methods does so for both together, over the draws and seeds that both have.
 """
 
@@ -18,7 +18,7 @@ from leaml.stats.clusters import RESAMPLES, SEED, Floats, count_right, draw_clus
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over runs with its 95% interval; the interval of one draw is over test images alone."""
+    """A mean over draws with its 95% interval; the interval of one draw is over test images alone."""
 
     value: float
     low: float
@@ -78,9 +78,10 @@ def _resampled(runs: Sequence[Run], exam: Exam) -> tuple[float, Floats]:
     counted = [exam.counts(run) for run in runs]
     asked = counted[0][1]
     right = np.stack([row for row, _ in counted])
-    value = float(np.mean([macro(row.sum(0), asked.sum(0)) for row in right]))
     draws = sorted({run.draw for run in runs})
     by_draw = np.stack([right[[n for n, run in enumerate(runs) if run.draw == draw]].mean(0) for draw in draws])
+    # Draws count the same, however many seeds each has: so they do in the resamples.
+    value = float(np.mean([macro(row.sum(0), asked.sum(0)) for row in by_draw]))
     picks = np.random.default_rng(SEED).integers(len(draws), size=(RESAMPLES, len(draws)))
     weights = np.stack([(picks == n).mean(1) for n in range(len(draws))], axis=1)
     clusters = draw_clusters(len(asked))

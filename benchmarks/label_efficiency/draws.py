@@ -4,8 +4,11 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from leaml.records import AnsweredQuestion, Candidate
+from leaml.records import AnsweredQuestion, Candidate, RunId
+from leaml.store import Store
 
 FEWEST_LABELS = 12
 
@@ -35,8 +38,18 @@ def draw_labels(pool: Sequence[AnsweredQuestion], count: int, *, seed: int) -> l
     return chosen
 
 
-def review_order(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return pairs as the app's queue shows them: question types in turn, the least sure of each first."""
+def queue_order(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return pairs as the app's queue shows them before anybody has decided: every other one a random audit."""
+    with TemporaryDirectory() as folder, Store.open(Path(folder)) as store:
+        store.results.add_generator_run(RunId("r0001"), candidates)
+        return store.queue.next(len(candidates))
+
+
+def doubtful_order(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return pairs with the least sure of each question type first, the types in turn.
+
+    It is what the app's queue showed before half of it became an audit.
+    """
     waiting: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in sorted(candidates, key=lambda row: (max(row.option_probabilities, default=0.0), row.id)):
         waiting[candidate.type_id or ""].append(candidate)

@@ -124,13 +124,16 @@ class Pairs:
 
     Attributes:
         least_agreement: Unreviewed pairs need so much; None leaves all unreviewed pairs out.
-        reviewed: So many are decided by the expert, from the front of the queue.
+        reviewed: So many are decided by the expert, from the front of a queue.
+        order: Of that queue: the most `doubtful` pairs first, or as they are `queued` in the app, half of them a random
+            audit.
         error_rate: Share of the expert's decisions that are wrong.
         rounds: The decisions are spread over so many generators, each trained on what was decided before.
     """
 
     least_agreement: float | None = 0.0
     reviewed: int = 0
+    order: Literal["doubtful", "queued"] = "doubtful"
     error_rate: float = 0.0
     rounds: int = 1
 
@@ -209,6 +212,7 @@ FLIPPED = (
     "LEAML, continued",
     "LEAML, continued, all weights",
     "LEAML, continued, 200 reviewed",
+    "LEAML, continued, 200 reviewed as queued",
 )
 """What is measured with mirrored pictures too: the baselines just as the method."""
 
@@ -258,6 +262,13 @@ PLAIN: tuple[Method, ...] = (
         pairs=Pairs(None, 200),
         starts_from="generator",
     ),
+    replace(
+        REVIEWED,
+        name="LEAML, continued, 200 reviewed as queued",
+        recipe=JUDGED_APART,
+        pairs=Pairs(None, 200, "queued"),
+        starts_from="generator",
+    ),
     *(
         replace(LORA, name=f"LoRA, continued from {name}", recipe=recipe, pairs=LABELS_ONLY, starts_from="generator")
         for name, recipe in CONTINUED.items()
@@ -269,7 +280,7 @@ PLAIN: tuple[Method, ...] = (
     Method("LEAML, 200 reviewed, all weights", SELECTED, Pairs(None, 200)),
     Method("LEAML, 200 reviewed, half labels, weighted", SELECTED, Pairs(0.0, 200), TRUSTING),
     Method("LEAML, 200 reviewed, half labels, by acceptance", SELECTED, Pairs(0.0, 200), BY_ACCEPTANCE),
-    replace(REVIEWED, name="LEAML, 200 reviewed with 10% errors", pairs=Pairs(None, 200, 0.10)),
+    replace(REVIEWED, name="LEAML, 200 reviewed with 10% errors", pairs=Pairs(None, 200, error_rate=0.10)),
 )
 """Without mirrored pictures."""
 METHODS = (*PLAIN, *(flipped(method) for method in PLAIN if method.name in FLIPPED))

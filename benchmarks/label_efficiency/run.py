@@ -82,6 +82,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--first-draw", type=int, default=0, metavar="N", help="leave out the draws before this one")
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="leave out the seeds before this one")
     parser.add_argument("--methods", nargs="+", choices=BY_NAME, default=[m.name for m in METHODS], metavar="METHOD")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--docs", action="store_true", help="write docs/results.md and docs/results/")
@@ -102,11 +103,11 @@ def _missing(
     work: Path,
 ) -> Iterator[Cell]:
     """Yield what is to be run, the first draw of everything before the second."""
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first_seed, arguments.seeds):
         for draw in range(arguments.first_draw, arguments.draws):
             for share in arguments.shares:
                 for collection in collections:
-                    study = Study(collection, share, draw, seed, budget, work)
+                    study = Study(collection, share, draw, seed, budget, work / base)
                     methods = [BY_NAME[name] for name in arguments.methods]
                     left = [method for method in methods if study.key(method, base) not in known]
                     if left:

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.label_efficiency.choices import choose_labels, guesses_of
 from benchmarks.label_efficiency.collection import Collection
-from benchmarks.label_efficiency.draws import draw_labels, label_count, review_order
+from benchmarks.label_efficiency.draws import doubtful_order, draw_labels, label_count, queue_order
 from benchmarks.label_efficiency.methods import FULL, Budget, Method, Recipe
 from leaml.acceptance import expected_acceptance
 from leaml.backbone import Backbone, load, load_adapted
@@ -82,7 +82,7 @@ class Study:
         draw: Number of the draw of labels.
         seed: Of all training and sampling.
         budget: Updates of each training.
-        work: A folder for everything.
+        work: A folder for everything that these base weights make.
     """
 
     collection: Collection
@@ -118,7 +118,8 @@ class Study:
                 generator = self._generator(method.recipe, decided)
                 candidates, seconds = self._candidates(method.recipe, decided)
                 spent += seconds
-                shown = review_order(candidates)[: method.pairs.reviewed // method.pairs.rounds]
+                order = queue_order if method.pairs.order == "queued" else doubtful_order
+                shown = order(candidates)[: method.pairs.reviewed // method.pairs.rounds]
                 decided += self._review(shown, method.pairs.error_rate)
             least, known = method.pairs.least_agreement, {row.id for row, _ in decided}
             if least is not None:

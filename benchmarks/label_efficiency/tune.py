@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked = [(draw, name) for name in arguments.only for draw in ((DRAW,) if name == "rates" else arguments.draws)]
         for draw, name in asked:
             known = {run.key for run in log.read(arguments.log)}
-            study = Study(collection.inner(), SHARE, draw, 0, budget, arguments.work)
+            study = Study(collection.inner(), SHARE, draw, 0, budget, arguments.work / base)
             tried = (one for one in TRIED[name]() if not arguments.methods or one.name in arguments.methods)
             left = [method for method in tried if study.key(method, base) not in known]
             run_methods(study, left, arguments.log, base)
