@@ -5,6 +5,8 @@ A batch is computed in shares, at once, and each share in parts, one after the o
 
 from collections.abc import Iterator, Sequence
 
+import torch
+
 from leaml.backbone import Backbone
 from leaml.config import GeneratorConfig, TrainConfig
 from leaml.features import ImageFeatures
@@ -56,7 +58,8 @@ def generator_losses(
                 yield config.caption_weight * missed.sum() / len(told), figures
 
     shares = shares_of(train, backbone.device)
-    return [losses(*share) for share in zip(*(split(s, shares) for s in (asked, told, mistold)), strict=True)]
+    found = [losses(*share) for share in zip(*(split(s, shares) for s in (asked, told, mistold)), strict=True)]
+    return found if shares == 1 else [_as_one(parts) for parts in found]
 
 
 def answer_losses(
@@ -79,3 +82,14 @@ def answer_losses(
                 yield (lost * weights).sum() / len(chosen), {"answer_loss": per_token(lost, tokens)}
 
     return [losses(share) for share in split(weighted, shares_of(config, backbone.device))]
+
+
+def _as_one(parts: Iterator[Loss]) -> Iterator[Loss]:
+    """Yield the parts of a share as one: two shares then add two gradients up, whose sum is the same in either order.
+
+    With four of them, a training could not be repeated to the bit.
+    """
+    found = list(parts)
+    if found:
+        figures = {name: value for _, seen in found for name, value in seen.items()}
+        yield torch.stack([loss for loss, _ in found]).sum(), figures

@@ -7,8 +7,11 @@ import torch
 
 from benchmarks.mini import grounding
 from benchmarks.mini.timed import Lesson, batch_losses
+from leaml.config import GeneratorConfig, TrainConfig
 from leaml.objectives import MARGIN, Sample, beside_others, contrast_losses
-from leaml.training import DenseAdamW
+from leaml.step_losses import generator_losses
+from leaml.threads import share_cores
+from leaml.training import DenseAdamW, backward
 
 TEXTS = ("A red disc.", "A long blue bar.", "Three small dots.", "A green ring.", "Nothing at all.", "A dark square.")
 CAPTIONS = [Sample(f"picture{n}", "Describe the image.", text) for n, text in enumerate(TEXTS)]
@@ -37,6 +40,29 @@ def test_a_text_beside_the_same_image_twice_teaches_nothing():
     loss = torch.tensor([12.0], requires_grad=True)
     contrast_losses(loss, loss, torch.tensor([6])).sum().backward()
     assert loss.grad is not None and loss.grad.item() == 0
+
+
+def test_a_step_on_two_cores_is_the_same_to_the_bit(backbone, features):
+    asked = [Sample(f"picture{n}", "Ask.", text) for n, text in enumerate(TEXTS)]
+    config = GeneratorConfig(contrast=1.0, train=TrainConfig(steps=9, batch_size=8))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    optimizer, found = DenseAdamW(backbone.decoder_weights()), []
+    try:
+        with share_cores(2) as cores:
+            for _ in range(6):
+                shares = generator_losses(backbone, features, asked, CAPTIONS, config, 0)
+                _, figures = backward(shares, backbone.device, cores)
+                found.append({name: weight.grad for name, weight in backbone.decoder_weights().items()})
+                for weight in backbone.decoder_weights().values():
+                    weight.grad = None
+            parts = [len(list(share)) for share in generator_losses(backbone, features, asked, CAPTIONS, config, 0)]
+    finally:
+        optimizer.close()
+        torch.set_num_threads(threads)
+    assert parts == [1, 1], "two gradients alone add up to the same in either order"
+    assert figures.keys() == {"question_loss", "caption_loss", "wrong_image_loss"}
+    assert all(torch.equal(grad, found[0][name]) for again in found[1:] for name, grad in again.items())
 
 
 def test_descriptions_find_their_images_sooner(backbone, features):
