@@ -227,6 +227,11 @@ def peek(file: Path, query: str) -> list[tuple[Any, ...]] | None:
 
 
 def _opening_error(file: Path, error: duckdb.Error) -> StoreError:
+    if "newer version of DuckDB" in str(error):
+        return StoreError(
+            f"The store {file} was written by a newer DuckDB than the {duckdb.__version__} here. Update it: "
+            "python -m pip install --upgrade duckdb"
+        )
     if "lock" not in str(error).lower():
         return StoreError(f"Cannot open the store {file}: {error}. Choose another folder with --workspace.")
     holder = re.search(r"PID (\d+)", str(error))

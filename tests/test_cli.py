@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from app.settings import parse_settings
 from leaml.cli import build_parser, main
 from leaml.store import Store
 from tests.test_importers import project, store  # noqa: F401 - fixtures
 
 README = Path(__file__).parent.parent / "README.md"
 BACKBONES = README.parent / "docs" / "backbones.md"
+DEPLOYMENT = README.parent / "docs" / "deployment.md"
 
 
 def run(capsys, *arguments):
@@ -70,6 +72,16 @@ def test_every_command_of_the_documents_parses(page):
     assert len(commands) >= 6
     for command in commands:
         build_parser().parse_args(shlex.split(command, comments=True))
+
+
+def test_the_commands_on_a_server_parse():
+    page = DEPLOYMENT.read_text()
+    commands = re.findall(r"^(?:runuser .*)?/opt/leaml/\.venv/bin/leaml (.*)$", page, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        build_parser().parse_args(shlex.split(command))
+    (served,) = re.findall(r"^ExecStart=/opt/leaml/\.venv/bin/python app\.py (.*)$", page, re.MULTILINE)
+    assert not parse_settings(shlex.split(served)).sample
 
 
 def test_a_detached_run_is_listed_shown_and_finished(project, tmp_path):  # noqa: F811

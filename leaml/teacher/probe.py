@@ -17,7 +17,7 @@ from leaml.errors import TeacherError
 from leaml.estimate import check_room
 from leaml.records import ImageId
 from leaml.teacher.retry import NoCaption
-from leaml.teacher.server import Server
+from leaml.teacher.server import NotTrusted, Server
 from leaml.teacher_config import TeacherConfig
 
 LOCAL_TIMEOUT_S = 900.0
@@ -60,6 +60,8 @@ def probe(config: TeacherConfig, image: Path) -> Probe:
         began = time.monotonic()
         try:
             caption = server.caption(image)
+        except NotTrusted as failure:
+            raise TeacherError(f"{failure}.") from None
         except NoCaption as failure:
             raise TeacherError(f"{str(failure).rstrip('.')}. {_advice(config, failure, server)}") from None
         seconds = time.monotonic() - began

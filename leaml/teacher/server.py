@@ -4,7 +4,9 @@ httpx and not the `openai` package: one request in one shape is all that is aske
 retries, the waiting and what an error may say have to be our own anyway.
 """
 
+import os
 import queue
+import ssl
 import threading
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +15,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from leaml.errors import ImportDataError
+from leaml.errors import ConfigError, ImportDataError
 from leaml.records import ImageId
 from leaml.teacher.described import Described, Keep
 from leaml.teacher.key import read_key, without_key
@@ -30,6 +32,10 @@ LONGEST_QUOTE = 500
 T = TypeVar("T")
 
 
+class NotTrusted(NoCaption):
+    """A server's certificate does not hold. The message says what to do about it."""
+
+
 def describe_by_server(
     config: TeacherConfig, images: Mapping[ImageId, Path], *, keep: Keep, cancelled: Callable[[], bool]
 ) -> Generator[Described, None, None]:
@@ -38,7 +44,7 @@ def describe_by_server(
     Answers that arrive after the caller has stopped listening are kept too. Ends early when `cancelled`.
 
     Raises:
-        ConfigError: If the key is not where the settings say.
+        ConfigError: If the key is not where the settings say, or SSL_CERT_FILE cannot be read.
     """
 
     def ask(server: "Server", image_id: ImageId, path: Path) -> Described:
@@ -68,7 +74,7 @@ def ask_about_each(
         cancelled: Looked at while nothing arrives.
 
     Raises:
-        ConfigError: If the key is not where the settings say.
+        ConfigError: If the key is not where the settings say, or SSL_CERT_FILE cannot be read.
     """
     stop = threading.Event()
     answers: queue.SimpleQueue[T] = queue.SimpleQueue()
@@ -102,7 +108,7 @@ class Server:
         """Get ready to ask; nothing is sent yet. `stop` ends all waiting.
 
         Raises:
-            ConfigError: If the key is not where the settings say.
+            ConfigError: If the key is not where the settings say, or SSL_CERT_FILE cannot be read.
         """
         self._config, self._stop = config, stop
         self._key = read_key(config)
@@ -112,6 +118,7 @@ class Server:
             limits=httpx.Limits(max_connections=config.concurrency),
             follow_redirects=False,  # images go to the host that the person was told, and nowhere else
             trust_env=not config.local_host,  # nor through a proxy to reach this very computer
+            verify=_trusted(),
         )
 
     def __enter__(self) -> "Server":
@@ -200,6 +207,11 @@ class Server:
                 f"{self._config.host} gave no answer within {self._config.timeout_s:g} s", again=True
             ) from None
         except httpx.TransportError as error:
+            if fault := _certificate_fault(error):
+                raise NotTrusted(
+                    f"{self._config.host} has a certificate that is not trusted here: {fault}. If a CA of your own "
+                    "signed it, start with SSL_CERT_FILE=/path/ca.pem in the environment: see docs/deployment.md"
+                ) from None
             message = f"{self._config.host} cannot be reached: {error or type(error).__name__}"
             raise NoCaption(self.without_key(message), again=True) from None
         except httpx.DecodingError as error:  # no TransportError: something arrived
@@ -224,6 +236,29 @@ class Server:
     def _quote(self, words: str) -> str:
         """Return a server's words as one short line without the key."""
         return self.without_key(" ".join(words.split()))[:LONGEST_QUOTE] or "(nothing)"
+
+
+def _trusted() -> ssl.SSLContext:
+    """Return whom https trusts, on any host: the system's store, and SSL_CERT_FILE or else the public CAs.
+
+    Raises:
+        ConfigError: If SSL_CERT_FILE cannot be read.
+    """
+    try:
+        context = httpx.create_ssl_context()
+    except OSError as error:
+        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        file = os.environ.get("SSL_CERT_FILE")
+        raise ConfigError(f"Cannot read SSL_CERT_FILE={file}: {reason}. Name a file of certificates (PEM).") from None
+    context.load_default_certs()
+    return context
+
+
+def _certificate_fault(error: BaseException | None) -> str:
+    """Return what is wrong with a server's certificate; empty where that did not end the connection."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error.verify_message.rstrip(".") if error else ""
 
 
 def _words(response: httpx.Response) -> str:

@@ -6,6 +6,7 @@ What a real server cannot be made to do when wanted (be busy, repeat the key, an
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -75,10 +76,11 @@ class RealServer:
 
 
 @contextmanager
-def small_server(answer, get=lambda path: (501, {}, "")):
+def small_server(answer, get=lambda path: (501, {}, ""), certificate=None):
     """Serve `answer(number of the question, request) -> (status, headers, content)`; yield the URL and the requests.
 
-    What is not a question but a GET or a HEAD is answered with `get(path)`, and not noted.
+    What is not a question but a GET or a HEAD is answered with `get(path)`, and not noted. With the file of a
+    certificate and its key it speaks https.
     """
     requests = []
     counting = threading.Lock()
@@ -109,14 +111,29 @@ def small_server(answer, get=lambda path: (501, {}, "")):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", requests
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}/v1", requests
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def self_signed(folder, name="IP:127.0.0.1"):
+    """Return the file of a new certificate that is its own CA, with its key, for a name as OpenSSL writes it."""
+    file = folder / "self_signed.pem"
+    subject = ["-subj", "/CN=test", "-addext", f"subjectAltName={name}"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "key.pem", "-out", file]
+    subprocess.run([*command, *subject], check=True, capture_output=True)
+    with file.open("a") as both:
+        both.write((folder / "key.pem").read_text())
+    return file
 
 
 def completion(text):
