@@ -267,11 +267,11 @@ class Services:
         labels, candidates = self.label_count(), self.store.queue.counts()
         pairs = candidates.open + candidates.accepted + candidates.edited + candidates.rejected
         test, reviewed = self.store.held_out.questions(), self.store.reviewed_pairs()
-        checks: dict[str, list[tuple[bool, str]]] = {
-            "generator": [(not self.store.images("pool"), text.NEEDS_IMAGES), (not labels, text.NEEDS_LABELS)]
-        }
+        no_test = text.NEEDS_TEST if self.store.image_count("test") else text.NEEDS_TEST_IMAGES
+        no_images, no_labels = (not self.store.image_count("pool"), text.NEEDS_IMAGES), (not labels, text.NEEDS_LABELS)
+        checks: dict[str, list[tuple[bool, str]]] = {"generator": [no_images, no_labels]}
         for method in METHODS:
-            checks[method] = [(not test, text.NEEDS_TEST), (method != "zero_shot" and not labels, text.NEEDS_LABELS)]
+            checks[method] = [(not test, no_test), (method != "zero_shot" and not labels, text.NEEDS_LABELS)]
         for method in ("leaml", "leaml_reviewed"):
             checks[method].append((not pairs, text.NEEDS_GENERATOR))
         checks["leaml_reviewed"].append((not reviewed, text.NEEDS_REVIEW))

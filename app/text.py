@@ -315,6 +315,10 @@ NEEDS_TEST = (
     "Needs answers about the images that are kept for the test. Give some on the Label screen, under “For the test”, "
     "or bring them as a CSV file on the Project screen."
 )
+NEEDS_TEST_IMAGES = (
+    "Needs images for the test, and all that are here are to learn from. Import those of another patient or procedure, "
+    "as a subfolder of their own."
+)
 NEEDS_IMAGES = "Needs images: bring some on the Project screen first."
 IS_RUNNING = "Is running already."
 NOTHING_TO_TRAIN = "No model can be trained yet."

@@ -66,7 +66,8 @@ def test_buttons_say_why_they_are_not_available(make_services: Make) -> None:
     reviewing.label_for_me()
     assert reviewing.obstacles() == {"leaml_reviewed": text.NEEDS_REVIEW}
     assert make_services(references=False).obstacles()["zero_shot"] == text.NEEDS_TEST
-    assert make_services(filled=False).obstacles()["generator"] == text.NEEDS_IMAGES
+    empty = make_services(filled=False).obstacles()
+    assert (empty["generator"], empty["zero_shot"]) == (text.NEEDS_IMAGES, text.NEEDS_TEST_IMAGES)
 
 
 def test_all_queues_what_can_run(make_services: Make, submitted: list[dict[str, Any]]) -> None:
