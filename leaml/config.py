@@ -113,7 +113,7 @@ class SamplingConfig(JsonConfig):
         pairs_per_image: Texts that are drawn for each image.
         top_p: Share of the probability that is drawn from.
         temperature: Of the probabilities; 1 leaves them alone.
-        max_new_tokens: Of one text, at most.
+        max_new_tokens: Of one text, at most; more where pairs like the labels would not fit.
         batch_size: Texts that are written at once on this computer.
         seed: Of all that is drawn.
         server: An OpenAI-compatible server that has the generator, as `leaml merge` writes it; None samples here.
@@ -191,6 +191,9 @@ class GeneratorConfig(JsonConfig):
             self.judge_starts_from in STARTS, "judge_starts_from", self.judge_starts_from, "one of " + ", ".join(STARTS)
         )
         require(self.caption_weight >= 0, "caption_weight", self.caption_weight, "0 or more")
+        size = self.train.batch_size
+        halves = self.caption_weight == 0 or size >= 2
+        require(halves, "batch_size", size, "at least 2 where caption_weight is above 0: half of a batch are labels")
         require(self.contrast >= 0, "contrast", self.contrast, "0 or more")
         here = self.sampling.server is None
         require(
@@ -231,15 +234,16 @@ UPDATES = ("full", "selective", "lora", "shira")
 
 @dataclass(frozen=True)
 class MixtureConfig(JsonConfig):
-    """How pseudo pairs that nobody has decided about are read beside labels and reviewed pairs.
+    """How pseudo pairs that nobody has decided about are read beside labels and reviewed pairs, and captions as well.
 
     Attributes:
-        pseudo_share: Of each batch; None reads all pairs in turn, however many there are of each, as the paper does.
+        pseudo_share: Of each batch, captions included, rounded to at least one sample of either side; None reads all in
+            turn, however many there are of each, as the paper does.
         least_agreement: Pairs that the judge believes in less are left out.
         weighting: `agreement` lets a pair's loss count as much as that model believes in it; `acceptance` as much as
             people's decisions so far make its acceptance probable, and where they are too few, by agreement.
-        captions: The teacher's captions of unlabelled images are read among the pseudo pairs, to be written: the
-            single-stage mix of AdaMLLM.
+        captions: The teacher's captions of unlabelled images are read among the pseudo pairs, to be written, by every
+            method that trains, whether it has pseudo pairs or not: the single-stage mix of AdaMLLM.
     """
 
     pseudo_share: float | None = None
@@ -263,9 +267,10 @@ class FinetuneConfig(JsonConfig):
     Attributes:
         method: `zero_shot` trains nothing; `full_finetune` and `lora` see the labels only; `leaml` adds every
             valid pseudo pair that nobody rejected; `leaml_reviewed` adds only pairs that a person accepted or edited.
+            Each but the first sees captions, too, where the mixture asks for them.
         model: Name or path of the pretrained model.
         precision: Of its weights.
-        mixture: How unreviewed pairs are read beside the others; of no effect where there are none.
+        mixture: How unreviewed pairs and captions are read beside the others; of no effect where there are neither.
         update: Which weights move; None is what the method is named for.
         starts_from: `generator` goes on from the question generator's weights, which know the domain by the teacher's
             captions.
@@ -289,6 +294,13 @@ class FinetuneConfig(JsonConfig):
         """Check each value."""
         require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
         require(self.method in METHODS, "method", self.method, "one of " + ", ".join(METHODS))
+        size = self.train.batch_size
+        require(
+            self.mixture.pseudo_share is None or size >= 2,
+            "batch_size",
+            size,
+            "at least 2 where pseudo_share is set: each batch has samples of both sides",
+        )
         require(self.update in (None, *UPDATES), "update", self.update, "one of " + ", ".join(UPDATES))
         require(self.starts_from in STARTS, "starts_from", self.starts_from, "one of " + ", ".join(STARTS))
         fixed = {"full_finetune": "full", "lora": "lora"}.get(self.method, self.update)

@@ -9,11 +9,14 @@ from leaml.decoding import greedy, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
 from leaml.flips import WAYS
 from leaml.generate import Progress, option_probabilities, softmax
-from leaml.prompts import is_correct, match_option, question_prompt, takes_several
+from leaml.prompts import is_correct, longest_answers, match_option, question_prompt, takes_several
 from leaml.records import AnsweredQuestion, Prediction
 
 ANSWER_BATCH = 128
 ANSWER_TOKENS = 24
+"""Room for an answer to a question with options, at least."""
+OPEN_TOKENS = 64
+"""Room for an answer in one's own words: a sentence, such as SPORTU's reasons for a foul, of up to some 40 tokens."""
 
 
 def predict(
@@ -64,11 +67,19 @@ def _predict(
             found = option_log_probabilities(backbone, prefix, [item.options for item in batch])
             # Of several answers at once, the probability of each alone says nothing.
             scores = [() if takes_several(i.question) else softmax(row) for i, row in zip(batch, found, strict=True)]
-        answers = greedy(backbone, prefix, max_new_tokens=ANSWER_TOKENS)
+        answers = greedy(backbone, prefix, max_new_tokens=_room(backbone, batch))
         found_here = (_prediction(*row) for row in zip(batch, answers, scores, strict=True))
         predictions.update(zip(places, found_here, strict=True))
         progress(len(predictions), len(questions))
     return [predictions[place] for place in range(len(questions))]
+
+
+def _room(backbone: Backbone, batch: Sequence[AnsweredQuestion]) -> int:
+    """Return how many tokens an answer may take: no option is cut, and few answers get as far."""
+    if not batch[0].options:
+        return OPEN_TOKENS
+    answers = {answer for item in batch for answer in longest_answers(item.question, item.options)}
+    return max(ANSWER_TOKENS, *(len(backbone.chat.target_ids(answer)) for answer in answers))
 
 
 def _batches(questions: Sequence[AnsweredQuestion], lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -21,7 +21,7 @@ WAYS: Mapping[Flips, tuple[str, ...]] = {"none": ("",), "horizontal": ("", "h"),
 """How a picture is shown: as it is, or with its left and right (`h`), its top and bottom (`v`) exchanged."""
 TURNS = {"h": Image.Transpose.FLIP_LEFT_RIGHT, "v": Image.Transpose.FLIP_TOP_BOTTOM, "hv": Image.Transpose.ROTATE_180}
 OPPOSITES = {
-    "h": (("left", "right"), ("leftmost", "rightmost"), ("leftward", "rightward"), ("clockwise", "counterclockwise")),
+    "h": (("left", "right"), ("leftmost", "rightmost"), ("leftward", "rightward")),
     "v": (
         ("top", "bottom"),
         ("upper", "lower"),
@@ -29,11 +29,20 @@ OPPOSITES = {
         ("uppermost", "lowermost"),
         ("topmost", "bottommost"),
         ("upward", "downward"),
-        ("clockwise", "counterclockwise"),
     ),
 }
+CLOCKWISE = "clockwise"
+COUNTERCLOCKWISE = (
+    "counterclockwise",
+    "counter-clockwise",
+    "counter clockwise",
+    "anticlockwise",
+    "anti-clockwise",
+    "anti clockwise",
+)
+"""How the other way round is spelt; as the first where no text says otherwise."""
 
-WORD = re.compile(r"[^\W\d_]+")
+WORD = re.compile(r"(?:counter|anti)[- ]clockwise(?![^\W\d_])|[^\W\d_]+", re.IGNORECASE)
 
 
 def flip_question(prompt: str, answer: str, way: str) -> tuple[str, str]:
@@ -42,16 +51,16 @@ def flip_question(prompt: str, answer: str, way: str) -> tuple[str, str]:
     Options stay in their order where the flipped ones are the same ones: models meet the question as it will be asked.
     """
     question, options = split_options(prompt)
-    asked, told = flip_text(question, way), flip_text(answer, way)
+    asked = flip_text(question, way)
     if not options:
-        return asked, told
-    shown = flip_options(options, way)
+        return asked, flip_text(answer, way, beside=question)
+    shown, told = flip_options(options, way), flip_text(answer, way, beside=_together(options))
     return question_prompt(asked, shown), match_answer(told, shown, several=takes_several(question)) or told
 
 
 def flip_options(options: tuple[str, ...], way: str) -> tuple[str, ...]:
     """Return the options about the flipped picture, in the order in which they are shown."""
-    flipped = tuple(flip_text(option, way) for option in options)
+    flipped = tuple(flip_text(option, way, beside=_together(options)) for option in options)
     return options if set(flipped) == set(options) else flipped
 
 
@@ -75,14 +84,20 @@ def unflip_probabilities(options: tuple[str, ...], found: tuple[float, ...], way
         way: How the picture was flipped.
     """
     by_option = dict(zip(flip_options(options, way), found, strict=True))
-    return tuple(by_option[flip_text(option, way)] for option in options)
+    return tuple(by_option[flip_text(option, way, beside=_together(options))] for option in options)
 
 
-def flip_text(text: str, way: str) -> str:
-    """Return a text about the flipped picture, its capitals as they were."""
+def flip_text(text: str, way: str, *, beside: str = "") -> str:
+    """Return a text about the flipped picture, its capitals as they were.
+
+    `counterclockwise` has several spellings: it gets that of a text that it stands beside, or else the text's own.
+    """
+    words = map(str.lower, WORD.findall(f"{beside} | {text}"))
+    spelt = next((word for word in words if word in COUNTERCLOCKWISE), COUNTERCLOCKWISE[0])
     for side in way:
-        opposites = {one: other for pair in OPPOSITES[side] for one, other in (pair, pair[::-1])}
-        text = WORD.sub(partial(_opposite, opposites), text)
+        pairs = (*OPPOSITES[side], (CLOCKWISE, spelt))
+        opposites = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
+        text = WORD.sub(partial(_opposite, dict.fromkeys(COUNTERCLOCKWISE, CLOCKWISE) | opposites), text)
     return text
 
 
@@ -100,6 +115,10 @@ def flip_picture(picture: Image.Image, image_id: ImageId) -> Image.Image:
     """Return an image's picture as its id wants it shown."""
     way = image_id.partition(MARK)[2]
     return picture.transpose(TURNS[way]) if way else picture
+
+
+def _together(options: tuple[str, ...]) -> str:
+    return "|".join(options)
 
 
 def _opposite(opposites: Mapping[str, str], found: re.Match[str]) -> str:

@@ -16,11 +16,20 @@ from leaml.decoding import nucleus, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
 from leaml.flips import ask_flipped, unflip_probabilities
 from leaml.objectives import Sample, collate, sequence_losses
-from leaml.prompts import GENERATION_PROMPT, described, question_prompt, takes_several
+from leaml.prompts import (
+    GENERATION_PROMPT,
+    described,
+    longest_answers,
+    pair_target,
+    question_prompt,
+    takes_several,
+)
 from leaml.quality import SampledText, ValidPair
 from leaml.records import AnsweredQuestion, Candidate, ImageId, RunId
 
 SCORE_BATCH = 128
+SPARE_TOKENS = 8
+"""Room beyond the longest known pair: a generator does not always cut its words into the fewest tokens."""
 
 Captions = Mapping[ImageId, str]
 """What is read beside an image."""
@@ -28,6 +37,17 @@ NO_CAPTIONS: Captions = {}
 
 Progress = Callable[[int, int], None]
 """Hears (done, all)."""
+
+
+def with_room(backbone: Backbone, config: SamplingConfig, learnt: Sequence[AnsweredQuestion]) -> SamplingConfig:
+    """Return the settings with room for every pair like those that the generator learnt from, whichever its answer."""
+    texts = {
+        pair_target(pair.question, pair.options, answer)
+        for pair in learnt
+        for answer in (pair.answer, *longest_answers(pair.question, pair.options))
+    }
+    longest = max((len(backbone.chat.target_ids(text)) for text in texts), default=0)
+    return replace(config, max_new_tokens=max(config.max_new_tokens, longest + SPARE_TOKENS))
 
 
 def sample_texts(

@@ -47,7 +47,8 @@ class Mixture:
         if self.pseudo_share is None or not self.pseudo:
             every = [*self.trusted, *self.pseudo]
             return [every[i] for i in cycle_indices(len(every), config.batch_size, seed=config.seed, step=step)]
-        noisy = round(self.pseudo_share * config.batch_size)
+        # A share is never all or nothing: a batch without labels would learn from noise alone.
+        noisy = min(max(1, round(self.pseudo_share * config.batch_size)), config.batch_size - 1)
         first = cycle_indices(len(self.trusted), config.batch_size - noisy, seed=config.seed, step=step)
         second = cycle_indices(len(self.pseudo), noisy, seed=config.seed + 1, step=step)
         return [*(self.trusted[i] for i in first), *(self.pseudo[i] for i in second)]

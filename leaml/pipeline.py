@@ -30,6 +30,7 @@ from leaml.generate import (
     option_probabilities,
     sample_texts,
     score_texts,
+    with_room,
 )
 from leaml.mixture import mix
 from leaml.objectives import (
@@ -252,7 +253,8 @@ def _sampled(
     context: StageContext, generator: Backbone, features: ImageFeatures, images: Mapping[ImageId, Path]
 ) -> list[SampledText]:
     """Return what the generator writes: here, or through the server that has it."""
-    sampling, tell = context.generator.sampling, context.progress("sample")
+    sampling = with_room(generator, context.generator.sampling, _answered(context))
+    tell = context.progress("sample")
     if sampling.server is None:
         read = _captions(context) if context.generator.generator_reads else NO_CAPTIONS
         return sample_texts(generator, features, list(images), sampling, tell, read)
@@ -308,6 +310,9 @@ def _finetune_update(context: StageContext, backbone: Backbone, features: ImageF
         return shira_update(backbone, config.shira, weight_decay=decay, seed=seed)
     if config.moves == "full":
         return full_update(backbone, weight_decay=decay)
+    chosen = context.output / "selection.safetensors"
+    if chosen.exists():  # a run that goes on must not choose anew: rounding, or other threads, might choose others
+        return selective_update(backbone, Selection.load(chosen), weight_decay=decay)
     labels = _labels(context)
     features.add({label.image_id: context.snapshot.images[label.image_id] for label in labels})
     weights = linear_weights(backbone.model, within=backbone.decoder).weights
@@ -315,7 +320,7 @@ def _finetune_update(context: StageContext, backbone: Backbone, features: ImageF
     selection = choose_entries(
         backbone, features, samples, config.selection, weights=weights, data_hash=data_hash(labels)
     )
-    selection.save(context.output / "selection.safetensors")
+    selection.save(chosen)
     return selective_update(backbone, selection, weight_decay=decay)
 
 

@@ -118,38 +118,45 @@ def normalise_answer(text: str) -> str:
     return " ".join(folded.split()).strip(" .,;:!?\"'`|")
 
 
+def longest_answers(question: str, options: Sequence[str]) -> tuple[str, ...]:
+    """Return the answers among which the longest is that a question can have: each option, or all of them together."""
+    return (SEPARATOR.join(options),) if takes_several(question) and options else tuple(options)
+
+
 def match_option(answer: str, options: Sequence[str]) -> str | None:
     """Return the option that the answer names, or None. Only the whole option text counts as naming it.
 
-    An option of just this text comes before one that is alike: `p` and `P` may both be there.
+    An option of just this text comes before one that is alike: `p` and `P` may both be there. What is empty, or nothing
+    but punctuation, is alike to no option.
     """
-    if answer.strip() in options:
-        return answer.strip()
-    wanted = normalise_answer(answer)
-    return next((option for option in options if normalise_answer(option) == wanted), None)
+    text, wanted = answer.strip(), normalise_answer(answer)
+    if text and text in options:
+        return text
+    return next((option for option in options if wanted and normalise_answer(option) == wanted), None)
 
 
 def match_answer(answer: str, options: Sequence[str], *, several: bool) -> str | None:
     """Return the answer as it is kept: the option that it names, or None.
 
-    Where several may be right, it names options with a semicolon between them; they are kept in the options' order.
+    Where several may be right, it names options with a semicolon between them; they are kept in the options' order. An
+    option may have a semicolon of its own.
     """
-    whole = match_option(answer, options)
-    if whole is not None or not several:
-        return whole
+    if not several or answer.strip() in options:
+        return match_option(answer, options)
     named = {match_option(part, options) for part in answer.split(SEPARATOR.strip()) if part.strip()}
     if not named or None in named:
-        return None
+        return match_option(answer, options)
     return SEPARATOR.join(option for option in options if option in named)
 
 
 def is_correct(answer: str, question: AnsweredQuestion) -> bool:
     """Tell whether an answer's normalised text is the reference's.
 
-    With options it must name one of them; where several may be right, all that the reference names and no other.
+    With options it must name one of them; where several may be right, all that the reference names and no other. To an
+    open question, nothing but punctuation is never right.
     """
     if question.options:
         several = takes_several(question.question)
         right = match_answer(question.answer, question.options, several=several)
         return match_answer(answer, question.options, several=several) == right is not None
-    return normalise_answer(answer) == normalise_answer(question.answer)
+    return normalise_answer(answer) == normalise_answer(question.answer) != ""

@@ -32,8 +32,9 @@ class ValidPair:
 class PairChecker:
     """Decides whether a sampled text is a usable pair.
 
-    A question that the experts ask must have their options. Where the experts only ask questions from the project's
-    list, a question outside that list is none of this domain and is turned down. So is what people decided before.
+    A question that the experts ask must have their options; any other list of options must have two or more, no two of
+    them alike. Where the experts only ask questions from the project's list, a question outside that list is none of
+    this domain and is turned down. So is what people decided before.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class PairChecker:
             if {*map(normalise_answer, kind.options)} != {*map(normalise_answer, pair.options)}:
                 return "other options than the question has"
             pair = ParsedPair(kind.question, kind.options, pair.answer)
+        elif pair.options and not _is_a_choice(pair.options):
+            return "no list of different options"
         if pair.options:
             option = match_answer(pair.answer, pair.options, several=takes_several(pair.question))
             if option is None:
@@ -77,6 +80,11 @@ class PairChecker:
     def accepts(self, row: Candidate) -> bool:
         """Tell whether nothing that people decided speaks against a pair, whoever has answered it."""
         return self._decided.objection(row.image_id, row.question, row.answer) is None
+
+
+def _is_a_choice(options: Sequence[str]) -> bool:
+    """Tell whether there are two options or more, no two of them alike."""
+    return len(options) > 1 and len({*map(normalise_answer, options)}) == len(options)
 
 
 def choose_pairs(checker: PairChecker, samples: Iterable[SampledText]) -> tuple[list[ValidPair], Counter[str]]:

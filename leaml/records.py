@@ -157,8 +157,9 @@ class Candidate:
     """A pseudo question-answer pair written by a generator, before anyone has looked at it.
 
     Attributes:
-        id: Unique and reproducible: run id, image id and a number.
-        log_probability: Of the answer given image and question under the generator, nats a token (<= 0).
+        id: Unique and reproducible: the run's id, and the pair's number among those that the run found valid.
+        log_probability: Of the whole text that the generator wrote, `<q>Q<q><a>A<a>` and its end, given the image;
+            nats, the mean of its tokens (<= 0). Not of the answer alone, nor of one that the judge gave instead.
         agreement: Probability in [0, 1] that the model trained on people's answers alone gives to the answer among
             the options; None where the question has no options.
         option_probabilities: That model's probability of each option, in the options' order; may be empty.

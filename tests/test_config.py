@@ -7,6 +7,7 @@ import pytest
 from leaml.config import (
     FinetuneConfig,
     GeneratorConfig,
+    MixtureConfig,
     RunConfig,
     SelectionConfig,
     TrainConfig,
@@ -14,6 +15,8 @@ from leaml.config import (
     model_run,
 )
 from leaml.errors import ConfigError
+
+SINGLE = TrainConfig(steps=5, batch_size=1)
 
 
 @pytest.mark.parametrize("run", [generator_run(GeneratorConfig(selection=None)), model_run(FinetuneConfig("lora"))])
@@ -42,6 +45,14 @@ def test_unknown_settings_are_refused():
         (lambda: FinetuneConfig("full_finetune", update="lora"), "update is 'lora', but must be full"),
         (lambda: GeneratorConfig(contrast=-0.5), "contrast is -0.5, but must be 0 or more"),
         (lambda: FinetuneConfig("magic"), "method is 'magic'"),  # type: ignore[arg-type]
+        (
+            lambda: FinetuneConfig("leaml", train=SINGLE, mixture=MixtureConfig(pseudo_share=0.5)),
+            "batch_size is 1, but must be at least 2 where pseudo_share is set",
+        ),
+        (
+            lambda: GeneratorConfig(train=SINGLE),
+            "batch_size is 1, but must be at least 2 where caption_weight is above 0",
+        ),
         (lambda: generator_run(GeneratorConfig(), until="evaluate"), "stage is 'evaluate'"),
         (lambda: RunConfig(stages=("sample",), generator=GeneratorConfig()), "a leading part of captions"),
     ],
@@ -49,6 +60,10 @@ def test_unknown_settings_are_refused():
 def test_impossible_values_are_refused_with_what_would_work(make, sentence):
     with pytest.raises(ConfigError, match=sentence):
         make()
+
+
+def test_single_samples_are_read_where_nothing_shares_the_batch():
+    assert GeneratorConfig(train=SINGLE, caption_weight=0.0).train == FinetuneConfig("leaml", train=SINGLE).train
 
 
 def test_a_run_stops_after_the_stage_asked_for():

@@ -10,6 +10,7 @@ from leaml.backbone import load
 from leaml.config import BUNDLED_MODEL, FLIPS
 from leaml.features import ImageFeatures
 from leaml.flips import (
+    COUNTERCLOCKWISE,
     WAYS,
     ask_flipped,
     flip_id,
@@ -36,6 +37,10 @@ PLACES = ("left", "center", "right")
         ("The rightful leftover stays.", "h", "The rightful leftover stays."),
         ("turned clockwise", "h", "turned counterclockwise"),
         ("turned clockwise", "hv", "turned clockwise"),
+        ("Counter-clockwise, then clockwise", "v", "Clockwise, then counter-clockwise"),
+        ("turned anticlockwise; turned clockwise", "h", "turned clockwise; turned anticlockwise"),
+        ("ANTI-CLOCKWISE; counter clockwise", "h", "CLOCKWISE; clockwise"),
+        ("a counter, clockwise", "h", "a counter, counterclockwise"),
         ("Links unten.", "hv", "Links unten."),
         ("top and left", "", "top and left"),
     ],
@@ -48,6 +53,26 @@ def test_the_words_for_sides_are_exchanged(text, way, expected):
 def test_flipping_twice_gives_the_words_back(text, way):
     once = flip_text(text, way)
     assert flip_text(once, way).casefold() == text.casefold() and len(once.split()) == len(text.split())
+
+
+turns = st.lists(st.sampled_from(["turned", "left", "above", "clockwise", "{against}"]), max_size=8)
+
+
+@given(turns, st.sampled_from(COUNTERCLOCKWISE), st.sampled_from(["h", "v", "hv"]))
+def test_turns_flipped_twice_are_the_same_turns_however_they_are_spelt(words, against, way):
+    text = " ".join(words).format(against=against)
+    once = flip_text(text, way, beside=against)
+    assert flip_text(once, way, beside=against) == text
+    assert once.count(against) == words.count("{against}" if way == "hv" else "clockwise")
+
+
+@pytest.mark.parametrize("against", COUNTERCLOCKWISE)
+def test_the_two_turns_are_the_same_options_in_a_flipped_picture(against):
+    options = ("clockwise", against, "neither")
+    asked = question_prompt("How does it turn?", options)
+    assert flip_question(asked, "clockwise", "h") == (asked, against)
+    assert flip_question(asked, against, "v") == (asked, "clockwise")
+    assert unflip_probabilities(options, (0.7, 0.2, 0.1), "h") == (0.2, 0.7, 0.1)
 
 
 def test_options_stay_where_they_are_when_they_are_the_same_ones():

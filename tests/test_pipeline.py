@@ -23,11 +23,13 @@ from leaml.config import (
     generator_run,
     model_run,
 )
+from leaml.decoding import nucleus
 from leaml.errors import RunError
 from leaml.evaluate import predict
 from leaml.experts import as_pair, label_from_references, review_with_policy
 from leaml.features import ImageFeatures
 from leaml.freeze import freeze
+from leaml.generate import SPARE_TOKENS, with_room
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs
 from leaml.loop import run_round
@@ -44,6 +46,7 @@ from leaml.teacher_config import TeacherConfig
 from tests.backbones.test_chain import Silent
 from tests.conftest import draw, place_question
 from tests.here import JobsHere
+from tests.teacher.servers import completion, small_server
 
 TRAIN = TrainConfig(steps=8, batch_size=4, learning_rate=1e-3, warmup_steps=1, checkpoint_every=2)
 GENERATOR = GeneratorConfig(
@@ -115,7 +118,7 @@ def test_a_killed_worker_resumes_to_the_same_losses_and_weights(store, jobs):
     os.kill(int((killed.path / "lock").read_text()), signal.SIGKILL)
     while killed.alive():
         time.sleep(0.02)
-    assert killed.state().name == "crashed" and "a power cut, or no memory was left" in killed.state().detail
+    assert killed.state().name == "crashed" and "no memory or no disk space was left" in killed.state().detail
     before = len(losses(killed))
     jobs.resume(killed.id)
     assert jobs.wait(killed.id, timeout_s=300).name == "done"
@@ -219,6 +222,22 @@ def test_a_model_is_made_by_other_updates_too(store, here, update):
     assert all(value.equal(adapted.model.state_dict()[name]) for name, value in merged.model.state_dict().items())
 
 
+def test_a_selective_fine_tuning_that_goes_on_keeps_its_neurons(store, here, monkeypatch):
+    label_from_references(store, count=3, seed=0)
+    config = FinetuneConfig("leaml_reviewed", train=replace(TRAIN, steps=2), update="selective")
+    store.results.add_generator_run("r0000", [_candidate(store, "r0000", 0)])
+    review_with_policy(store, "reference")
+    made = finish(store, here, model_run(config, until="finetune"))
+    before = (made.path / "output/selection.safetensors").read_bytes()
+    for name in ("outcome.json", "output/finetune.done", "output/model.safetensors"):
+        (made.path / name).unlink()
+    chosen = []
+    monkeypatch.setattr("leaml.pipeline.choose_entries", lambda *_, **__: chosen.append("anew"))
+    here.resume(made.id)
+    assert made.state().name == "done" and not chosen
+    assert (made.path / "output/selection.safetensors").read_bytes() == before
+
+
 def test_a_model_learns_from_mirrored_pictures(store, here):
     label_from_references(store, count=3, seed=0)
     train = replace(TRAIN, steps=4, warmup_steps=1)
@@ -316,6 +335,45 @@ def test_the_next_generator_learns_from_decisions_and_repeats_none(store, tmp_pa
     assert report["turned_down"] == {"answered already": 2, "rejected before": 2} and report["kept"] == 1
 
 
+def test_pairs_like_the_labels_can_be_written_however_few_tokens_are_set(store, tmp_path, monkeypatch):
+    label_from_references(store, count=2, seed=0)
+    freeze(store, tmp_path / "data")
+    train = replace(TRAIN, steps=1)
+    config = replace(GENERATOR, train=train, judge=train, selection=None)
+    folders = {name: tmp_path / name for name in ("output", "checkpoints", "cache")}
+    for folder in folders.values():
+        folder.mkdir()
+    context = StageContext(generator_run(config), tmp_path / "data", **folders, report=Silent())
+    for stage in ("captions", "generator", "judge"):
+        run_stage(stage, context)
+    given = []
+
+    def drawn(backbone, prefix, *, max_new_tokens, **settings):
+        given.append(max_new_tokens)
+        return nucleus(backbone, prefix, max_new_tokens=max_new_tokens, **settings)
+
+    monkeypatch.setattr("leaml.generate.nucleus", drawn)
+    run_stage("sample", context)
+    with small_server(lambda *_: completion("x")) as (url, requests):
+        sampling = replace(config.sampling, pairs_per_image=1, server=TeacherConfig("server", "g", url))
+        run_stage("sample", replace(context, config=generator_run(replace(config, sampling=sampling))))
+        given += [body["max_tokens"] for _, _, body in requests]
+    asked, chat = place_question("", 0), load(BUNDLED_MODEL).chat
+    longest = max(len(chat.target_ids(pair_target(asked.question, asked.options, o))) for o in asked.options)
+    assert len(given) > 1 and set(given) == {longest + SPARE_TOKENS} and longest > config.sampling.max_new_tokens
+
+
+def test_there_is_room_for_every_pair_of_the_labels_and_no_less_than_is_set(backbone):
+    chosen, pair = SamplingConfig(max_new_tokens=72), place_question("a", 0)
+    long = replace(pair, options=("no", " ".join(["a team in red jerseys with white sleeves"] * 12)), answer="no")
+    several = replace(long, question="Which teams? Choose all that apply.")
+    wrote = replace(pair, options=(), answer="because " * 150)
+    assert with_room(backbone, chosen, [pair]) == chosen
+    for hard, answer in ((long, long.options[1]), (several, "; ".join(long.options)), (wrote, wrote.answer)):
+        needed = len(backbone.chat.target_ids(pair_target(hard.question, hard.options, answer)))
+        assert needed > 72 and with_room(backbone, chosen, [pair, hard]).max_new_tokens == needed + SPARE_TOKENS
+
+
 def _candidate(store, run_id, number):
     pair = [pair for pair in store.references("pool") if pair not in [label.pair for label in store.labels()]][number]
     return Candidate(
@@ -377,7 +435,7 @@ def test_a_loop_that_breaks_leaves_no_run_behind(store, jobs, monkeypatch):
 
 
 def _with_pairs(store, jobs):
-    """Take over runs; where so short a training wrote no valid pair, add some, so that the round can go on."""
+    """Take over runs; where so short a training wrote hardly a valid pair, add some, so that the round can go on."""
     ingest_finished(store, jobs)
-    if not store.results.candidates():
+    if len(store.results.candidates()) < 3:
         store.results.add_generator_run("r0001", [_candidate(store, "r0001", number) for number in range(3)])

@@ -1,5 +1,7 @@
 """Questions to which several answers may be right at once."""
 
+from dataclasses import replace
+
 import pytest
 
 from leaml.prompts import (
@@ -39,6 +41,7 @@ def test_a_question_says_itself_whether_it_takes_several(question: str, several:
         ("ulcer; Polyp", True, "polyp; ulcer"),
         ("polyp;polyp;", True, "polyp"),
         ("blood; fresh", True, "blood; fresh"),
+        ("Blood;  fresh.", True, "blood; fresh"),
         ("polyp; moon", True, None),
         ("; ", True, None),
         ("polyp; ulcer", False, None),
@@ -56,6 +59,17 @@ def test_an_option_of_just_this_text_comes_first() -> None:
     assert match_answer("p.", alike, several=False) == "P"
     asked = AnsweredQuestion(ImageId("a"), "Which?", alike, "p", "which")
     assert is_correct("p", asked) and not is_correct("P", asked)
+
+
+def test_an_answer_that_says_nothing_is_never_right() -> None:
+    unsure = AnsweredQuestion(ImageId("a"), "Is it seen?", ("yes", "no", "?"), "?", "seen")
+    opened = AnsweredQuestion(ImageId("a"), "What is seen?", (), "...", None)
+    for answer in ("", "...", " .", "!"):
+        assert match_answer(answer, unsure.options, several=True) is None
+        assert not is_correct(answer, unsure) and not is_correct(answer, opened)
+    both = replace(unsure, question=QUESTION, answer="yes; ?")
+    assert is_correct("?", unsure) and is_correct("?; yes", both)
+    assert not is_correct("yes; ...", both) and not is_correct("yes", both)
 
 
 def test_several_answers_are_compared_as_sets() -> None:

@@ -59,6 +59,22 @@ def test_free_questions_are_kept_where_experts_ask_free_questions():
     assert not isinstance(result, str) and result.type_id is None
 
 
+@pytest.mark.parametrize("options", [("yes",), ("1", "1", "2"), ("yes", "Yes", "no"), ("?", "!")])
+def test_a_free_question_whose_options_are_no_choice_is_turned_down_and_counted(options):
+    free = AnsweredQuestion(ImageId("x"), "Anything odd?", ("yes", "no"), "no", None)
+    checker, asked = PairChecker([PLACE], [LABEL, free]), "Is it a cell?"
+    pairs, refused = choose_pairs(checker, [sample(options[0], options=options, question=asked)])
+    assert pairs == [] and refused == {"no list of different options": 1}
+    (kept,), refused = choose_pairs(checker, [sample("1", options=("1", "2"), question=asked)])
+    assert kept.pair.options == ("1", "2") and not refused
+
+
+def test_the_experts_own_options_may_be_alike():
+    alike = QuestionType("kind", "Which?", ("P", "p"))
+    result = PairChecker([alike], [LABEL]).check(sample("p", options=alike.options, question=alike.question))
+    assert not isinstance(result, str) and result.pair.answer == "p"
+
+
 def test_the_answer_written_most_often_is_kept():
     texts = [sample("left", log_probability=-0.1), sample("right"), sample("Right "), sample("nowhere")]
     pairs, refused = choose_pairs(PairChecker([PLACE], [LABEL]), texts)

@@ -192,6 +192,7 @@ def test_options_that_do_not_fit_together_are_refused(arguments, sentence, works
 
 
 def test_a_run_without_a_generator_cannot_go_on(workspace, tmp_path, capsys):
+    Store.open(tmp_path).close()
     (tmp_path / "runs" / "r0001" / "output").mkdir(parents=True)
     (tmp_path / "runs" / "r0001" / "config.json").write_text(json.dumps(generator_run(GENERATOR).to_json()))
     assert main(("--workspace", str(tmp_path), "run", "sample", "--from", "r0001")) == 1

@@ -1,5 +1,6 @@
 """Accuracies, intervals, paired differences, tests and corrections: published examples, coverage, degenerate cases."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -261,6 +262,24 @@ def test_majority_answers_with_each_types_most_frequent_label():
     labels = [pair("1", "x", "b"), pair("2", "x", "b"), pair("3", "x", "a"), pair("3", "y", "a")]
     rows = majority_predictions(labels, [pair("9", "x", "b"), pair("9", "y", "b"), pair("9", "z", "a")])
     assert [(row.answer, row.correct) for row in rows] == [("b", True), ("a", False), ("", False)]
+
+
+def test_the_majority_is_counted_and_marked_as_models_are():
+    def opened(image, answer):
+        return AnsweredQuestion(ImageId(image), "What is seen?", (), answer, None)
+
+    given = ("Polyp", "polyp.", "Polyp", "ulcer", "ulcer", "ulcer", " polyp")
+    labels = [opened(str(number), answer) for number, answer in enumerate(given)]
+    rows = majority_predictions(labels, [opened("8", "POLYP"), opened("9", "ulcer")])
+    assert [(row.answer, row.correct, row.type_id) for row in rows] == [
+        ("Polyp", True, "free"),
+        ("Polyp", False, "free"),
+    ]
+    several = AnsweredQuestion(ImageId("1"), "Which? Choose all that apply.", ("a", "b", "c"), "a; b", "which")
+    (row,) = majority_predictions([several], [replace(several, answer="b; a")])
+    assert row.correct and row.reference == "b; a"
+    tied = [opened("1", "b"), opened("2", "a"), opened("3", "A"), opened("4", "B.")]
+    assert majority_predictions(tied, [several, opened("5", "a")])[1].answer == "A"
 
 
 @pytest.mark.parametrize("figure", [macro_accuracy, lambda rows: paired_difference(rows, rows)])

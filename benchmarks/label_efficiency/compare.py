@@ -1,8 +1,8 @@
 """Accuracies and differences over draws, seeds and test images together.
 
 A method was run on several draws of labels, with several seeds, and always tested on the same questions. An estimate
-is the mean over its draws, of each of which over its seeds. The interval resamples draws and clusters of test images at once; a difference between two
-methods does so for both together, over the draws and seeds that both have.
+is the mean over its draws, and a draw's the mean over its seeds. The interval resamples draws and clusters of test
+images at once; a difference between two methods does so for both together, over the draws and seeds that both have.
 """
 
 from collections.abc import Sequence

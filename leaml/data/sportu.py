@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from leaml.data.folder import split_of, with_types
+from leaml.data.folder import on_both_sides, split_of, with_types
 from leaml.data.images import image_row
 from leaml.data.items import copy_item, read_item
 from leaml.data.video import is_video
@@ -56,6 +56,7 @@ def import_sportu(store: Store, clips: Path, questions: Sequence[Path], *, name:
         group = _group(clip)
         split = groups.side(item.id, group, otherwise=split_of(group))
         rows[clip] = image_row(item, name=files[clip].name, group=group, split=split)
+    rows = on_both_sides(rows, groups)
     groups.check(rows.values())  # before anything is copied
     for clip, item in found.items():
         copy_item(item, store.workspace, rows[clip])
@@ -74,6 +75,7 @@ def _read(file: Path) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ImportDataError(f"{file.name} is no list of questions. It is to be one of SPORTU's JSON files.")
     for number, row in enumerate(rows, start=1):
+        _write_out(row, f"Question {number} of {file.name}")
         for field in ("id", "question", "answer"):
             if not isinstance(row.get(field), str) or not row[field].strip():
                 raise ImportDataError(f"Question {number} of {file.name} lacks {field!r}.")
@@ -84,6 +86,24 @@ def _read(file: Path) -> list[dict[str, Any]]:
             )
         row["question"] = " ".join(row["question"].split())
     return rows
+
+
+def _write_out(row: dict[str, Any], where: str) -> None:
+    """Turn a question's answer and options into text, in place: some are numbers in SPORTU's files.
+
+    Raises:
+        ImportDataError: If one of them is neither text nor a number.
+    """
+    if "answer" in row:
+        row["answer"] = _text(row["answer"], where)
+    if isinstance(row.get("options"), dict):
+        row["options"] = {letter: _text(option, where) for letter, option in row["options"].items()}
+
+
+def _text(value: object, where: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ImportDataError(f"{where} has {value!r} among its answers. Write each as text or as a number.")
+    return str(value)
 
 
 def _types(asked: Sequence[dict[str, Any]]) -> dict[str, QuestionType]:

@@ -2,27 +2,43 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
+from leaml.prompts import is_correct, normalise_answer
 from leaml.records import AnsweredQuestion, Prediction
 
 
 def majority_predictions(labels: Sequence[AnsweredQuestion], questions: Sequence[AnsweredQuestion]) -> list[Prediction]:
     """Return the answers of the simplest baseline: each question type's most frequent label.
 
-    A type without labels gets the empty answer, which is wrong.
+    Labels are alike, and answers right, as for models. A type without labels gets the empty answer, which is wrong.
     """
-    answers: dict[str, Counter[str]] = defaultdict(Counter)
+    given: dict[str, Counter[str]] = defaultdict(Counter)
     for label in labels:
-        answers[label.type_id or "free"][label.answer] += 1
-    rows = []
-    for question in questions:
-        type_id = question.type_id or "free"
-        # Ties go to the alphabetically first answer, so that the baseline does not depend on the labels' order.
-        ranked = sorted(answers[type_id].items(), key=lambda item: (-item[1], item[0]))
-        answer = ranked[0][0] if ranked else ""
-        row = Prediction(
-            question.image_id, type_id, question.question, question.options, question.answer, answer, False, ()
-        )
-        rows.append(replace(row, correct=answer == question.answer))
-    return rows
+        given[label.type_id or "free"][label.answer] += 1
+    answers = {type_id: _most_frequent(counts) for type_id, counts in given.items()}
+    return [_prediction(question, answers.get(question.type_id or "free", "")) for question in questions]
+
+
+def _most_frequent(counts: Counter[str]) -> str:
+    """Return the most frequent answer, as it is written most often.
+
+    Ties go to the alphabetically first, so that the baseline does not depend on the labels' order.
+    """
+    alike = Counter[str]()
+    for answer, count in counts.items():
+        alike[normalise_answer(answer)] += count
+    chosen = min(alike, key=lambda words: (-alike[words], words))
+    return min((a for a in counts if normalise_answer(a) == chosen), key=lambda answer: (-counts[answer], answer))
+
+
+def _prediction(question: AnsweredQuestion, answer: str) -> Prediction:
+    return Prediction(
+        image_id=question.image_id,
+        type_id=question.type_id or "free",
+        question=question.question,
+        options=question.options,
+        reference=question.answer,
+        answer=answer,
+        correct=is_correct(answer, question),
+        option_probabilities=(),
+    )

@@ -94,6 +94,19 @@ def test_sportu_questions_are_reference_answers(store, clips, tmp_path):
     )
 
 
+def test_numbers_among_sportus_answers_are_texts(store, clips, tmp_path):
+    asked = "How many players are shown?"
+    rows = [question(f"soccer_{n}_1", asked, [2, 4, "five", 2.5], "ABCDAB"[n]) for n in range(6)]
+    rows += [question("hockey_7", "How many are hurt?", answer=1)]
+    (tmp_path / "mc.json").write_text(json.dumps(rows))
+    import_sportu(store, clips, [tmp_path / "mc.json"], name="SPORTU")
+    (kind,) = store.project().question_types
+    assert kind.options == ("2", "4", "five", "2.5")
+    answers = [(row.options, row.answer) for row in store.references()]
+    counted = [answer for options, answer in answers if options == kind.options]
+    assert sorted(counted) == sorted(["2", "4", "five", "2.5", "2", "4"]) and ((), "1") in answers
+
+
 def test_recordings_of_a_scene_stay_on_one_side_over_several_imports(store, clips, tmp_path):
     (tmp_path / "q.json").write_text(json.dumps([question(f"soccer_{n}_1") for n in range(6)]))
     other = {"pool": "test", "test": "pool"}[split_of("soccer_0")]
@@ -115,6 +128,12 @@ def test_recordings_of_a_scene_stay_on_one_side_over_several_imports(store, clip
         ('{"id": "a"}', r"q\.json is no list of questions\."),
         ('[{"id": "a", "question": " "}]', r"Question 1 of q\.json lacks 'question'\."),
         (json.dumps([question("a", options=["x"], answer="C")]), r"has the answer 'C', which is none of its options\."),
+        (
+            json.dumps([question("a", options=["x", ["y"]])]),
+            r"Question 1 of q\.json has \['y'\] among its answers\. Write",
+        ),
+        (json.dumps([question("a", options=["x", None])]), r"has None among its answers\."),
+        (json.dumps([question("a", answer=True)]), r"has True among its answers\."),
         (json.dumps([question("b")]), r"None of the 1 clips is in .*clips, such as b\.mp4\. Download"),
     ],
 )
