@@ -4,6 +4,7 @@ import pytest
 
 from leaml.cli import main
 from leaml.errors import ConfigError
+from leaml.store import Store
 from leaml.teacher_config import TeacherConfig
 from tests.teacher.servers import KEY
 
@@ -49,6 +50,7 @@ def test_a_key_in_the_settings_is_refused_without_showing_it(settings):
 
 
 def test_options_without_a_model_are_refused(tmp_path, capsys):
+    Store.open(tmp_path / "w").close()
     arguments = ("--workspace", str(tmp_path / "w"), "run", "captions", "--teacher-url", "https://host/v1")
     assert main(arguments) == 1
     assert "--teacher-url needs a teacher. Name its model with --teacher-model" in capsys.readouterr().err
