@@ -127,6 +127,14 @@ def test_estimates_are_means_and_differences_are_paired(sample):
     assert recovered(high, high, low, exam) is None
 
 
+def test_draws_count_the_same_however_many_seeds_each_has(sample):
+    exam, count = Exam(sample), len(sample.test)
+    all_right, none_right = np.ones(count, bool), np.zeros(count, bool)
+    runs = [run_of(sample, all_right, draw=0, seed=seed) for seed in range(3)]
+    runs.append(run_of(sample, none_right, draw=1, seed=0))
+    assert accuracy(runs, exam).value == pytest.approx(0.5), "the point is of what its interval is"
+
+
 def test_more_draws_tell_more(sample):
     """With one true accuracy for every draw the interval shrinks; draws that differ keep it wide."""
     exam, chance, count = Exam(sample), np.random.default_rng(2), len(sample.test)
