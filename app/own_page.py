@@ -51,7 +51,7 @@ def is_local(headers: Headers) -> bool:
 def is_own(headers: Headers, method: str) -> bool:
     """Return whether a request comes from the app's own page, from no page, or opens the page from a link."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    if origin is not None and origin.partition("://")[2] != headers.get("host"):
         return False
     if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         return method == "GET" and headers.get("sec-fetch-mode") == "navigate" and _opens_a_page(headers)

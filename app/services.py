@@ -267,8 +267,9 @@ class Services:
         labels, candidates = self.label_count(), self.store.queue.counts()
         pairs = candidates.open + candidates.accepted + candidates.edited + candidates.rejected
         test, reviewed = self.store.held_out.questions(), self.store.reviewed_pairs()
-        no_test = text.NEEDS_TEST if self.store.image_count("test") else text.NEEDS_TEST_IMAGES
-        no_images, no_labels = (not self.store.image_count("pool"), text.NEEDS_IMAGES), (not labels, text.NEEDS_LABELS)
+        kept, free = self.store.image_count("test"), self.store.image_count("pool")
+        no_test = text.NEEDS_TEST if kept else text.NEEDS_TEST_IMAGES if free else text.NEEDS_IMAGES
+        no_images, no_labels = (not free, text.NEEDS_IMAGES), (not labels, text.NEEDS_LABELS)
         checks: dict[str, list[tuple[bool, str]]] = {"generator": [no_images, no_labels]}
         for method in METHODS:
             checks[method] = [(not test, no_test), (method != "zero_shot" and not labels, text.NEEDS_LABELS)]

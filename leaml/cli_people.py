@@ -5,6 +5,7 @@ import getpass
 import json
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -107,7 +108,8 @@ def _export_events(arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise ConfigError(f"Cannot write {arguments.file}: {error}. Choose another place.") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # there is none where its folder is none
+            aside.unlink()
     print(f"{count} events in {arguments.file}.")
 
 

@@ -9,7 +9,7 @@ from leaml.decoding import greedy, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
 from leaml.flips import WAYS
 from leaml.generate import Progress, option_probabilities, softmax
-from leaml.prompts import is_correct, longest_answers, match_option, question_prompt, takes_several
+from leaml.prompts import longest_answers, marked, match_option, question_prompt, takes_several
 from leaml.records import AnsweredQuestion, Prediction
 
 ANSWER_BATCH = 128
@@ -49,7 +49,7 @@ def _together(question: AnsweredQuestion, plain: Prediction, mirrored: Sequence[
         return plain
     own = plain.option_probabilities
     means = tuple((one + count * other) / (1 + count) for one, other in zip(own, mirrored, strict=True))
-    return _prediction(question, question.options[means.index(max(means))], means)
+    return marked(question, question.options[means.index(max(means))], means)
 
 
 def _predict(
@@ -68,7 +68,7 @@ def _predict(
             # Of several answers at once, the probability of each alone says nothing.
             scores = [() if takes_several(i.question) else softmax(row) for i, row in zip(batch, found, strict=True)]
         answers = greedy(backbone, prefix, max_new_tokens=_room(backbone, batch))
-        found_here = (_prediction(*row) for row in zip(batch, answers, scores, strict=True))
+        found_here = (marked(*row) for row in zip(batch, answers, scores, strict=True))
         predictions.update(zip(places, found_here, strict=True))
         progress(len(predictions), len(questions))
     return [predictions[place] for place in range(len(questions))]
@@ -89,16 +89,3 @@ def _batches(questions: Sequence[AnsweredQuestion], lengths: Sequence[int]) -> I
         images = [questions[place].image_id for place in own]
         for batch in by_image(images, [lengths[place] for place in own], ANSWER_BATCH):
             yield [own[place] for place in batch]
-
-
-def _prediction(question: AnsweredQuestion, answer: str, scores: tuple[float, ...]) -> Prediction:
-    return Prediction(
-        image_id=question.image_id,
-        type_id=question.type_id or "free",
-        question=question.question,
-        options=question.options,
-        reference=question.answer,
-        answer=answer,
-        correct=is_correct(answer, question),
-        option_probabilities=scores,
-    )

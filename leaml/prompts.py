@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaml.records import AnsweredQuestion
+from leaml.records import AnsweredQuestion, Prediction
 
 CAPTION_PROMPT = "Describe the image."
 """What the generator is asked when a caption is wanted; recorded captions are taken as answers to it."""
@@ -160,3 +160,17 @@ def is_correct(answer: str, question: AnsweredQuestion) -> bool:
         right = match_answer(question.answer, question.options, several=several)
         return match_answer(answer, question.options, several=several) == right is not None
     return normalise_answer(answer) == normalise_answer(question.answer) != ""
+
+
+def marked(question: AnsweredQuestion, answer: str, option_probabilities: tuple[float, ...] = ()) -> Prediction:
+    """Return an answer to a test question with whether it is right, however it was come by."""
+    return Prediction(
+        image_id=question.image_id,
+        type_id=question.type_id or "free",
+        question=question.question,
+        options=question.options,
+        reference=question.answer,
+        answer=answer,
+        correct=is_correct(answer, question),
+        option_probabilities=option_probabilities,
+    )

@@ -71,6 +71,7 @@ def test_an_export_that_fails_leaves_the_one_before(project, tmp_path, monkeypat
 
     monkeypatch.setattr(Store, "events", broken)
     assert main([*workspace, "audit", "export", str(file)]) == 1
+    assert main([*workspace, "audit", "export", str(file / "beneath a file.jsonl")]) == 1
     assert file.read_text() == before and sorted(path.name for path in tmp_path.iterdir()) == [
         "events.jsonl",
         "project",

@@ -6,7 +6,6 @@ An answer that names several things is in no option list: it is not trained on, 
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from leaml import stats
 from leaml.evaluate import predict
 from leaml.features import ImageFeatures
 from leaml.objectives import answer_sample
-from leaml.prompts import is_correct, match_option
+from leaml.prompts import marked, match_option
 from leaml.records import AnsweredQuestion, ImageId, Prediction
 
 PART = "supervised"
@@ -116,19 +115,5 @@ def probes(
             for question in known:
                 answers[at[question.image_id]] = question.answer
             guessed = probe.predict(matrix, answers, [at[q.image_id] for q in known], [at[q.image_id] for q in asked])
-            found[name] += [_prediction(q, guess) for q, guess in zip(asked, guessed, strict=True)]
+            found[name] += [marked(q, guess) for q, guess in zip(asked, guessed, strict=True)]
     return found
-
-
-def _prediction(question: AnsweredQuestion, answer: str) -> Prediction:
-    row = Prediction(
-        question.image_id,
-        question.type_id or "free",
-        question.question,
-        question.options,
-        question.answer,
-        answer,
-        False,
-        (),
-    )
-    return replace(row, correct=is_correct(answer, question))

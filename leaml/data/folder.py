@@ -133,8 +133,9 @@ def on_both_sides(rows: Mapping[Item, ImageRow], groups: Groups) -> dict[Item, I
     sides = {image.split for image in (*groups.images.values(), *rows.values())}
     if len(sides) != 1 or not new or len(groups.names() | {row.group for row in rows.values()}) < 2:
         return dict(rows)
-    moved, side = (new[0], "test") if sides == {"pool"} else (new[-1], "pool")
-    return {item: replace(row, split=side) if row.group == moved else row for item, row in rows.items()}  # type: ignore[arg-type]
+    side: Split = "test" if sides == {"pool"} else "pool"
+    moved = new[0] if side == "test" else new[-1]
+    return {item: replace(row, split=side) if row.group == moved else row for item, row in rows.items()}
 
 
 def _place_of(group: str) -> float:

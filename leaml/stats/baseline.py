@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from leaml.prompts import is_correct, normalise_answer
+from leaml.prompts import marked, normalise_answer
 from leaml.records import AnsweredQuestion, Prediction
 
 
@@ -16,7 +16,7 @@ def majority_predictions(labels: Sequence[AnsweredQuestion], questions: Sequence
     for label in labels:
         given[label.type_id or "free"][label.answer] += 1
     answers = {type_id: _most_frequent(counts) for type_id, counts in given.items()}
-    return [_prediction(question, answers.get(question.type_id or "free", "")) for question in questions]
+    return [marked(question, answers.get(question.type_id or "free", "")) for question in questions]
 
 
 def _most_frequent(counts: Counter[str]) -> str:
@@ -29,16 +29,3 @@ def _most_frequent(counts: Counter[str]) -> str:
         alike[normalise_answer(answer)] += count
     chosen = min(alike, key=lambda words: (-alike[words], words))
     return min((a for a in counts if normalise_answer(a) == chosen), key=lambda answer: (-counts[answer], answer))
-
-
-def _prediction(question: AnsweredQuestion, answer: str) -> Prediction:
-    return Prediction(
-        image_id=question.image_id,
-        type_id=question.type_id or "free",
-        question=question.question,
-        options=question.options,
-        reference=question.answer,
-        answer=answer,
-        correct=is_correct(answer, question),
-        option_probabilities=(),
-    )

@@ -66,8 +66,9 @@ def test_buttons_say_why_they_are_not_available(make_services: Make) -> None:
     reviewing.label_for_me()
     assert reviewing.obstacles() == {"leaml_reviewed": text.NEEDS_REVIEW}
     assert make_services(references=False).obstacles()["zero_shot"] == text.NEEDS_TEST
+    assert make_services(test=0).obstacles()["zero_shot"] == text.NEEDS_TEST_IMAGES
     empty = make_services(filled=False).obstacles()
-    assert (empty["generator"], empty["zero_shot"]) == (text.NEEDS_IMAGES, text.NEEDS_TEST_IMAGES)
+    assert (empty["generator"], empty["zero_shot"]) == (text.NEEDS_IMAGES, text.NEEDS_IMAGES)
 
 
 def test_all_queues_what_can_run(make_services: Make, submitted: list[dict[str, Any]]) -> None:
