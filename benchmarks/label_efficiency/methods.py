@@ -213,6 +213,7 @@ FLIPPED = (
     "LEAML, continued, all weights",
     "LEAML, continued, 200 reviewed",
     "LEAML, continued, 200 reviewed as queued",
+    "LEAML, continued, 200 reviewed as queued, 10% errors",
 )
 """What is measured with mirrored pictures too: the baselines just as the method."""
 
@@ -267,6 +268,13 @@ PLAIN: tuple[Method, ...] = (
         name="LEAML, continued, 200 reviewed as queued",
         recipe=JUDGED_APART,
         pairs=Pairs(None, 200, "queued"),
+        starts_from="generator",
+    ),
+    replace(
+        REVIEWED,
+        name="LEAML, continued, 200 reviewed as queued, 10% errors",
+        recipe=JUDGED_APART,
+        pairs=Pairs(None, 200, "queued", error_rate=0.10),
         starts_from="generator",
     ),
     *(
