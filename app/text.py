@@ -23,7 +23,7 @@ STEPS = {
         "Train the question generator",
         "It learns from your answers and writes questions about the other images.",
     ),
-    "review": ("Review what it wrote", "Accept, correct or reject each pair with one key. A hundred take ten minutes."),
+    "review": ("Review what it wrote", "Accept, correct or reject each pair with one key, beside its image."),
     "finetune": ("Fine-tune and compare all", "Train the candidates for your model, one after another, and test each."),
     "compare": ("Compare", "See two models side by side on any image, and the table with its uncertainty."),
 }

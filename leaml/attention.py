@@ -1,8 +1,8 @@
 """Attention in training on a CPU with bfloat16 products: plain ones, where torch's fused backward pass is the slower.
 
-Of a step of the bundled model the fused one takes a fifth there (docs/decisions.md). It stays for everything else: in
-float32, for long sequences, whose weights plain products would keep in memory, where nothing is trained, and on other
-devices.
+Of a step of the bundled model the fused one takes a fifth there (docs/decisions/computing.md). It stays for everything
+else: in float32, for long sequences, whose weights plain products would keep in memory, where nothing is trained, and
+on other devices.
 """
 
 from typing import Any

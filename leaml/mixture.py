@@ -1,8 +1,9 @@
 """What a fine-tuning reads: labels and reviewed pairs are trusted, pseudo pairs that nobody looked at count less.
 
-In the paper all pairs are alike. With few labels and a small model that made things worse (docs/decisions.md): several
-hundred noisy pairs drown a few dozen right ones. So a batch can be given a set share of pseudo pairs, and a pseudo
-pair can count as much as the judge believes in it, or as people's decisions make its acceptance probable.
+In the paper all pairs are alike. With few labels and a small model that made things worse
+(docs/decisions/label-efficiency.md): several hundred noisy pairs drown a few dozen right ones. So a batch can be given
+a set share of pseudo pairs, and a pseudo pair can count as much as the judge believes in it, or as people's decisions
+make its acceptance probable.
 """
 
 from collections.abc import Mapping, Sequence

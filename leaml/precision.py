@@ -22,7 +22,7 @@ def dtype_of(precision: Precision) -> torch.dtype:
 def multiplies_bfloat16(device_type: str) -> bool:
     """Return whether a kind of device has instructions for bfloat16 products.
 
-    A CPU without them is eight times slower in bfloat16 than in float32 (docs/decisions.md).
+    A CPU without them is eight times slower in bfloat16 than in float32 (docs/decisions/computing.md).
     """
     if device_type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

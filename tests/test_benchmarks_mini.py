@@ -182,7 +182,7 @@ def test_majority_of_a_skill_comes_from_how_often_an_option_was_right():
 def test_timed_training_moves_the_decoder_alone_and_counts_its_steps(backbone, features):
     samples = [answer_sample(place_question(f"picture{n}", n)) for n in range(6)]
     before = {name: weight.clone() for name, weight in backbone.model.state_dict().items()}
-    trained = train_for(backbone, features, samples, seconds=0.5)
+    trained = train_for(backbone, features, samples, seconds=0.5, lesson=timed.Lesson(batch_size=4))
     assert trained.steps >= 1 and math.isfinite(trained.loss)
     decoder = set(backbone.decoder_weights())
     moved = {name for name, weight in backbone.model.state_dict().items() if not weight.equal(before[name])}
@@ -211,7 +211,8 @@ def test_timed_training_stops_where_what_was_not_learnt_gets_worse(backbone, fea
     worse = iter(range(1, 100))
     monkeypatch.setattr(timed, "mean_loss", lambda *_: abs(3.2 - next(worse)))  # least at the third look
     samples = [answer_sample(place_question(f"picture{n}", n)) for n in range(5)]
-    trained = train_within(backbone, features, samples, {s.image_id: s.image_id for s in samples}, seconds=3.6)
+    apart, lesson = {s.image_id: s.image_id for s in samples}, timed.Lesson(batch_size=2)
+    trained = train_within(backbone, features, samples, apart, seconds=3.6, lesson=lesson)
     assert trained.searched == 36
     assert trained.steps == round(9 * 5 / 4)  # as many passes, over five pictures instead of four
 

@@ -13,6 +13,7 @@ from benchmarks.label_efficiency.choices import _offered, choose_labels
 from benchmarks.label_efficiency.collection import Collection, blood_smears, kvasir
 from benchmarks.label_efficiency.compare import Exam, accuracy, difference, recovered
 from benchmarks.label_efficiency.draws import doubtful_order, draw_labels, label_count, queue_order
+from benchmarks.label_efficiency.headline import Headline
 from benchmarks.label_efficiency.methods import BY_NAME, LEAML, METHODS, Budget, Method, Pairs, Recipe
 from benchmarks.label_efficiency.run import main
 from benchmarks.label_efficiency.study import Study, as_decision
@@ -162,8 +163,42 @@ def test_the_figure_shows_the_recipe_of_the_app_where_it_ran(sample):
     runs = [replace(run_of(sample, right, method=name), labels=100, reviewed=n) for name, n in asked.items()]
     drawn = {line.name: list(line.x) for line in report.figure(runs, sample).data}
     reviewed = f"LEAML, reviewed, {label_count(sample.pool, 0.05)} labels"
-    assert drawn == {"LoRA, mirrored": [20], "LEAML, continued, mirrored": [20], reviewed: [20, 20 + 200 / 15]}
-    assert {line.name for line in report.figure(runs[:2], sample).data} == {"LoRA", "LEAML"}
+    assert drawn == {"LoRA": [20], "LEAML, nobody reviews": [20], reviewed: [20, 20 + 200 / 15]}
+    assert runs[2].method == "LoRA, mirrored", "a line of its own: it stands for LoRA where pictures are mirrored"
+    assert {line.name for line in report.figure(runs[:2], sample).data} == {"LoRA", "LEAML, nobody reviews"}
+
+
+def test_the_headline_compares_the_apps_recipe_with_its_like_and_at_equal_effort(sample):
+    chance, count, reviewed = np.random.default_rng(4), len(sample.test), "LEAML, continued, 200 reviewed, mirrored"
+    cells = (
+        ("zero-shot", 0.02, 0, 0, 0.3),
+        ("full fine-tuning, mirrored", 0.02, 40, 0, 0.4),
+        ("LoRA, mirrored", 0.02, 40, 0, 0.5),
+        ("LoRA", 0.02, 40, 0, 0.95),
+        ("LEAML, continued, mirrored", 0.02, 40, 0, 0.45),
+        (reviewed, 0.02, 40, 200, 0.8),
+        ("LoRA, mirrored", 0.05, 100, 0, 0.6),
+        ("LoRA, mirrored", 0.10, 200, 0, 0.7),
+        ("fully supervised, mirrored", 0.02, 1988, 0, 0.9),
+    )
+    runs = [
+        replace(run_of(sample, chance.random(count) < p, method=name), share=share, labels=labels, reviewed=reviews)
+        for name, share, labels, reviews, p in cells
+    ]
+    found = {(run.method, run.share): accuracy([run], Exam(sample)).value for run in runs}
+    lines = [line.strip("| ").split(" | ") for line in Headline(sample, runs).markdown().splitlines() if "| " in line]
+    rows = {(cells[0], cells[1]): cells for cells in lines}
+    ours = rows["40 + 200", "**LEAML, reviewed**, the most doubtful pairs first"]
+    assert ours[2:4] == ["21", "88"]
+    for column, beside in ((5, "full fine-tuning, mirrored"), (6, "LoRA, mirrored")):
+        less = found[reviewed, 0.02] - found[beside, 0.02]
+        assert float(ours[column].split()[0]) == pytest.approx(less, abs=6e-4)
+    assert ("40", "LoRA") in rows and "0.95" not in str(rows["40", "LoRA"][4]), "not the one without mirrored pictures"
+    assert ("0", "zero-shot") in rows and ("1988", "all labels, as many updates, mirrored") in rows
+    equal = {cells[1]: float(cells[3].split()[0]) for cells in lines if cells[0].startswith("40 labels, 200 reviews")}
+    for labels, share in ((100, 0.05), (200, 0.10)):
+        less = found[reviewed, 0.02] - found["LoRA, mirrored", share]
+        assert equal[f"LoRA with {labels} labels"] == pytest.approx(less, abs=6e-4)
 
 
 def test_mirrored_methods_are_compared_with_mirrored_ones(sample):

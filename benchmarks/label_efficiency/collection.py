@@ -27,7 +27,8 @@ class Collection:
         name: Of the collection.
         folder: Where the images' relative paths begin.
         images: Of both sides; a group is on one side. On blood smears near-duplicates share a group; Kvasir polyps come
-            without groups, and one of their test images has a near-duplicate in the pool (docs/decisions.md).
+            without groups, and one of their test images has a near-duplicate in the pool
+            (docs/decisions/label-efficiency.md).
         types: The question types.
         references: Answers to questions about images of either side.
         captions: Of pool images.

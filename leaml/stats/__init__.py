@@ -2,7 +2,7 @@
 
 Everything is clustered: whole images are resampled, or whole groups of images (near-duplicates, a patient, a
 procedure) where the caller says which group an image belongs to. How the intervals were chosen, with the measured
-coverages: docs/decisions.md, "Statistics". Not covered: labelled draws and seeds as a source of variance, and ordinal
+coverages: docs/decisions/statistics.md. Not covered: labelled draws and seeds as a source of variance, and ordinal
 or open answers. Scipy and statsmodels, which take a second to load, are loaded by whoever computes first.
 """
 

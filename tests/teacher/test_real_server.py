@@ -60,6 +60,27 @@ def test_a_killed_run_goes_on_where_it_was(real, store, jobs):  # noqa: F811
     assert real.asked - before <= 6 - kept + 1  # the one under way when it was killed may be noted late
 
 
+def test_a_server_that_dies_is_said_and_what_it_gave_is_kept(real, store, jobs):  # noqa: F811
+    run = jobs.run(submit(store, jobs, real_run(real)))
+    wait_until(lambda: len(book_lines(store.workspace)) >= 2)
+    real.kill()
+    state = jobs.wait(run.id, timeout_s=120)
+    kept, failures = len(book_lines(store.workspace)), read_lines(run.path / "output" / FAILURES_FILE)
+    tried = kept + len(failures)
+    assert state.name == "failed" and 2 <= kept < 6 and tried in (5, 6)
+    assert f"failed to describe {len(failures)} of {tried} images" in state.detail
+    assert all(line["image"] and line["error"].startswith("127.0.0.1 cannot be reached: ") for line in failures)
+    assert failures[-1]["error"] in state.detail
+    real.start()
+    jobs.resume(run.id)
+    assert jobs.wait(run.id, timeout_s=120).name == "done"
+    assert real.asked == 6 - kept
+    assert ingest_finished(store, jobs) == 1
+    assert sum(caption.at is not None for caption in store.captions.all()) == 6
+    report = json.loads((run.path / "output" / REPORT_FILE).read_text())
+    assert (report["known_before"], report["asked"], report["failed"]) == (kept, 6 - kept, 0)
+
+
 def test_a_real_server_describes_the_unlabelled_images_once(real, store, capsys):  # noqa: F811
     label_from_references(store, count=2, seed=0)
     workspace, labelled = store.workspace, {label.pair.image_id for label in store.labels()}
@@ -85,24 +106,3 @@ def test_a_real_server_describes_the_unlabelled_images_once(real, store, capsys)
     other = (*command, "--teacher-prompt", "What is this?", "--teacher-retries", "0")
     assert main(other) == 1  # another prompt is another caption
     assert "127.0.0.1 cannot be reached" in capsys.readouterr().err
-
-
-def test_a_server_that_dies_is_said_and_what_it_gave_is_kept(real, store, jobs):  # noqa: F811
-    run = jobs.run(submit(store, jobs, real_run(real)))
-    wait_until(lambda: len(book_lines(store.workspace)) >= 2)
-    real.kill()
-    state = jobs.wait(run.id, timeout_s=120)
-    kept, failures = len(book_lines(store.workspace)), read_lines(run.path / "output" / FAILURES_FILE)
-    tried = kept + len(failures)
-    assert state.name == "failed" and 2 <= kept < 6 and tried in (5, 6)
-    assert f"failed to describe {len(failures)} of {tried} images" in state.detail
-    assert all(line["image"] and line["error"].startswith("127.0.0.1 cannot be reached: ") for line in failures)
-    assert failures[-1]["error"] in state.detail
-    real.start()
-    jobs.resume(run.id)
-    assert jobs.wait(run.id, timeout_s=120).name == "done"
-    assert real.asked == 6 - kept
-    assert ingest_finished(store, jobs) == 1
-    assert sum(caption.at is not None for caption in store.captions.all()) == 6
-    report = json.loads((run.path / "output" / REPORT_FILE).read_text())
-    assert (report["known_before"], report["asked"], report["failed"]) == (kept, 6 - kept, 0)
