@@ -1,6 +1,6 @@
 """Attention in training on a CPU with bfloat16 products: plain ones, where torch's fused backward pass is the slower.
 
-With it a step of the bundled model took .33 s instead of .25 (docs/decisions/computing.md). It stays for everything
+The fused one took 44% of a step of pretraining there (docs/decisions/bundled-model.md). It stays for everything
 else: in float32, for long sequences, whose weights plain products would keep in memory, where nothing is trained, and
 on other devices.
 """

@@ -87,8 +87,8 @@ def write_docs(rows: Sequence[Row], verdicts: Sequence[Verdict], *, model: str, 
         "Shares of scenes and of obedience have Wilson's interval, the rest a bootstrap over images; those of speed "
         "are the 20th and 80th percentile. The macro of the scenes leaves out rules with invented words and options "
         "kept out of training, which have rows of their own. A first training on captions leaves out a fifth of the "
-        "images and finds the best number of steps; the second takes all images and as many steps. Mirrored pictures are "
-        "encoded before, in the seconds given. Kvasir is measured where a copy of it is given; nothing of it is in "
+        "images and finds the best number of steps; the second takes all images and as many steps. Mirrored pictures "
+        "are encoded before, in the seconds given. Kvasir is measured where a copy of it is given; nothing of it is in "
         f"this project.\n\n{table(rows)}",
         encoding="utf-8",
     )
