@@ -69,7 +69,7 @@ def difference(one: str, other: str, value: float, low: float, high: float) -> s
     if low <= 0 <= high:
         lead = f"{one} and {other} cannot be told apart on this test: {value:+.1f} points"
     elif value > 0:
-        lead = f"{one} is {value:+.1f} points better than {other}"
+        lead = f"{one} is {value:.1f} points better than {other}"
     else:
         lead = f"{one} is {-value:.1f} points worse than {other}"
     return f"{lead} (95% interval {low:+.1f} to {high:+.1f})."

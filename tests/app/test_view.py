@@ -209,7 +209,7 @@ def test_the_table_marks_the_best_and_shows_intervals() -> None:
 @pytest.mark.parametrize(
     ("gap", "said"),
     [
-        ((5.7, 1.2, 10.1), "is +5.7 points better than"),
+        ((5.7, 1.2, 10.1), "is 5.7 points better than"),
         ((-5.7, -9.0, -1.0), "is 5.7 points worse than"),
         ((2.0, -1.0, 5.0), "cannot be told apart"),
     ],
