@@ -194,6 +194,7 @@ def test_the_headline_compares_the_apps_recipe_with_its_like_and_at_equal_effort
         less = found[reviewed, 0.02] - found[beside, 0.02]
         assert float(ours[column].split()[0]) == pytest.approx(less, abs=6e-4)
     assert ("40", "LoRA") in rows and "0.95" not in str(rows["40", "LoRA"][4]), "not the one without mirrored pictures"
+    assert rows["40", "LoRA"][6] == "", "no difference from itself"
     assert ("0", "zero-shot") in rows and ("1988", "all labels, as many updates, mirrored") in rows
     equal = {cells[1]: float(cells[3].split()[0]) for cells in lines if cells[0].startswith("40 labels, 200 reviews")}
     for labels, share in ((100, 0.05), (200, 0.10)):

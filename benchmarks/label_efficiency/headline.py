@@ -75,8 +75,8 @@ class Headline:
             f"{minutes(labels, reviews):.0f}",
             f"{minutes(labels, reviews, SLOW_REVIEW_SECONDS):.0f}",
             said_estimate(accuracy(runs, exam)),
-            said_estimate(difference(runs, full, exam), sign=True) if full and runs is not full else "",
-            said_estimate(difference(runs, lora, exam), sign=True) if lora and runs is not lora else "",
+            said_estimate(difference(runs, full, exam), sign=True) if full and runs != full else "",
+            said_estimate(difference(runs, lora, exam), sign=True) if lora and runs != lora else "",
             f"{len(runs)}",
         ]
         return "| " + " | ".join(cells) + " |\n"
