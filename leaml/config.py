@@ -117,7 +117,7 @@ class SamplingConfig(JsonConfig):
         batch_size: Texts that are written at once on this computer.
         seed: Of all that is drawn.
         server: An OpenAI-compatible server that has the generator, as `leaml merge` writes it; None samples here.
-            How to reach it counts alone, not its prompt nor its number of tokens.
+            Only how it is reached is used; its `prompt` and `max_tokens` are ignored.
         one_by_one: Ask that server for each text by itself: not every server knows `n`.
     """
 

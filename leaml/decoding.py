@@ -18,7 +18,7 @@ from leaml.precision import autocast
 from leaml.vision import EncodedImage
 
 ORDERED_FIRST = 256
-"""Tokens that are ordered to find a nucleus, which nearly always lies among them; all only where it does not."""
+"""Tokens that are ordered to find a nucleus; the whole vocabulary is only where these do not reach `top_p`."""
 
 
 @dataclass

@@ -62,7 +62,7 @@ class ImageFeatures:
         for image_id, path in images.items():
             if image_id in self._sources:
                 continue
-            if not self._use(image_id) or self._lies(image_id, path):
+            if not self._use(image_id) or self._was_not_turned(image_id, path):
                 unseen[image_id] = path
             else:
                 self._sources[image_id] = path
@@ -82,7 +82,7 @@ class ImageFeatures:
         return [found[image_id] for image_id in wanted]
 
     def see(self, image_ids: Iterable[ImageId]) -> None:
-        """Encode what `batch` would have to: before several threads ask for their parts of it."""
+        """Encode what is missing now, so that threads that call `batch` afterwards only read."""
         self.add({image_id: self._sources[unflipped(image_id)] for image_id in image_ids})
 
     def lengths(self, image_ids: Iterable[ImageId], texts: Iterable[str]) -> list[int]:
@@ -112,7 +112,7 @@ class ImageFeatures:
         self._about[image_id] = about
         return True
 
-    def _lies(self, image_id: ImageId, path: Path) -> bool:
+    def _was_not_turned(self, image_id: ImageId, path: Path) -> bool:
         """Tell whether features are those of a picture as it lies in its file: an older version did not turn it."""
         return not self._about[image_id].get("upright") and is_turned(path)
 

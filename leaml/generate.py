@@ -61,7 +61,7 @@ def sample_texts(
     """Return `pairs_per_image` sampled texts for each image, in the order of the images.
 
     A generator that was trained to read captions is given those of the images.
-    Each batch of images has its own random state, derived from the seed and the batch's number.
+    Each batch of images has its own random state, derived from the seed and the place of its first image.
     """
     images_a_batch = max(1, config.batch_size // config.pairs_per_image)
     samples: list[SampledText] = []

@@ -1,12 +1,13 @@
 """The settings of each training unless a person asks for others.
 
-For the bundled model they are what was best inside the pool of the sample (benchmarks/label_efficiency/tuning.csv):
-pairs are learnt better by LoRA than by all weights, and by models that go on from the question generator, which knows
-the domain by the teacher's captions, than by those that start from the pretrained weights; so does the second opinion,
-whose answers the pairs get. Other models were not measured here: they start from the pretrained weights and the paper's
-learning rate, LoRA from ten times that, learn captions by the paper's loss alone, and pairs keep the generator's
-answers. Pairs that nobody looked at are half of each batch and count as much as people would accept them, once a
-hundred decisions tell; until then as much as the second opinion believes in them. The paper takes all alike.
+For the bundled model they are what was best inside the pool of the sample (benchmarks/label_efficiency/tuning.csv).
+Pairs are learnt by LoRA, not by all weights. Models go on from the question generator, which knows the domain by the
+teacher's captions, not from the pretrained weights; so does the second opinion, and pairs get its answers.
+Other models were not measured here. They start from the pretrained weights and the paper's learning rate, LoRA from ten
+times that; they learn captions by the paper's loss alone, and pairs keep the generator's answers.
+For all models, pairs that nobody looked at are half of each batch. They count as much as people would probably accept
+them, once a hundred decisions tell; until then as much as the second opinion believes in them. The paper takes all
+alike.
 """
 
 from dataclasses import replace

@@ -36,7 +36,10 @@ class Update:
     finish: Callable[[], Mapping[str, Entries]]
 
     def save(self, backbone: Backbone, path: Path, *, model: str, **about: Any) -> None:
-        """Write what training changed as a delta of the pretrained model, which it names."""
+        """Write what training changed as a delta of the pretrained model, which it names.
+
+        An adapter is folded into the weights first: nothing can be trained by this update afterwards.
+        """
         trained = self.optimizer.selected
         delta = backbone.resident.capture(self.finish(), model=model, trained_entries=trained, **about)
         delta.save(path)
@@ -69,8 +72,8 @@ def started_from(start: Delta | None, backbone: Backbone, update: Callable[[], U
     """Give the model a delta's values, and return an update that goes on from these.
 
     Args:
-        start: Of the same pretrained model; its weights may differ from that one's afterwards, whatever else moves.
-            None goes on from the pretrained weights.
+        start: Of the same pretrained model. All of its entries are saved in the result, even those that this training does
+            not move. None goes on from the pretrained weights.
         backbone: The model.
         update: Makes the update, of the model with those values.
 
