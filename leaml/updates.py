@@ -72,8 +72,8 @@ def started_from(start: Delta | None, backbone: Backbone, update: Callable[[], U
     """Give the model a delta's values, and return an update that goes on from these.
 
     Args:
-        start: Of the same pretrained model. All of its entries are saved in the result, even those that this training does
-            not move. None goes on from the pretrained weights.
+        start: Of the same pretrained model. All of its entries are saved in the result, even those that this training
+            does not move. None goes on from the pretrained weights.
         backbone: The model.
         update: Makes the update, of the model with those values.
 
