@@ -57,7 +57,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
     """Build the screen in the current tab. The header stays as it is: nothing here changes its counts."""
     place, seen = gr.State(Place()), gr.State(())
     ask = panel("compare-panel")
-    table = panel("compare-table")
+    table = panel("compare-table", tick_s=TICK_S)
     with gr.Column(elem_classes="card figures", elem_id="compare-figure", visible=False) as box:
         gr.HTML(f'<div class="screen eyebrow">{compare_text.FIGURE_TITLE}</div>', apply_default_css=False)
         figure = gr.Plot(show_label=False, container=False, elem_classes="plotbox small", elem_id="interval-plot")
@@ -96,7 +96,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
     on_act("compare", ask, act, [place], [place, ask], after=answer)
     lower = [seen, table, figure, box]
     on_act("compare", table, again, [], lower)
-    gr.Timer(TICK_S).tick(tick, [seen], lower, **in_turn("compare"))
+    table.tick(tick, [seen], lower, **in_turn("compare"))
     return Screen(redraw, [place], [place, ask, *lower])
 
 
@@ -137,7 +137,9 @@ def draw(services: Services, now: Place) -> str:
     images = services.store.images(now.images)
     project = services.store.project()
     if not images or project is None:
-        return empty_state(compare_text.NO_MODELS_TITLE, text.LABEL_EMPTY, go_button(text.GO_PROJECT, "project"))
+        return empty_state(
+            compare_text.NO_MODELS_TITLE, compare_text.NOTHING_YET, go_button(text.GO_PROJECT, "project")
+        )
     image = images[now.index % len(images)]
     question, options = _question(services, now)
     return ask_screen(

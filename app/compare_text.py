@@ -24,6 +24,7 @@ TABLE_TITLE = "Right answers in percent, by type of question"
 TABLE_NOTE = "Small figures: 95% interval; near-duplicate images count together. “Average” weighs every type the same."
 METHOD_COLUMN, AVERAGE = "Model", "Average"
 FIGURE_TITLE = "Average with its 95% interval"
+NOTHING_YET = "Bring images and questions on the Project screen; models that learnt from them are compared here."
 ONE_MODEL = "Test a second model to see a difference."
 CHANCE_X = "right answers on the test, percent"
 
@@ -59,9 +60,9 @@ def testing(names: Sequence[str]) -> str:
 def tested_again(count: int) -> str:
     """Say how many tests were queued."""
     if not count:
-        return "Every model was asked the test questions of today already, or is on its way."
+        return "All models have been tested on the current questions already, or are on their way."
     which = "One model is" if count == 1 else f"{count} models are"
-    return f"{which} asked the test questions of today. The Train screen shows how far they are."
+    return f"{which} being tested on the current questions. The Train screen shows how far they are."
 
 
 def difference(one: str, other: str, value: float, low: float, high: float) -> str:

@@ -14,7 +14,7 @@ from app.cards import LabelCard, label_screen
 from app.errors import InputError
 from app.label_parts import GivenLabel, split_button
 from app.person import Person, who
-from app.screen import Screen, header_of, on_act, panel, read_seconds, require_option, require_text, typed_options
+from app.screen import Screen, header_of, on_act, panel, read_seconds, require_option, require_options, require_text
 from app.services import Services, count_by_type
 from app.view import Picture, button, empty_state, go_button
 from leaml.data.images import shown_file
@@ -23,6 +23,7 @@ from leaml.data.video import is_video
 from leaml.label_order import Asked, Reason
 from leaml.prompts import takes_several
 from leaml.records import AnsweredQuestion, ImageId, Label, QuestionType, Split, Suggestion
+from leaml.store import Store
 
 AHEAD = 2
 LISTED, MORE = 12, 48
@@ -99,14 +100,16 @@ def arrive(person: Person, now: Place) -> Place:
     store, asked = person.services.store, now.asked
     project, why, ahead = store.project(), now.why, now.ahead
     types = project.question_types if project else ()
+    finished = asked is None or asked[1] not in {kind.id for kind in types}
+    # Reviews may be many, and nobody should wait for them to be read; one more of them meanwhile does no harm.
+    reviewed = reviewed_questions(store) if finished else None
 
     def choose(others: set[str]) -> str | None:
         nonlocal asked, why, ahead
         pairs = answered_questions(person, now.split)
         answered = {(pair.image_id, pair.type_id) for pair in pairs}
-        gone = asked is not None and asked[1] not in {kind.id for kind in types}
-        if asked is None or gone or card_of(asked) in others or (asked in answered and now.chosen is None):
-            settled = {(pair.image_id, pair.type_id) for pair in store.reviewed_pairs() if pair.type_id}
+        if asked is None or finished or card_of(asked) in others or (asked in answered and now.chosen is None):
+            settled = reviewed_questions(store) if reviewed is None else reviewed
             left_out = now.skipped | settled | {asked_of(card) for card in others}
             queue = person.services.label_queue
             found = queue.next(now.split, types, pairs, skipped=left_out, limit=1 + AHEAD)
@@ -124,6 +127,11 @@ def answered_questions(person: Person, split: Split) -> list[AnsweredQuestion]:
     """Return what is answered about the images of a split; of test images, by the data or by people."""
     store = person.services.store
     return store.held_out.questions() if split == "test" else [label.pair for label in store.labels("pool")]
+
+
+def reviewed_questions(store: Store) -> set[Asked]:
+    """Return the questions about images that accepted and edited pairs have answered."""
+    return {(pair.image_id, pair.type_id) for pair in store.reviewed_pairs() if pair.type_id}
 
 
 def card_of(asked: Asked) -> str:
@@ -329,8 +337,9 @@ def _answered(services: Services, asked: Asked, data: dict[str, Any]) -> Answere
 def _own_pair(now: Place, image_id: ImageId, data: dict[str, Any]) -> AnsweredQuestion:
     """Return the question that a person wrote, or the label that they change: the question is the same then."""
     question = now.own.question if now.own else require_text(str(data.get("own_question", "")), text.NEED_QUESTION)
-    options = typed_options(str(data.get("own_options", "")))
-    answer = require_option(str(data.get("own_answer", "")), options, several=takes_several(question))
+    known, several = now.own.options if now.own else (), takes_several(question)
+    options = require_options(str(data.get("own_options", "")), known, several=several)
+    answer = require_option(str(data.get("own_answer", "")), options, several=several)
     return AnsweredQuestion(image_id, question, options, answer, now.own.type_id if now.own else None)
 
 

@@ -144,6 +144,20 @@ def no_semicolon(number: int) -> str:
     return f"Line {number}: several answers are kept with a semicolon between, so none of them may hold one."
 
 
+# The answers of one question, typed with its card
+
+OPTION_TWICE = "Two of the answers to choose from are the same. Nothing was saved; remove one of the two."
+OPTION_WITH_SEMICOLON = "Several answers are kept with a semicolon between, so none of them may hold one."
+
+
+def one_option(option: str) -> str:
+    """Say that one answer is nothing to choose from."""
+    return (
+        f"“{option}” alone is nothing to choose from. Type at least two answers with | between them, or none for an "
+        "answer in words."
+    )
+
+
 # Labels that exist already
 
 LABELS_TITLE = "Bring labels that exist already"

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -13,11 +14,13 @@ from starlette.middleware import Middleware
 from app import compare, label, people_text, project, review, terminal_text, text, train
 from app.errors import InputError, shown_to_people
 from app.own_page import OwnPage
-from app.screen import Screen, in_turn
+from app.person import who
+from app.screen import Screen, header_of, in_turn, ticks
 from app.services import Services
 from app.settings import Settings
 from app.sign_in import SignIn
 from app.view import header as header_html
+from leaml.errors import LeamlError
 
 ASSETS = Path(__file__).parent.parent / "assets"
 APP = ASSETS.parent / "app.py"
@@ -29,6 +32,8 @@ SCREENS: dict[str, ModuleType] = {
     "review": review,
     "compare": compare,
 }
+HEADER_TICK_S = 5.0
+"""How often each page asks for the counts beside its tabs: what runs have made meanwhile shows there."""
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif"]
 
 
@@ -54,7 +59,7 @@ def serve(settings: Settings, argv: Sequence[str]) -> None:
 def build_app(services: Services) -> gr.Blocks:
     """Return the whole page."""
     with gr.Blocks(title=text.NAME, fill_width=True, analytics_enabled=False) as page:
-        header = gr.HTML(header_html("", {}), elem_id="header", apply_default_css=False, js_on_load=None)
+        header = build_header(services)
         with gr.Tabs(elem_id="tabs"):
             for name, module in SCREENS.items():
                 with gr.Tab(text.TABS[name], id=name, elem_id=f"tab-{name}", render_children=True) as tab:
@@ -63,6 +68,20 @@ def build_app(services: Services) -> gr.Blocks:
                 tab.select(redraw, list(screen.inputs), list(screen.outputs), **in_turn(name))
                 page.load(redraw, list(screen.inputs), list(screen.outputs), **in_turn(name))
     return page
+
+
+def build_header(services: Services) -> gr.HTML:
+    """Return the header: the one part of a page that asks how things stand whatever tab is open."""
+
+    def tick(request: gr.Request) -> str:
+        with suppress(LeamlError):  # the Train screen says it
+            services.take_over_finished(wait=False)
+        return header_of(who(services, request.username))
+
+    header = gr.HTML(header_html("", {}), elem_id="header", apply_default_css=False, js_on_load=ticks(HEADER_TICK_S))
+    # One whose answer is lost (see `wake` in assets/app.js) must not be the last.
+    header.tick(tick, None, [header], trigger_mode="multiple", **in_turn("header"))
+    return header
 
 
 def launch(page: gr.Blocks, services: Services) -> Path | None:

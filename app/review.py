@@ -26,8 +26,8 @@ from app.screen import (
     panel,
     read_seconds,
     require_option,
+    require_options,
     require_text,
-    typed_options,
 )
 from app.services import Services
 from app.view import button, empty_state, go_button
@@ -48,6 +48,8 @@ from leaml.records import (
 
 AHEAD = 4
 """Pairs looked up at once: the one on the screen, and those whose images the browser loads already."""
+WAITING_TICK_S = 3.0
+"""How often a page that has no pair to show asks whether there are any."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,14 @@ class Place:
 
     Attributes:
         shown: Id of the pair on its screen.
+        seen: What the card showed when it was drawn: it is kept with the decision, whatever has come in since.
         message: What just happened.
         serial: Counts the cards shown.
         within: What the queue is narrowed to.
     """
 
     shown: str = ""
+    seen: str = ""
     message: str = ""
     serial: int = 0
     within: Slice = EVERYTHING
@@ -70,7 +74,9 @@ class Place:
 def build(services: Services, header: gr.HTML) -> Screen:
     """Build the screen in the current tab."""
     place, desk = gr.State(Place()), gr.State(Desk())
-    card, below = panel("review-panel"), panel("review-desk", draw_closed())
+    # Whoever waits for pairs sees them come; a page with a card on it does not ask.
+    card = panel("review-panel", tick_s=WAITING_TICK_S, tick_while=".empty")
+    below = panel("review-desk", draw_closed())
 
     def redraw(now: Place, request: gr.Request) -> tuple[Place, str, str]:
         person = who(services, request.username)
@@ -80,6 +86,11 @@ def build(services: Services, header: gr.HTML) -> Screen:
     def act(now: Place, event: gr.EventData, request: gr.Request) -> tuple[Place, str, str]:
         return redraw(decide(who(services, request.username), now, event._data), request)
 
+    def tick(now: Place, request: gr.Request) -> tuple[Any, ...]:
+        if not services.store.queue.next(1, within=now.within):
+            return gr.skip(), gr.skip(), gr.skip()
+        return redraw(now, request)
+
     def oversee(table: Desk, event: gr.EventData, request: gr.Request) -> tuple[Desk, str]:
         person = who(services, request.username)
         table = act_on_desk(person, table, event._data)
@@ -87,6 +98,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
 
     shown = [place, card, header]
     on_act("review", card, act, [place], shown)
+    card.tick(shown_to_people(tick), [place], shown, trigger_mode="multiple", **in_turn("review"))
     # The desk takes turns of its own: nobody's next card waits while it counts a million pairs.
     overseen = on_act("review-desk", below, oversee, [desk], [desk, below])
     overseen.success(shown_to_people(redraw), [place], shown, **in_turn("review"))
@@ -103,11 +115,12 @@ def look(person: Person, now: Place) -> tuple[Place, str]:
     if not offers:
         left = services.store.queue.size(now.within)
         kinds, coming = [kind.id for kind in types], services.writes_pairs()
-        return replace(now, shown=""), _nothing(counts, now.within, kinds, left, coming=coming)
+        return replace(now, shown="", seen=""), _nothing(counts, now.within, kinds, left, coming=coming)
     candidate = offers[0].candidate
     if candidate.id != now.shown:
         now = replace(now, shown=candidate.id, serial=now.serial + 1)
-    caption = services.store.captions.newest(candidate.image_id)
+    caption, readings = services.store.captions.newest(candidate.image_id), _readings(person, offers[0])
+    now = replace(now, seen=what_was_shown(candidate, caption, readings))
     left = services.store.queue.size(now.within) if now.within != EVERYTHING else counts.open
     filters = filter_row(now.within, [kind.id for kind in types], left=left)
     html = review_screen(
@@ -122,7 +135,7 @@ def look(person: Person, now: Place) -> tuple[Place, str]:
             ratio=services.image_ratio(),
             message=now.message,
             preload=[picture(services, offer.candidate.image_id).url for offer in offers[1:]],
-            readings=_readings(person, offers[0]),
+            readings=readings,
             filters=filters,
         )
     )
@@ -151,14 +164,12 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     if offer is None:
         return replace(now, message=text.CARD_GONE, shown="")
     review = read_decision(offer.candidate, data, author=person.name)
-    caption = person.services.store.captions.newest(offer.candidate.image_id)
-    seen = what_was_shown(offer.candidate, caption, _readings(person, offer))
-    person.add_review(replace(review, drawn=offer.drawn, within=now.within, shown=seen))
+    person.add_review(replace(review, drawn=offer.drawn, within=now.within, shown=now.seen))
     return replace(now, message=text.SKIPPED if review.action == "skip" else text.SAVED, shown="")
 
 
 def what_was_shown(candidate: Candidate, caption: Caption | None, readings: Sequence[Reading] = ()) -> str:
-    """Return what a card showed of a pair, as JSON: a decision is kept with what it was about."""
+    """Return what a card shows of a pair, as JSON: a decision is kept with what it was about."""
     shown = {name: getattr(candidate, name) for name in ("question", "options", "answer", "agreement", "round")}
     figures = [round(figure, 4) for figure in candidate.option_probabilities]
     shown |= {"figures": figures, "caption": caption.text if caption else None}
@@ -183,8 +194,9 @@ def read_decision(candidate: Candidate, data: dict[str, Any], *, author: str) ->
         pair = replace(shown, answer=require_option(chosen, candidate.options, several=several))
     elif act == "edit":
         question = require_text(str(data.get("edit_question", "")), text.NEED_QUESTION)
-        options = typed_options(str(data.get("edit_options", "")))
-        answer = require_option(str(data.get("edit_answer", "")), options, several=takes_several(question))
+        several = takes_several(question)
+        options = require_options(str(data.get("edit_options", "")), shown.options, several=several)
+        answer = require_option(str(data.get("edit_answer", "")), options, several=several)
         # Another question is not of the old question's type any more.
         same = (question, options) == (shown.question, shown.options)
         pair = AnsweredQuestion(shown.image_id, question, options, answer, shown.type_id if same else None)

@@ -55,8 +55,9 @@ DESK_CLOSE = "Close"
 COUNT_ANEW = "Count anew"
 BATCH_TITLE = "Accept many at once"
 BATCH_LEAD = (
-    "Half of the cards are drawn at random. Once 30 of these show that nearly all pairs of a kind are right, the rest "
-    "of that kind can be accepted together."
+    "Half of the cards are drawn at random. Once these show that nearly all pairs of a kind are right, the rest of "
+    "that kind can be accepted together: 35 checks without a fault are enough, or more, until the whole interval is "
+    "above 90."
 )
 BATCH_LEVEL = "Agreement of at least"
 BATCH_COLUMNS = ("Question type", "Open", "Checked at random", "Accepted unchanged, percent", "")

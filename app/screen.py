@@ -1,5 +1,6 @@
 """How a screen is wired: a panel of our own HTML that sends its clicks, and what redraws it. Used by every screen."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -9,11 +10,11 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.context import Context
 
-from app import neighbours_text, text
+from app import label_text, neighbours_text, text
 from app.errors import InputError, shown_to_people
 from app.person import Person
 from app.view import header
-from leaml.prompts import match_answer
+from leaml.prompts import SEPARATOR, match_answer, normalise_answer
 
 
 @dataclass(frozen=True)
@@ -31,20 +32,32 @@ class Screen:
     outputs: Sequence[Any]
 
 
-def panel(elem_id: str, html: str | None = None) -> gr.HTML:
+def panel(elem_id: str, html: str | None = None, *, tick_s: float | None = None, tick_while: str = "") -> gr.HTML:
     """Return a panel, empty at first or with `html` in it: its buttons with `data-act` raise `act`, or `slow`.
 
     What they send is put together in assets/app.js, which also raises `wake`, for no answer but that the page listens.
+
+    Args:
+        elem_id: Names it in the page.
+        html: What is in it at first.
+        tick_s: How often it raises `tick` while its tab is open, seconds; never without.
+        tick_while: CSS selector of what must be in it for that; anything without.
     """
-    made = gr.HTML(
-        html,
-        elem_id=elem_id,
-        apply_default_css=False,
-        js_on_load="leaml.attach(element, trigger, watch, ['act', 'slow', 'wake'])",
-    )
+    attached = "leaml.attach(element, trigger, watch, ['act', 'slow', 'wake'])"
+    if tick_s is not None:
+        attached += f"; {ticks(tick_s, tick_while)}"
+    made = gr.HTML(html, elem_id=elem_id, apply_default_css=False, js_on_load=attached)
     # Of several that wait none is left out: each may be the one that is heard.
     made.wake(lambda: None, trigger_mode="multiple", **in_turn("wake") | {"concurrency_limit": None})
     return made
+
+
+def ticks(seconds: float, within: str = "") -> str:
+    """Return what has an element of the page raise `tick`, while neither its tab nor the page is hidden.
+
+    Gradio's own timer goes on in tabs that nobody looks at.
+    """
+    return f"leaml.tick(element, trigger, {seconds:g}, {json.dumps(within)})"
 
 
 def in_turn(screen: str) -> dict[str, Any]:
@@ -133,6 +146,29 @@ def typed_parts(line: str, between: str = "|") -> tuple[str, ...]:
 def typed_options(line: str) -> tuple[str, ...]:
     """Return the answers that a person typed with | between them, or with commas where there is no |."""
     return typed_parts(line) if "|" in line else typed_parts(line, ",")
+
+
+def require_options(line: str, before: Sequence[str], *, several: bool) -> tuple[str, ...]:
+    """Return the answers that a person typed in a line, which may stay as they were before.
+
+    Args:
+        line: See `typed_options`; empty for an open question.
+        before: Those that the question had.
+        several: Whether an answer may be several of them at once.
+
+    Raises:
+        InputError: If there is one only, or the same twice, or one cannot be told from several.
+    """
+    options = typed_options(line)
+    if options == tuple(before):
+        return options
+    if len(options) == 1:
+        raise InputError(label_text.one_option(options[0]))
+    if len({*map(normalise_answer, options)}) < len(options):
+        raise InputError(label_text.OPTION_TWICE)
+    if several and any(SEPARATOR.strip() in option for option in options):
+        raise InputError(label_text.OPTION_WITH_SEMICOLON)
+    return options
 
 
 def require_text(value: str, otherwise: str) -> str:

@@ -19,7 +19,7 @@ from app.settings import LOCAL_HOSTS, Settings
 from leaml import stats
 from leaml.answering import Answer, Answerer, Asked
 from leaml.choices import model_of
-from leaml.config import RunConfig, generator_run, model_run
+from leaml.config import generator_run, model_run
 from leaml.data.export import export_now
 from leaml.data.folder import import_folder
 from leaml.data.labels import Imported, import_labels
@@ -27,7 +27,7 @@ from leaml.data.project_folder import SAMPLES, import_project
 from leaml.errors import ConfigError, LeamlError
 from leaml.experts import label_from_references
 from leaml.ingest import ingest_finished
-from leaml.jobs import Jobs, RunDir
+from leaml.jobs import Jobs, RunDir, highest_number
 from leaml.neighbours import Neighbour, neighbours
 from leaml.recipes import model_recipe
 from leaml.records import METHODS, ImageId, ImageRow, Interval, Method, QuestionType, RunId, Split, Suggestion
@@ -77,7 +77,8 @@ class Services:
             store.close()
             raise ConfigError(terminal_text.host_refused(settings.host, str(settings.workspace)))
         answerer = Answerer(cache=workspace / "cache", log=workspace / "answers.log")
-        services = cls(replace(settings, workspace=workspace), store, Jobs(workspace / "runs"), answerer)
+        jobs = Jobs(workspace / "runs", after=highest_number(store.results.ingested()))
+        services = cls(replace(settings, workspace=workspace), store, jobs, answerer)
         if settings.sample and store.project() is None:
             services.load_sample()
         with suppress(LeamlError):  # the Train screen says it; labels and reviews need no run
@@ -199,13 +200,12 @@ class Services:
     def labels_on_offer(self) -> int:
         """Return how many questions up to the budget the reference answers could label."""
         missing = max(0, self.settings.label_budget - self.label_count())
-        return min(missing, self.store.reference_count("pool")) if missing else 0
+        return min(missing, self.store.answered.count_references_left()) if missing else 0
 
     def label_for_me(self) -> int:
         """Let the reference answers label up to the budget; return how many they labelled."""
-        before = self.label_count()
-        label_from_references(self.store, count=self.labels_on_offer(), seed=LABEL_SEED)
-        return self.label_count() - before
+        count = self.labels_on_offer()  # none where somebody else pressed at the same moment
+        return label_from_references(self.store, count=count, seed=LABEL_SEED) if count else 0
 
     # Runs
 
@@ -227,7 +227,7 @@ class Services:
             if (steps := self.settings.generator_steps) is not None:
                 judge = config.judge.with_steps(min(steps, config.judge.steps))
                 config = replace(config, train=config.train.with_steps(steps), judge=judge)
-            return self._submit(generator_run(config))
+            return start(self.store, self.jobs, generator_run(config))
 
     def start_methods(self, methods: tuple[Method, ...]) -> int:
         """Queue a training and test of each method that can run now; return how many.
@@ -246,7 +246,7 @@ class Services:
                 config = model_of(choices, config)
                 if (steps := self.settings.finetune_steps) is not None:
                     config = replace(config, train=config.train.with_steps(steps))
-                self._submit(model_run(config))
+                start(self.store, self.jobs, model_run(config))
             return len(ready)
 
     def to_test_again(self) -> list[ModelRow]:
@@ -280,13 +280,16 @@ class Services:
         found.update(dict.fromkeys(self._active_kinds(), text.IS_RUNNING))
         return {kind: reason for kind, reason in found.items() if reason}
 
-    def take_over_finished(self) -> None:
-        """Bring what finished runs left into the store; nothing happens twice."""
-        with self._ingesting:
-            done = frozenset(run.path.name for run in self.runs() if run.state().name == "done")
-            if done != self._taken_over:
-                ingest_finished(self.store, self.jobs)
-                self._taken_over = done
+    def take_over_finished(self, *, wait: bool = True) -> None:
+        """Bring what finished runs left into the store, nothing twice; without `wait`, leave it to who does it now."""
+        if self._ingesting.acquire(blocking=wait):
+            try:
+                done = frozenset(run.path.name for run in self.runs() if run.state().name == "done")
+                if done != self._taken_over:
+                    ingest_finished(self.store, self.jobs)
+                    self._taken_over = done
+            finally:
+                self._ingesting.release()
 
     def writes_pairs(self) -> bool:
         """Tell whether a question generator is being trained, or waits for it."""
@@ -294,9 +297,6 @@ class Services:
 
     def _active_kinds(self) -> set[str]:
         return {run_kind(run) for run in self.runs() if run.state().name in ACTIVE}
-
-    def _submit(self, config: RunConfig) -> RunId:
-        return start(self.store, self.jobs, config)
 
     # Models
 

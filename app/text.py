@@ -44,7 +44,7 @@ def count_of(what: str, count: int) -> str:
 TILES = {
     "pool": "images to learn from",
     "test": "images kept for the test",
-    "labels": "answers of an expert",
+    "labels": "answers",
     "captions": "teacher's captions",
     "candidates": "pairs written by the model",
     "reviewed": "pairs accepted or corrected",
@@ -292,7 +292,7 @@ TRAIN_AGAIN = "Train again"
 CANCEL, RESUME, STARTING = "Cancel", "Resume", "starting"
 CLOSE_PAGE = "You can close this page: training goes on."
 LOSS = "Loss, lower is better"
-NO_LOSS = "The loss appears here while a model learns. The base model does not."
+NO_LOSS = "The loss appears here while a model learns."
 MODELS_TITLE = "Models to compare"
 MODELS_LEAD = "All come from one base model and are tested on the same questions. They run one after another."
 TRAIN_ALL = "Fine-tune and compare all"

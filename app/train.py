@@ -1,6 +1,7 @@
 """The Train screen: it only looks at runs, and asks for, cancels or resumes them. Training never happens here.
 
-A timer reads the run directories once a second, so a reloaded page, a second one, or a restarted app shows the same.
+While somebody looks at it, it reads the run directories once a second, so a reloaded page, a second one, or a restarted
+app shows the same.
 """
 
 import json
@@ -33,7 +34,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
     seen = gr.State({})
     with gr.Row(elem_classes="pair train-top", equal_height=True):
         with gr.Column(scale=4, min_width=330):
-            generator = panel("generator-panel")
+            generator = panel("generator-panel", tick_s=TICK_S)
         with gr.Column(scale=8, min_width=400, elem_classes="card figures"):
             loss_head = gr.HTML(apply_default_css=False)
             loss = gr.Plot(show_label=False, elem_classes="plotbox", elem_id="loss-plot", container=False)
@@ -54,7 +55,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
 
     on_act("train", generator, act, [], outputs)
     on_act("train", models, act, [], outputs)
-    gr.Timer(TICK_S).tick(tick, [seen], outputs, **in_turn("train"))
+    generator.tick(tick, [seen], outputs, **in_turn("train"))
     return Screen(redraw, [], outputs)
 
 
@@ -113,8 +114,7 @@ def observe(folder: RunDir, *, locked: bool) -> RunView:
     """Return a run as it stands, from the files that it leaves; `locked` for those who only look."""
     state, outcome = folder.state(), folder.outcome() or {}
     stages = tuple(folder.config().get("stages", ()))
-    marks = {stage: folder.path / "output" / f"{stage}.done" for stage in stages}
-    seconds = {stage: float(mark.read_text() or 0) for stage, mark in marks.items() if mark.exists()}
+    seconds = {stage: took for stage in stages if (took := folder.seconds_of(stage)) is not None}
     failures = read_lines(folder.path / "output" / FAILURES_FILE)
     would_send = text.resuming_sends(_host(folder)) if state.name in RESUMABLE and "captions" not in seconds else ""
     return RunView(

@@ -1,8 +1,7 @@
 /* Keys and clicks of the screens. Loaded in <head>; each gr.HTML panel calls leaml.attach when it appears.
  *
- * A button with data-act asks the server, by the event of data-by where it has one; one with data-local changes the
- * page only. Both may have data-key, which
- * counts while typing only inside an open .panel, or with data-typed.
+ * A button with data-act asks the server, through the event named in data-by (`act` by default); one with data-local
+ * changes the page only. Both may have data-key, which counts while typing only inside an open .panel, or with data-typed.
  * While a decision is being saved its panel is busy and hears nothing, so no key can hit the card that follows.
  */
 window.leaml = (() => {
@@ -13,11 +12,13 @@ window.leaml = (() => {
   const viewer = window.leamlViewer;
   const harmless = new Set(['back', 'help', 'go', ...Object.keys(viewer.local)]);
   let before = location.hash.slice(1);  // the screen that was open when the page was loaded again
+  if (!before) history.replaceState(null, '', '#project');
 
   function attach(element, trigger, watch, events) {
     const panel = element.closest('.block') || element;
     panels[panel.id] = panel;
     panel.drafts = new Map();
+    panel.choices = new Map();
     panel.addEventListener('click', (e) => {
       const button = e.target.closest('[data-act],[data-local]');
       if (!button || button.disabled || (panel.dataset.busy && !harmless.has(button.dataset.local))) return;
@@ -31,8 +32,11 @@ window.leaml = (() => {
       const field = e.target.closest('[data-change]');
       if (!field) return;
       // A choice in a list decides nothing about a card: while the panel is busy it waits instead of being lost.
-      const value = field.value;
-      panel.waiting = () => { field.value = value; send(panel, trigger, events, field); };
+      panel.choices.set(field, field.value);
+      panel.waiting = () => {
+        for (const [list, value] of panel.choices) list.value = value;
+        send(panel, trigger, events, field);
+      };
       if (!panel.dataset.busy) panel.waiting();
     });
     panel.addEventListener('change', async (e) => {
@@ -56,6 +60,7 @@ window.leaml = (() => {
     const fresh = () => {
       for (const fold of panel.querySelectorAll('[data-fold]')) fold.open = !!folds[fold.dataset.fold];
       renew(panel);
+      settle(panel);
       restore(panel);
       viewer.show(panel);
       fade(panel);
@@ -79,6 +84,9 @@ window.leaml = (() => {
     panel.dataset.busy = '1';
     panel.pressed = true;
     panel.waiting = null;
+    panel.choices.clear();
+    // What was wrong with the last event says nothing about this one, and would cover what it brings.
+    for (const close of document.querySelectorAll('.toast-body .toast-close')) close.click();
     trigger(source.dataset.by || events[0], data);
     wake(panel);
   }
@@ -91,6 +99,13 @@ window.leaml = (() => {
       panel.wake();
       if (panel.dataset.busy) wake(panel);
     }, 1000);
+  }
+
+  /* Asks the server again and again, only while somebody can see the element: not from behind another tab; and where a
+   * selector is given, only while the element holds such a node. */
+  function tick(element, trigger, seconds, within) {
+    const wanted = () => !document.hidden && shown(element) && (!within || element.querySelector(within));
+    setInterval(() => { if (wanted()) trigger('tick', {}); }, 1000 * seconds);
   }
 
   /* Called after every event, failed ones too. */
@@ -132,6 +147,14 @@ window.leaml = (() => {
     const first = panel.querySelector('[data-focus]');
     if (first && shown(first) && document.activeElement === document.body) first.focus();
     for (const url of (card.dataset.preload || '').split(' ')) if (url) new Image().src = url;
+  }
+
+  /* Lists show what was drawn: where somebody has chosen before, a browser does not go by the attribute any more. */
+  function settle(panel) {
+    for (const list of panel.querySelectorAll('select')) {
+      const drawn = [...list.options].findIndex((option) => option.defaultSelected);
+      if (list.selectedIndex !== Math.max(0, drawn)) list.selectedIndex = Math.max(0, drawn);
+    }
   }
 
   /* What was typed and not sent yet outlasts what is drawn anew beside it. */
@@ -250,8 +273,10 @@ window.leaml = (() => {
   // The address names the screen, so that loading the page again comes back to it.
   document.addEventListener('click', (e) => {
     const name = /^tab-(\w+)-button$/.exec(e.target.closest?.('[role=tab]')?.id)?.[1];
-    if (name) history.replaceState(null, '', `#${name}`);
+    if (name && location.hash !== `#${name}`) history.pushState(null, '', `#${name}`);
+    setTimeout(() => window.dispatchEvent(new Event('resize')), 60);  // a chart that was hidden learns how wide it is
   });
+  window.addEventListener('popstate', () => document.getElementById(`tab-${location.hash.slice(1)}-button`)?.click());
 
   // The look is light only: a browser that prefers dark must not mix the two.
   const light = () => { if (document.body.classList.contains('dark')) document.body.classList.remove('dark'); };
@@ -263,5 +288,5 @@ window.leaml = (() => {
   document.addEventListener('visibilitychange', () => {
     for (const panel of Object.values(panels)) look(panel, shown(panel));
   });
-  return { attach, release };
+  return { attach, release, tick };
 })();

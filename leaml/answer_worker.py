@@ -1,9 +1,13 @@
-"""`python -m leaml.answer_worker CACHE`: answers one JSON question a line until its input closes."""
+"""`python -m leaml.answer_worker CACHE`: answers one JSON question a line until its input closes.
+
+Before an answer comes a line `{"loaded": true}`: loading a model and answering may take different times.
+"""
 
 import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -61,13 +65,19 @@ def _known_flips(name: str, adapter: bool) -> Flips:
     return known
 
 
-def answer(request: dict[str, Any], cache: Path) -> dict[str, Any]:
+def answer(request: dict[str, Any], cache: Path, loaded: Callable[[], None]) -> dict[str, Any]:
     """Return the answer to one request of `leaml.answering.Answerer`.
+
+    Args:
+        request: What is asked.
+        cache: Where the features of images are kept.
+        loaded: Called once the model has its values and nothing but the answer is left to do.
 
     Raises:
         LeamlError: If the model or the picture cannot be read.
     """
     backbone, swap_seconds = _model(request["model"], request["adapter"], request["precision"])
+    loaded()
     began = time.perf_counter()
     features = ImageFeatures(backbone, cache)
     image_id = ImageId(request["image_id"])
@@ -86,12 +96,15 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     cache = Path(sys.argv[1])
+
+    def say(reply: dict[str, Any]) -> None:
+        replies.write(json.dumps(reply) + "\n")
+
     for line in sys.stdin:
         try:
-            reply = answer(json.loads(line), cache)
+            say(answer(json.loads(line), cache, lambda: say({"loaded": True})))
         except LeamlError as error:
-            reply = {"error": str(error)}
-        replies.write(json.dumps(reply) + "\n")
+            say({"error": str(error)})
 
 
 if __name__ == "__main__":

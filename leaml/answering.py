@@ -5,10 +5,12 @@ JSON object a line. Batch evaluation is not done here: that is the stage `evalua
 """
 
 import json
+import os
 import select
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,8 +20,12 @@ from leaml.config import Precision
 from leaml.errors import ModelError
 from leaml.jobs.environment import worker_environment
 
-TIMEOUT_S = 120.0
-"""Longest wait for one answer, the loading of the model included."""
+LOAD_S = 600.0
+"""Longest wait for a model to be loaded: a large one takes minutes, and one that is given up begins from zero."""
+ANSWER_S = 120.0
+"""Longest wait for the answer of a model that is loaded."""
+WORKER = (sys.executable, "-m", "leaml.answer_worker")
+"""The process's command, without the folder of its cache."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,9 @@ class Answerer:
         """Keep image features below `cache` and the process's messages in the file `log`."""
         self._cache, self._log = cache, log
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._unread = b""
+        self._closed = False
 
     def ask(
         self, models: Sequence[Asked], *, image_id: str, image: Path, question: str, options: Sequence[str]
@@ -76,27 +84,30 @@ class Answerer:
             options: Empty for an open question.
 
         Raises:
-            ModelError: If a model cannot be loaded, or the process ends or does not answer in time.
+            ModelError: If a model cannot be loaded, the process ends or does not answer in time, or this is closed.
         """
         request = {"image_id": image_id, "image": str(image), "question": question, "options": list(options)}
         with self._lock:
             return [Answer(**self._exchange(asdict(model) | request)) for model in models]
 
     def close(self) -> None:
-        """End the process, if it runs."""
+        """End the process, if it runs, for good; whoever waits for an answer waits no longer."""
+        self._closed = True
+        if (process := self._process) is not None:
+            process.kill()  # before the lock, which is held by who waits for it
         with self._lock:
             self._stop()
 
     def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
         process = self._running()
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
         try:
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            ready, _, _ = select.select([process.stdout], [], [], TIMEOUT_S)
-            line = process.stdout.readline() if ready else ""
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            line = self._line(process, LOAD_S)
+            if line and "loaded" in json.loads(line):
+                line = self._line(process, ANSWER_S)
         except OSError:
-            line = ""
+            line = b""
         if not line:
             self._stop()
             raise ModelError(f"The model {request['model']!r} gave no answer. Try again; the reason is in {self._log}.")
@@ -105,24 +116,43 @@ class Answerer:
             raise ModelError(reply["error"])
         return {**reply, "option_probabilities": tuple(reply["option_probabilities"])}
 
-    def _running(self) -> subprocess.Popen[str]:
+    def _line(self, process: subprocess.Popen[bytes], seconds: float) -> bytes:
+        """Return the process's next line; nothing where it ends, or none comes in time."""
+        assert process.stdout is not None
+        until = time.monotonic() + seconds
+        while b"\n" not in self._unread:
+            ready, _, _ = select.select([process.stdout], [], [], max(0.0, until - time.monotonic()))
+            read = os.read(process.stdout.fileno(), 65536) if ready else b""
+            if not read:
+                return b""
+            self._unread += read
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self._log.parent.mkdir(parents=True, exist_ok=True)
+            self._unread = b""
             # The process ends by itself when its input closes, so it cannot outlive the app, even after kill -9.
             with self._log.open("a") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "leaml.answer_worker", str(self._cache)],
+                    [*WORKER, str(self._cache)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    text=True,
-                    bufsize=1,
+                    bufsize=0,
                     env=worker_environment(),
                 )
+        if self._closed:  # looked at after the start: `close` kills what it sees, and this what it did not
+            self._stop()
+            raise ModelError("LEAML Studio is being stopped. Ask again when it runs.")
         return self._process
 
     def _stop(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                assert pipe is not None
+                pipe.close()
             self._process = None

@@ -8,7 +8,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +38,7 @@ from leaml.data.sportu import import_sportu
 from leaml.errors import ConfigError, LeamlError
 from leaml.experts import label_from_references, review_with_policy
 from leaml.ingest import ingest_finished
-from leaml.jobs import Jobs, RunState
+from leaml.jobs import Jobs, RunState, highest_number
 from leaml.loop import run_round
 from leaml.recipes import generator_recipe, model_recipe
 from leaml.records import METHODS, RunId
@@ -161,29 +162,44 @@ def _import(arguments: argparse.Namespace) -> None:
         print(f"{lacking} clips that are asked about are not in {arguments.folder}: they were left out.")
 
 
+@contextmanager
+def _up_to_date(workspace: Path) -> Iterator[tuple[Store, Jobs]]:
+    """Open a workspace's store and runs; what runs left that ended while nobody looked is in the store.
+
+    Raises:
+        StoreError: If it cannot be opened.
+    """
+    with Store.open(workspace, make=False) as store:
+        jobs = Jobs(workspace / "runs", after=highest_number(store.results.ingested()))
+        try:
+            ingest_finished(store, jobs)
+        except LeamlError as error:  # a damaged run keeps nobody from what needs none of it
+            print(f"leaml: {error}", file=sys.stderr)
+        yield store, jobs
+
+
 def _label(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace, make=False) as store:
+    with _up_to_date(arguments.workspace) as (store, _):
         label_from_references(store, count=arguments.count, seed=arguments.seed)
         print(f"{len(store.labels('pool'))} labels.")
 
 
 def _review(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace, make=False) as store:
+    with _up_to_date(arguments.workspace) as (store, _):
         review_with_policy(store, arguments.policy, limit=arguments.limit)
         counts = store.queue.counts()
     print(f"Accepted {counts.accepted}, edited {counts.edited}, rejected {counts.rejected}, open {counts.open}.")
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace, make=False) as store:
+    with _up_to_date(arguments.workspace) as (store, _):
         count = export(store, arguments.file)
     what = "answers" if arguments.file.suffix == ANSWERS else "question-answer pairs"
     print(f"{count} {what} in {arguments.file}.")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    with Store.open(arguments.workspace, make=False) as store:
-        jobs = Jobs(arguments.workspace / "runs")
+    with _up_to_date(arguments.workspace) as (store, jobs):
         again = sampling_run(arguments, jobs)
         config = again[0] if again else _run_config(arguments, store)
         if config.generator is not None and not again:
@@ -250,7 +266,7 @@ def _runs(arguments: argparse.Namespace) -> None:
         jobs.resume(run_id)
         print(f"{run_id} goes on.")
     elif arguments.action == "test":
-        with Store.open(arguments.workspace, make=False) as store:
+        with _up_to_date(arguments.workspace) as (store, jobs):
             print(f"{retest(store, jobs, run_id)} asks the model of {run_id} today's test questions.")
     else:
         run = jobs.run(run_id)

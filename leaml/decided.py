@@ -19,13 +19,14 @@ class Decided:
     """What is settled about an image's questions.
 
     A rejected answer may not come back for its image and question; another answer may. For every other reason the
-    question is not put to that image again. An answered one is not either.
+    question is not put to that image again. An answered one is not either, even if the words of its type were changed.
     """
 
     def __init__(self, answered: Iterable[AnsweredQuestion], rejected: Iterable[Rejection]) -> None:
         """Read labels, accepted and edited pairs, and rejections."""
         rejected, answered = list(rejected), list(answered)
         self._answered = {(pair.image_id, normalise_answer(pair.question)) for pair in answered}
+        self._answered_types = {(pair.image_id, pair.type_id) for pair in answered if pair.type_id}
         self._closed: set[tuple[ImageId, str]] = set()
         self._wrong: set[tuple[ImageId, str, str]] = set()
         faults: Counter[str] = Counter()
@@ -42,10 +43,10 @@ class Decided:
             question for question, count in faults.items() if count >= LEAST_FAULTS and count > kept[question]
         }
 
-    def objection(self, image_id: ImageId, question: str, answer: str) -> str | None:
+    def objection(self, image_id: ImageId, question: str, answer: str, type_id: str | None = None) -> str | None:
         """Return why a pair is not put to people; None where nothing speaks against it."""
         asked = normalise_answer(question)
-        if (image_id, asked) in self._answered:
+        if (image_id, asked) in self._answered or (image_id, type_id) in self._answered_types:
             return ANSWERED
         if (image_id, asked) in self._closed or (image_id, asked, normalise_answer(answer)) in self._wrong:
             return REJECTED

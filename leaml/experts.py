@@ -16,15 +16,14 @@ REFERENCE_EXPERT = "reference expert"
 
 
 def label_from_references(store: Store, *, count: int, seed: int, author: str = REFERENCE_EXPERT) -> int:
-    """Answer `count` questions that have no label yet, spread evenly over question types and answers; return how many.
+    """Answer `count` questions that nobody has answered, evenly over question types and answers; return how many.
 
     Raises:
         ConfigError: If `count` is below 1, or no reference answer is left.
     """
     if count < 1:
         raise ConfigError(f"The number of labels is {count}, but must be at least 1.")
-    known = {(label.pair.image_id, label.pair.question) for label in store.labels()}
-    left = [pair for pair in store.references("pool") if (pair.image_id, pair.question) not in known]
+    left = store.answered.references_left()
     if not left:
         raise ConfigError("There is no reference answer left to label from. Label by hand, or import some.")
     chosen = stratified(left, count=count, seed=seed)

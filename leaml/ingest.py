@@ -1,14 +1,18 @@
 """Takes over into the store what finished runs left. Doing it twice changes nothing."""
 
+import json
+from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from leaml.acceptance import order_by_acceptance
-from leaml.config import RunConfig
+from leaml.config import FinetuneConfig, RunConfig
 from leaml.errors import LeamlError
 from leaml.jobs import Jobs, RunDir
+from leaml.jobs.files import write_json
 from leaml.records import Candidate, Caption, Prediction
 from leaml.results import ModelRow
-from leaml.snapshot import read_snapshot
+from leaml.snapshot import Snapshot, read_snapshot
 from leaml.store import Store
 from leaml.tables import read_rows
 
@@ -44,12 +48,23 @@ def _take(store: Store, run: RunDir) -> bool:
     described = read_rows(captions, Caption) if asked and captions.exists() else []
     if candidates.exists():
         store.captions.add(described)
-        store.results.add_generator_run(run.id, read_rows(candidates, Candidate))
+        _tell(run, store.results.add_generator_run(run.id, read_rows(candidates, Candidate)))
         order_by_acceptance(store)
         return True
     if described:
         store.results.add_caption_run(run.id, described)
     return bool(described)
+
+
+def _tell(run: RunDir, left_out: Counter[str]) -> None:
+    """Count pairs that were left out in the run's own report of what was turned down: the Train screen shows it."""
+    if not left_out:
+        return
+    report = run.path / "output" / "sample_report.json"
+    with suppress(OSError, ValueError, KeyError):  # the pairs are taken over; nothing but this count is as it was
+        said = json.loads(report.read_text())
+        turned_down = Counter(said["turned_down"]) + left_out
+        write_json(report, {**said, "kept": said["kept"] - left_out.total(), "turned_down": turned_down})
 
 
 def _take_model(store: Store, run: RunDir, config: RunConfig) -> None:
@@ -63,9 +78,15 @@ def _take_model(store: Store, run: RunDir, config: RunConfig) -> None:
         path=str(model.resolve().relative_to(store.workspace.resolve())) if model.exists() else "",
         round=max(1, store.results.round() - 1 if snapshot.round is None else snapshot.round),
         labels=0 if method == "zero_shot" else len(snapshot.labels),
-        pairs={"leaml": len(snapshot.pseudo) + len(snapshot.reviewed), "leaml_reviewed": len(snapshot.reviewed)}.get(
-            method, 0
-        ),
+        pairs=_pairs(snapshot, config.finetune),
         created_at=datetime.now(UTC),
     )
     store.results.add_model(row, read_rows(predictions_file, Prediction) if predictions_file.exists() else [])
+
+
+def _pairs(snapshot: Snapshot, config: FinetuneConfig) -> int:
+    """Return how many pairs a model has learnt from beside the labels."""
+    if config.method not in ("leaml", "leaml_reviewed"):
+        return 0
+    reviewed = len(snapshot.answered) - len(snapshot.labels)
+    return reviewed + (len(snapshot.believed(config.mixture.least_agreement)) if config.method == "leaml" else 0)

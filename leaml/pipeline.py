@@ -139,7 +139,8 @@ def sample_pairs(context: StageContext) -> None:
     features = _features(context, generator, images)
     config, tell = context.generator, context.progress("sample")
     texts = _sampled(context, generator, features, images)
-    checker = PairChecker(context.snapshot.question_types, _answered(context), context.snapshot.rejected)
+    snapshot = context.snapshot
+    checker = PairChecker(snapshot.question_types, _answered(context), snapshot.rejected, _labels(context))
     pairs, refused = choose_pairs(checker, texts)
     generator.resident.apply(Delta.load(context.output / "judge.safetensors"))
     questions = [as_question(pair) for pair in pairs]
@@ -173,17 +174,23 @@ def finetune(context: StageContext) -> None:
 
 
 def evaluate(context: StageContext) -> None:
-    """Ask the model the test questions: `predictions.parquet` and `evaluation.json`."""
+    """Ask the model the test questions: `predictions.parquet` and `evaluation.json`.
+
+    Raises:
+        RunError: If there is no question, or the trained model is gone: the base model's answers are not its own.
+    """
     questions = context.snapshot.evaluation
     if not questions:
         raise RunError("No question about test images is answered. Answer some for the test on the Label screen first.")
-    trained = context.output / MODEL_FILE
-    config = context.finetune
-    backbone = load_adapted(trained) if trained.exists() else load(config.model, dtype=dtype_of(config.precision))
+    config, trained = context.finetune, context.output / MODEL_FILE
+    untrained = config.method == "zero_shot"
+    if not untrained and not trained.exists():
+        raise RunError(f"The model that this run was to test is gone: {trained} is not there. Train it in a new run.")
+    backbone = load(config.model, dtype=dtype_of(config.precision)) if untrained else load_adapted(trained)
     features = ImageFeatures(backbone, context.cache)
     wanted = {question.image_id for question in questions}
     features.add({image_id: path for image_id, path in context.snapshot.test_images.items() if image_id in wanted})
-    flips = config.train.flips if trained.exists() else "none"  # the pretrained model knows of no mirrors
+    flips = "none" if untrained else config.train.flips  # the pretrained model knows of no mirrors
     predictions = predict(backbone, features, questions, context.progress("evaluate"), flips)
     write_rows(context.output / "predictions.parquet", predictions, Prediction)
     groups = context.snapshot.test_groups
@@ -215,9 +222,8 @@ def _answered(context: StageContext) -> list[AnsweredQuestion]:
 
     Where an image's question has both, the label counts.
     """
-    labels = _labels(context)
-    known = {(label.image_id, label.question) for label in labels}
-    return [*labels, *(pair for pair in context.snapshot.reviewed if (pair.image_id, pair.question) not in known)]
+    _labels(context)
+    return context.snapshot.answered
 
 
 def _captions(context: StageContext) -> Captions:

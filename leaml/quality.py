@@ -42,6 +42,7 @@ class PairChecker:
         question_types: Sequence[QuestionType],
         answered: Sequence[AnsweredQuestion],
         rejected: Sequence[Rejection] = (),
+        labels: Sequence[AnsweredQuestion] | None = None,
     ) -> None:
         """Learn which questions are asked, and what is decided about them.
 
@@ -49,9 +50,11 @@ class PairChecker:
             question_types: The project's.
             answered: Labels, and pairs that were accepted or edited.
             rejected: Pairs that were rejected.
+            labels: Of `answered`, the labels: they alone show whether experts ask free questions. A pair whose words
+                were edited is one without a type, too. None: all of them.
         """
         self._types = {normalise_answer(kind.question): kind for kind in question_types}
-        self._free_questions = any(pair.type_id is None for pair in answered)
+        self._free_questions = any(pair.type_id is None for pair in (answered if labels is None else labels))
         self._decided = Decided(answered, rejected)
 
     def check(self, sample: SampledText) -> ValidPair | str:
@@ -73,13 +76,13 @@ class PairChecker:
             if option is None:
                 return "answer outside its options"
             pair = replace(pair, answer=option)
-        if (objection := self._decided.objection(sample.image_id, pair.question, pair.answer)) is not None:
-            return objection
-        return ValidPair(sample.image_id, pair, kind.id if kind else None, sample.log_probability)
+        type_id = kind.id if kind else None
+        objection = self._decided.objection(sample.image_id, pair.question, pair.answer, type_id)
+        return objection or ValidPair(sample.image_id, pair, type_id, sample.log_probability)
 
     def accepts(self, row: Candidate) -> bool:
         """Tell whether nothing that people decided speaks against a pair, whoever has answered it."""
-        return self._decided.objection(row.image_id, row.question, row.answer) is None
+        return self._decided.objection(row.image_id, row.question, row.answer, row.type_id) is None
 
 
 def _is_a_choice(options: Sequence[str]) -> bool:

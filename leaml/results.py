@@ -1,9 +1,11 @@
 """What runs leave in the store: pseudo pairs, models, and the models' answers to the test questions."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from leaml.answered import ANSWERED, Answered, not_in
 from leaml.captions import Captions
 from leaml.database import Database, now, record
 from leaml.queue import Queue
@@ -21,7 +23,7 @@ class ModelRow:
         path: Its delta, relative to the workspace; empty for the base model.
         round: The loop's round.
         labels: How many labels it saw.
-        pairs: How many pseudo pairs it saw.
+        pairs: How many pseudo pairs it saw, reviewed or not.
         created_at: When it was taken over.
     """
 
@@ -37,17 +39,19 @@ class ModelRow:
 class Results:
     """The results of ended runs. Each is taken over once, all of it or nothing."""
 
-    def __init__(self, database: Database, queue: Queue, captions: Captions, rounds: Rounds) -> None:
+    def __init__(
+        self, database: Database, queue: Queue, captions: Captions, rounds: Rounds, answered: Answered
+    ) -> None:
         """Keep them in this database; new pairs join the queue and are a round, new captions join the others."""
         self._database = database
         self._queue = queue
         self._captions = captions
         self._rounds = rounds
+        self._answered = answered
 
     def round(self) -> int:
-        """Return the round that a new generator would belong to, from 1."""
-        rows = self._database.rows("SELECT count(*) AS runs FROM ingested_runs WHERE kind = 'generator'")
-        return int(rows[0]["runs"]) + 1
+        """Return the round that the next generator's pairs will be, from 1; another one may end before it."""
+        return self._rounds.next_number()
 
     def ingested(self) -> set[RunId]:
         """Return the runs whose outputs are in the store."""
@@ -59,13 +63,29 @@ class Results:
             self._captions.add(captions)
             cursor.execute("INSERT OR IGNORE INTO ingested_runs VALUES (?, 'captions', ?)", [run_id, now()])
 
-    def add_generator_run(self, run_id: RunId, candidates: Sequence[Candidate]) -> None:
-        """Take over what a generator's run wrote; doing it twice changes nothing."""
+    def add_generator_run(self, run_id: RunId, candidates: Sequence[Candidate]) -> Counter[str]:
+        """Take over what a generator's run wrote as the next round; pairs that are there already stay as they are.
+
+        Which round that is was not known when the run was asked for: others may have ended since, in any order. And
+        people went on meanwhile: pairs that they would not be asked about now are left out.
+
+        Returns:
+            How many pairs were left out, by `leaml.decided.OBJECTIONS`.
+        """
+        left_out, kept = Counter[str](), list[Candidate]()
         with self._database.transaction(f"take over the run {run_id}") as cursor:
-            self._database.insert("candidates", candidates, Candidate, cursor)
+            decided = self._answered.decided()
+            number = self._rounds.of_run(run_id) or self._rounds.next_number()
+            for row in candidates:
+                if objection := decided.objection(row.image_id, row.question, row.answer, row.type_id):
+                    left_out[objection] += 1
+                else:
+                    kept.append(replace(row, round=number))
+            self._database.insert("candidates", kept, Candidate, cursor)
             self._queue.arrange()
             self._rounds.changed()
             cursor.execute("INSERT OR IGNORE INTO ingested_runs VALUES (?, 'generator', ?)", [run_id, now()])
+        return left_out
 
     def candidates(self, *, run_id: RunId | None = None) -> list[Candidate]:
         """Return the pseudo pairs of one run, or all."""
@@ -89,20 +109,24 @@ class Results:
         return int(self._database.rows("SELECT count(*) AS pairs FROM candidates")[0]["pairs"])
 
     def pseudo_pairs(self) -> list[Candidate]:
-        """Return the latest round's pairs that nobody has decided about, and whose question nobody labelled since."""
+        """Return the latest round's pairs that nobody has decided about, and whose question nobody has answered."""
         rows = self._database.rows(
-            """SELECT * FROM candidates c WHERE round = (FROM latest_round)
+            f"""WITH {ANSWERED} SELECT * FROM candidates c WHERE round = (FROM latest_round)
                 AND id NOT IN (SELECT candidate_id FROM current_reviews WHERE action <> 'skip')
-                AND NOT EXISTS (SELECT 1 FROM current_labels l
-                    WHERE l.image_id = c.image_id AND (l.question = c.question OR l.type_id = c.type_id))
+                AND {not_in("answered", "c")}
             ORDER BY id"""
         )
         return [record(Candidate, row) for row in rows]
 
     def generator(self) -> RunId | None:
         """Return the run whose generator wrote the latest round's pairs; None without one."""
-        rows = self._database.rows("SELECT min(run_id) AS run FROM candidates WHERE round = (FROM latest_round)")
-        return None if rows[0]["run"] is None else RunId(rows[0]["run"])
+        # Older versions gave two runs one round: the one that ended last learnt from more.
+        rows = self._database.rows(
+            """SELECT c.run_id FROM candidates c LEFT JOIN ingested_runs i ON i.run_id = c.run_id
+            WHERE c.round = (FROM latest_round) GROUP BY c.run_id
+            ORDER BY max(i."at") DESC NULLS LAST, c.run_id DESC LIMIT 1"""
+        )
+        return RunId(rows[0]["run_id"]) if rows else None
 
     def add_model(self, model: ModelRow, predictions: Sequence[Prediction]) -> None:
         """Take over a model and its answers to the test questions; doing it twice changes nothing."""

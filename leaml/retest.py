@@ -16,8 +16,8 @@ from leaml.stage_context import MODEL_FILE
 from leaml.starts import share_file
 from leaml.store import Store
 
-TRAINED = ("finetune.done", MODEL_FILE)
-"""What an earlier run's training left; the base model has no file of its own."""
+DONE_FILE = "finetune.done"
+"""What every fine-tuning leaves; the base model has no file of its own beside it."""
 
 
 def retest(store: Store, jobs: Jobs, run_id: RunId) -> RunId:
@@ -29,14 +29,16 @@ def retest(store: Store, jobs: Jobs, run_id: RunId) -> RunId:
         run_id: Of a run that fine-tuned a model, or tested the base model.
 
     Raises:
-        RunError: If that run has no model, or the new one cannot be started.
+        RunError: If that run has no model, or has it no more, or the new one cannot be started.
         SnapshotError: If that run's data were altered.
     """
     earlier = jobs.run(run_id)
     config, output = RunConfig.from_json(earlier.config()), earlier.path / "output"
-    if config.finetune is None or not (output / TRAINED[0]).exists():
+    if config.finetune is None or earlier.seconds_of("finetune") is None:
         raise RunError(f"{run_id} has no model that could be tested. Choose a run that fine-tuned one.")
-
+    left = [DONE_FILE] if config.finetune.method == "zero_shot" else [DONE_FILE, MODEL_FILE]
+    if MODEL_FILE in left and not (output / MODEL_FILE).exists():
+        raise RunError(f"The model of {run_id} is gone: {output / MODEL_FILE} is not there. Train it in a new run.")
     known = {row.run_id: row.round for row in store.results.models()}  # a run of an older version did not note it
 
     def write_data(directory: Path) -> None:
@@ -56,8 +58,7 @@ def retest(store: Store, jobs: Jobs, run_id: RunId) -> RunId:
         write_snapshot(tables, directory, workspace=store.workspace)
 
     def write_output(directory: Path) -> None:
-        for name in TRAINED:
-            if (output / name).exists():
-                share_file(output / name, directory / name)
+        for name in left:
+            share_file(output / name, directory / name)
 
     return jobs.submit(replace(config, stages=MODEL_STAGES).to_json(), write_data, write_output)

@@ -7,6 +7,8 @@ from leaml.database import Database, record
 from leaml.errors import StoreError
 from leaml.log import EventLog
 from leaml.queue import Queue
+from leaml.records import RunId
+from leaml.remembered import Remembered
 from leaml.rollback import Rollback, TakenBack
 
 _ROUNDS = """
@@ -54,6 +56,7 @@ class Rounds:
         """Take the store's parts."""
         self._database, self._log, self._queue, self._rollback = database, log, queue, rollback
         self._rounds = log.remembered("review_events", self._read)
+        self._next = Remembered(database, self._read_next)
 
     def all(self) -> list[Round]:
         """Return the rounds, the first one first."""
@@ -62,6 +65,19 @@ class Rounds:
     def changed(self) -> None:
         """Note that there are other pairs now. Call it in the transaction that brings them."""
         self._rounds.changed()
+        self._next.changed()
+
+    def next_number(self) -> int:
+        """Return the number of the next round, from 1. That of a round that was taken back is not given again."""
+        return self._next()
+
+    def of_run(self, run_id: RunId) -> int | None:
+        """Return the round of a run's pairs; None where there are none of it."""
+        (found,) = self._database.rows("SELECT max(round) AS round FROM candidates WHERE run_id = ?", run_id)
+        return None if found["round"] is None else int(found["round"])
+
+    def _read_next(self) -> int:
+        return int(self._database.rows("SELECT coalesce(max(round), 0) + 1 AS round FROM candidates")[0]["round"])
 
     def _read(self) -> list[Round]:
         return [record(Round, row) for row in self._database.rows(_ROUNDS)]

@@ -27,7 +27,8 @@ class Snapshot:
         images: The pool's image files, absolute.
         labels: D_l, of pool images.
         captions: Recorded captions of pool images.
-        reviewed: Pairs that a person accepted or edited.
+        reviewed: Pairs that a person accepted or edited. In a run of an older version, some of their questions have a
+            label, too; see `answered`.
         rejected: Pairs that a person rejected, and why.
         pseudo: Pairs that nobody has decided about.
         question_types: The project's.
@@ -51,6 +52,16 @@ class Snapshot:
     evaluation: tuple[AnsweredQuestion, ...]
     acceptance: dict[str, float]
     round: int | None
+
+    @property
+    def answered(self) -> list[AnsweredQuestion]:
+        """What people have answered: the labels, and the reviewed pairs about other questions."""
+        known = {(label.image_id, label.question) for label in self.labels}
+        return [*self.labels, *(pair for pair in self.reviewed if (pair.image_id, pair.question) not in known)]
+
+    def believed(self, least_agreement: float) -> list[Candidate]:
+        """Return the pseudo pairs that the judge believes in so much; one without options has no agreement."""
+        return [pair for pair in self.pseudo if pair.agreement is None or pair.agreement >= least_agreement]
 
 
 @dataclass(frozen=True)

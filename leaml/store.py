@@ -4,9 +4,9 @@ What people decide (labels, reviews) is appended as events and never changed; th
 and an undo is an event of its own; all of them form one hash chain (`leaml.events`). A method that returns has
 committed. One process holds the store; its threads share it: every access has a cursor of its own, and writes take
 turns. Who may sign in is in `Store.users`, who has which card in `Store.leases`, which pair is reviewed next in
-`Store.queue`; `Store.captions` has the teacher's words, `Store.held_out` what models are tested against, and
-`Store.results` what runs made; `Store.checks` says what the reviews are worth, `Store.batches` accepts and
-`Store.rollback` takes back many at once, `Store.rounds` a whole round.
+`Store.queue`; `Store.captions` has the teacher's words, `Store.held_out` what models are tested against,
+`Store.answered` what is answered and what is not, and `Store.results` what runs made; `Store.checks` says what the
+reviews are worth, `Store.batches` accepts and `Store.rollback` takes back many at once, `Store.rounds` a whole round.
 """
 
 import json
@@ -16,6 +16,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
+from leaml.answered import Answered
 from leaml.batches import Batches
 from leaml.captions import Captions
 from leaml.checks import Checks
@@ -64,12 +65,13 @@ class Store:
         self.queue = Queue(database)
         self.captions = Captions(database, self.queue)
         self.held_out = HeldOut(database)
+        self.answered = Answered(database)
         self._log = EventLog(database)
         self._project = Remembered(database, self._read_project)
         self._label_counts = self._log.remembered("label_events", self._count_labels)
         self.rollback = Rollback(database, self._log, self.queue)
         self.rounds = Rounds(database, self._log, self.queue, self.rollback)
-        self.results = Results(database, self.queue, self.captions, self.rounds)
+        self.results = Results(database, self.queue, self.captions, self.rounds, self.answered)
         self.checks = Checks(database)
         self.batches = Batches(database, self._log, self.queue, self.checks)
 
@@ -196,13 +198,6 @@ class Store:
             split,
         )
         return [record(AnsweredQuestion, row) for row in rows]
-
-    def reference_count(self, split: Split) -> int:
-        """Return how many answers came with the data, of images of a split."""
-        query = (
-            "SELECT count(*) AS answers FROM reference_answers r JOIN images i ON i.id = r.image_id WHERE i.split = ?"
-        )
-        return int(self._database.rows(query, split)[0]["answers"])
 
     # Labels
 
@@ -337,27 +332,17 @@ class Store:
     def reviewed_pairs(self) -> list[AnsweredQuestion]:
         """Return the accepted and edited pairs as they stand, each image and question once, the latest.
 
-        A pair on which two readers differ waits for the decision of a third.
+        One whose question has a label is not among them: the label counts. A pair on which two readers differ waits
+        for the decision of a third.
         """
-        rows = self._database.rows(
-            f"SELECT {_PAIR} FROM current_reviews WHERE action IN ('accept', 'edit') "
-            "AND candidate_id NOT IN (SELECT candidate_id FROM conflicts) "
-            "QUALIFY row_number() OVER (PARTITION BY image_id, question ORDER BY event_id DESC) = 1 ORDER BY event_id"
-        )
-        return [record(AnsweredQuestion, row) for row in rows]
+        return self.answered.reviewed()
 
     def rejections(self) -> list[Rejection]:
         """Return the rejections as they stand; a pair on which two readers differ waits for a third.
 
         Whoever wrote another question in a pair's place has rejected the one that stood there, without a reason.
         """
-        rows = self._database.rows(
-            "SELECT c.image_id, c.question, c.answer, r.reason "
-            "FROM current_reviews r JOIN candidates c ON c.id = r.candidate_id "
-            "WHERE (r.action = 'reject' OR r.action = 'edit' AND r.question <> c.question) "
-            "AND r.candidate_id NOT IN (SELECT candidate_id FROM conflicts) ORDER BY r.event_id"
-        )
-        return [record(Rejection, row) for row in rows]
+        return self.answered.rejections()
 
     # The chain of events
 

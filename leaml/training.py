@@ -32,7 +32,7 @@ class Optimizer(Protocol):
     """What the loop needs of an optimizer; `SelectedAdamW` and `DenseAdamW` have it."""
 
     def clip(self, max_norm: float) -> float:
-        """Scale the gradient to at most this norm; return the norm before."""
+        """Scale the gradient to at most this norm, where that is finite; return the norm before."""
 
     def broken_weights(self) -> list[str]:
         """Return the names of the weights whose gradient is not finite."""
@@ -71,8 +71,14 @@ class DenseAdamW:
         return sum(parameter.numel() for parameter in self._parameters)
 
     def clip(self, max_norm: float) -> float:
-        """Scale the gradient to at most this L2 norm; return the norm before."""
-        return float(nn.utils.clip_grad_norm_(self._parameters, max_norm))
+        """Scale the gradient to at most this L2 norm; return the norm before.
+
+        One that is not finite scales nothing: it would spread to every weight, and hide which one broke.
+        """
+        norm = nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+        if bool(norm.isfinite()):
+            nn.utils.clip_grads_with_norm_(self._parameters, max_norm, norm)
+        return float(norm)
 
     def broken_weights(self) -> list[str]:
         """Return the names of the weights whose gradient is not finite."""

@@ -8,6 +8,7 @@ import argparse
 import fcntl
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -18,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaml.errors import LeamlError
+from leaml.jobs.files import write_json
 from leaml.jobs.launch import wait_for_turn
-from leaml.jobs.rundir import HEARTBEAT_S, RunDir, write_json
+from leaml.jobs.rundir import HEARTBEAT_S, RunDir
 from leaml.report import Cancelled
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ def work(run: RunDir, run_stage: Stage | None = None, *, at_once: int = 1) -> di
     with _beating(run.path / "heartbeat"):
         outcome = _outcome(run, Reporter(run), run_stage, at_once)
         write_json(run.path / "outcome.json", outcome)
+        if outcome["status"] == "done":  # nobody goes on from them, and of a large model they are the largest files
+            shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
     return outcome
 
 
@@ -95,17 +99,17 @@ def _do_stages(run: RunDir, reporter: Reporter, run_stage: Stage | None, seconds
         report=reporter,
     )
     for stage in context.config.stages:
-        done = run.path / "output" / f"{stage}.done"
-        if done.exists():
-            seconds[stage] = float(done.read_text())
+        if (took := run.seconds_of(stage)) is not None:
+            seconds[stage] = took
             continue
         began = time.monotonic()
         try:
             (run_stage or pipeline.run_stage)(stage, context)
         except Cancelled:
             return "cancelled"
-        seconds[stage] = time.monotonic() - began
-        done.write_text(str(seconds[stage]))
+        took = time.monotonic() - began
+        run.mark_done(stage, took)
+        seconds[stage] = took
         if reporter.cancelled() and stage != context.config.stages[-1]:
             return "cancelled"
     return "done"

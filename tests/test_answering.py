@@ -1,16 +1,21 @@
 """The real answer process: one resident model, whose values come and go with a delta."""
 
 import shutil
+import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
+from leaml import answering
 from leaml.answering import Answer, Answerer, Asked
 from leaml.backbone import BUNDLED_PATH, Backbone, load
 from leaml.config import BUNDLED_MODEL, Flips
 from leaml.errors import ModelError
+from leaml.estimate import FACTS_TIMEOUT_S
 from leaml.evaluate import predict
 from leaml.features import ImageFeatures
 from leaml.records import AnsweredQuestion, ImageId
@@ -18,6 +23,16 @@ from leaml.selective import Delta, linear_weights, select_rows
 from tests.conftest import draw
 
 OPTIONS = ("left", "center", "right")
+SLOW = """
+import json, sys, time
+for line in sys.stdin:
+    loading, thinking = map(float, json.loads(line)["model"].split())
+    time.sleep(loading)
+    print(json.dumps({"loaded": True}), flush=True)
+    time.sleep(thinking)
+    print(json.dumps({"text": "left", "option_probabilities": [], "seconds": 0, "swap_seconds": 0}), flush=True)
+"""
+"""Loads and answers as slowly as its model's name says, in seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +152,49 @@ def test_a_missing_a_damaged_and_a_foreign_delta_say_so_and_the_process_goes_on(
 def test_a_model_that_was_saved_whole_does_not_pretend_to_have_its_adapter_off(ask):
     with pytest.raises(ModelError, match=r"saved whole by an earlier version.*Train it again"):
         ask(Asked(str(BUNDLED_PATH), adapter=False))
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answerer]:
+    """An answerer of which loading may take 20 seconds, and an answer one."""
+    monkeypatch.setattr(answering, "WORKER", (sys.executable, "-c", SLOW))
+    monkeypatch.setattr(answering, "LOAD_S", 20.0)
+    monkeypatch.setattr(answering, "ANSWER_S", 1.0)
+    found = Answerer(cache=tmp_path / "cache", log=tmp_path / "answers.log")
+    yield found
+    found.close()
+
+
+def ask_slow(answerer: Answerer, *models: str) -> list[str]:
+    asked = [Asked(model) for model in models]
+    found = answerer.ask(asked, image_id="disc", image=Path("disc.png"), question="Where?", options=())
+    return [answer.text for answer in found]
+
+
+def test_a_model_may_take_longer_to_load_than_to_answer(slow: Answerer) -> None:
+    assert ask_slow(slow, "2 0", "0 0") == ["left", "left"]
+    began = time.monotonic()
+    with pytest.raises(ModelError, match=r"'0 60' gave no answer.*Try again"):
+        ask_slow(slow, "0 60")
+    assert time.monotonic() - began < 20
+    assert ask_slow(slow, "0 0") == ["left"], "another process answers"
+
+
+def test_who_closes_does_not_wait_for_an_answer_and_nobody_is_answered_after_it(slow: Answerer) -> None:
+    with ThreadPoolExecutor(2) as people:
+        waiting = [people.submit(ask_slow, slow, "15 0") for _ in range(2)]
+        while slow._process is None:
+            time.sleep(0.01)
+        began = time.monotonic()
+        slow.close()
+        assert time.monotonic() - began < 10
+        for one in waiting:
+            with pytest.raises(ModelError, match=r"gave no answer|is being stopped"):
+                one.result(10)
+    with pytest.raises(ModelError, match="is being stopped"):
+        ask_slow(slow, "0 0")
+    assert slow._process is None
+
+
+def test_the_limits_fit_a_large_model() -> None:
+    assert answering.LOAD_S >= FACTS_TIMEOUT_S > answering.ANSWER_S == 120

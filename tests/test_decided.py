@@ -1,5 +1,7 @@
 """What people decided keeps pairs from coming back."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,13 @@ def test_what_is_answered_is_not_asked_again_of_that_image():
     again, other = ("a", " where is IT? ", "right"), ("b", ASKED, "left")
     assert objections(decided, again, other) == ["answered already", None]
     assert objections(decided, ("a", "What colour?", "red")) == [None]
+
+
+def test_a_question_whose_words_were_changed_is_not_asked_again():
+    decided = Decided([answered("a")], [])
+    assert decided.objection(ImageId("a"), "Where does it lie?", "left", "place") == "answered already"
+    assert decided.objection(ImageId("a"), "How large is it?", "left", "size") is None
+    assert Decided([replace(answered("a"), type_id=None)], []).objection(ImageId("a"), "Else?", "left", None) is None
 
 
 def test_a_wrong_answer_does_not_come_back_and_another_may():

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from leaml.config import GeneratorConfig, generator_run
 from leaml.errors import RunError, SnapshotError
-from leaml.jobs import Jobs, RunDir
+from leaml.jobs import Jobs, RunDir, highest_number
+from leaml.jobs.progress import BLOCK, newest_reports
 
 STAGES = ("captions", "importance", "generator")
 WORKER = """
@@ -203,7 +205,7 @@ def test_what_cannot_be_written_leaves_no_run(jobs, monkeypatch):
     monkeypatch.setattr("leaml.jobs.launch.write_json", full)
     with pytest.raises(RunError, match=r"No space left on device\. Nothing was started"):
         submit(jobs)
-    assert list(jobs.runs_dir.iterdir()) == []
+    assert list(jobs.runs_dir.glob("[!.]*")) == []
 
 
 def test_a_copy_of_a_run_is_no_run_and_takes_no_number(jobs):
@@ -212,6 +214,77 @@ def test_a_copy_of_a_run_is_no_run_and_takes_no_number(jobs):
         shutil.copytree(jobs.runs_dir / "r0001", jobs.runs_dir / name)
     assert submit(jobs) == "r0002"
     assert [run.id for run in jobs.runs()] == ["r0002", "r0001"]
+
+
+def refused(jobs):
+    """Take a number for a run that does not come about; return it."""
+    taken = []
+
+    def refuse(data):
+        taken.append(data.parent.name)
+        raise SnapshotError("No images yet.")
+
+    with pytest.raises(SnapshotError):
+        jobs.submit({}, refuse)
+    return taken[0]
+
+
+def test_the_number_of_a_deleted_run_is_not_given_again(jobs):
+    for name in ("r0001", "r0002"):
+        assert submit(Jobs(jobs.runs_dir)) == name
+        assert jobs.wait(name, timeout_s=60).name == "done"
+        jobs.wait_for_end(jobs.run(name))
+        shutil.rmtree(jobs.runs_dir / name)
+    assert refused(jobs) == "r0003"
+
+
+def test_a_workspace_without_its_runs_counts_on_from_what_was_taken_over(tmp_path):
+    known = highest_number(["r0002", "r0011", "r0007", "r0012_backup", "imported"])
+    restored = Jobs(tmp_path / "runs", after=known)
+    assert [refused(restored), refused(Jobs(tmp_path / "runs"))] == ["r0012", "r0013"]
+    (tmp_path / "runs/.last_number").write_text("")  # damaged by hand
+    assert refused(restored) == "r0013"
+    assert highest_number([]) == 0
+
+
+def test_many_at_once_get_numbers_of_their_own_although_none_of_their_folders_stays(tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        names = list(threads.map(lambda _: refused(Jobs(tmp_path / "runs")), range(24)))
+    assert sorted(names) == [f"r{number:04d}" for number in range(1, 25)]
+
+
+def test_a_disk_that_does_not_take_the_number_is_said(tmp_path):
+    jobs = Jobs(tmp_path / "runs")
+    (jobs.runs_dir / ".last_number").mkdir()
+    with pytest.raises(RunError, match=r"Cannot make a folder for the run: .*Nothing was started"):
+        submit(jobs)
+    assert jobs.runs() == []
+
+
+def test_after_9999_runs_are_in_order_too(tmp_path):
+    for name in ("r9999", "r10000", "r0002"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    jobs = Jobs(tmp_path)
+    assert [run.id for run in jobs.runs()] == ["r10000", "r9999", "r0002"]
+    assert refused(jobs) == "r10001"
+
+
+@pytest.mark.parametrize("filling", ["", "x" * (BLOCK - 100), "x" * 3 * BLOCK])
+def test_reports_are_read_from_the_end_whatever_their_length(tmp_path, filling):
+    path, said = tmp_path / "progress.jsonl", [{"step": step, "filling": filling} for step in range(300)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in said) + '{"step": 300, "tot')
+    assert list(newest_reports(path)) == said[::-1] == RunDir(tmp_path).progress()[::-1]
+    assert list(newest_reports(tmp_path / "missing")) == []
+
+
+def test_a_look_at_a_run_reads_the_end_of_its_reports_only(tmp_path, monkeypatch):
+    line = '{"at": 1.0, "stage": "captions", "step": %d, "total": 20000, "figures": {}}\n'
+    (tmp_path / "progress.jsonl").write_text("".join(line % step for step in range(20_000)))
+    read, loads = [], json.loads
+    monkeypatch.setattr("leaml.jobs.progress.json.loads", lambda text: read.append(text) or loads(text))
+    assert RunDir(tmp_path).state().step == 19_999
+    assert len(read) < 5
 
 
 def test_half_a_line_of_progress_is_left_out(tmp_path):

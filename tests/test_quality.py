@@ -1,5 +1,7 @@
 """Which sampled texts become candidates, and reading pairs back."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,3 +84,11 @@ def test_the_answer_written_most_often_is_kept():
     assert refused == {"answer outside its options": 1}
     tie, _ = choose_pairs(PairChecker([PLACE], [LABEL]), texts[:2])
     assert tie[0].pair.answer == "left"
+
+
+def test_an_edited_pair_does_not_let_free_questions_in():
+    edited = replace(LABEL, question="Where exactly is it?", type_id=None)
+    asked = sample("red", options=(), question="What colour?")
+    assert PairChecker([PLACE], [LABEL, edited], labels=[LABEL]).check(asked) == "question that nobody asked"
+    own = replace(LABEL, question="Anything odd?", type_id=None)
+    assert not isinstance(PairChecker([PLACE], [LABEL, own, edited], labels=[LABEL, own]).check(asked), str)

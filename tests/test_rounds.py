@@ -13,10 +13,10 @@ from tests.test_store import PLACE, candidate, review, store  # noqa: F401 - a f
 @pytest.fixture
 def two_rounds(store):  # noqa: F811
     """A store with two rounds of six pairs; one of the first is accepted, of the second one each way."""
-    first = many(6, (PLACE,))
+    first, others = many(6, (PLACE,)), many(7, (PLACE,))[1:]
     store.results.add_generator_run(RunId("r1"), first)
     store.add_review(review(first[0], "accept"))
-    second = [replace(row, id=f"new {row.id}", round=2, run_id=RunId("r2"), answer="right") for row in first]
+    second = [replace(row, id=f"new {row.id}", round=2, run_id=RunId("r2"), answer="right") for row in others]
     store.results.add_generator_run(RunId("r2"), second)
     for row, action in zip(second, ("accept", "edit", "reject", "skip"), strict=False):
         store.add_review(review(row, action))
@@ -42,7 +42,7 @@ def test_a_round_taken_back_is_out_of_use_and_the_one_before_goes_on(two_rounds)
     assert (last.content["table"], last.content["round"], last.content["author"]) == ("round_events", 2, "ann")
     left = {row.id for row in many(6, (PLACE,))} - {"r1-0-place"}
     assert {row.id for row in two_rounds.queue.next(9)} == left == {row.id for row in two_rounds.results.pseudo_pairs()}
-    assert two_rounds.queue.counts().accepted == 1 and len(kept) == 2 and len(two_rounds.reviewed_pairs()) == 1
+    assert two_rounds.queue.counts().accepted == 1 and len(kept) == 3 and len(two_rounds.reviewed_pairs()) == 1
     assert_derived(two_rounds)
     assert two_rounds.results.round() == 3, "the next round gets a number of its own"
 

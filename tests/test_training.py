@@ -179,6 +179,61 @@ def test_a_gradient_that_is_not_finite_stops_and_keeps_the_last_checkpoint(kind,
     assert torch.isfinite(weight).all()
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_only_the_weights_that_broke_are_named(bad, tmp_path):
+    weights = {name: torch.nn.Parameter(torch.ones(2, 2)) for name in ("first", "second", "third")}
+    optimizer = DenseAdamW(weights)
+
+    def losses_of_step(step):
+        return [iter([(weights["first"].sum() + weights["third"].sum() + (weights["second"] * bad).sum(), {})])]
+
+    with pytest.raises(TrainingError, match=r"gradient norm (nan|inf) in second\. Lower"):
+        train(
+            "test", optimizer, losses_of_step, CONFIG, checkpoints=tmp_path, report=Listener(),
+            device=torch.device("cpu"),
+        )  # fmt: skip
+
+
+def test_the_gradient_is_scaled_to_the_norm():
+    weight = torch.nn.Parameter(torch.zeros(2))
+    optimizer = DenseAdamW({"head.weight": weight, "unused": torch.nn.Parameter(torch.zeros(2))})
+    (weight * torch.tensor([3.0, 4.0])).sum().backward()
+    assert optimizer.clip(1.0) == pytest.approx(5.0)
+    assert weight.grad.tolist() == pytest.approx([0.6, 0.8], rel=1e-5)
+    assert optimizer.clip(2.0) == pytest.approx(1.0) and weight.grad.tolist() == pytest.approx([0.6, 0.8], rel=1e-5)
+
+
+DAMAGE = {"cut": lambda content: content[: len(content) // 2], "empty": lambda _: b"", "zeros": lambda c: bytes(len(c))}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_left_for_the_one_before(damage, tmp_path, capsys):
+    for step in (2, 4):
+        save_checkpoint(tmp_path, step, {"figures": {"loss": float(step)}})
+    newest = tmp_path / "step_000004/state.pt"
+    newest.write_bytes(DAMAGE[damage](newest.read_bytes()))
+    assert load_checkpoint(tmp_path) == (2, {"figures": {"loss": 2.0}})
+    said = capsys.readouterr().err
+    assert "Cannot read that of step 4 (" in said and said.endswith("Going on from step 2.\n")
+    save_checkpoint(tmp_path, 3, {"figures": {"loss": 3.0}})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step_000002", "step_000003"]
+    for path in tmp_path.glob("*/state.pt"):
+        path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    with pytest.raises(TrainingError, match=r"that of step 3 \(.+\), that of step 2 \(.+\)\. Start a new run") as told:
+        load_checkpoint(tmp_path)
+    assert ": ." not in str(told.value) and "()" not in str(told.value) and ".." not in str(told.value)
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(
+        "leaml.checkpoint.sync", lambda path: synced.append((path, (tmp_path / "step_000002").exists()))
+    )
+    save_checkpoint(tmp_path, 2, {})
+    aside = tmp_path / ".step_000002.partial"
+    assert synced == [(aside / "state.pt", False), (aside, False), (tmp_path, True)]
+
+
 def test_a_full_disk_is_said_and_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
     save_checkpoint(tmp_path, 2, {"figures": {"loss": 1.0}})
 

@@ -19,7 +19,7 @@ from leaml.errors import LeamlError, TrainingError
 from leaml.freeze import freeze
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir, launch, rundir
-from leaml.jobs.rundir import write_json
+from leaml.jobs.files import write_json
 from leaml.records import ImageId, ImageRow, Prediction, Project, QuestionType, RunId
 from leaml.store import Store
 from leaml.tables import write_rows
@@ -57,6 +57,40 @@ def test_stages_that_are_done_are_left_out_and_their_seconds_kept(tmp_path):
     assert calls == ["importance"] and outcome["status"] == "done"
     assert outcome["stages"]["captions"] == 12.5 and run.outcome() == outcome
     assert RunDir(run.path).state().name == "done"
+
+
+def test_a_mark_that_a_full_disk_left_empty_has_its_stage_done_again(tmp_path):
+    run, calls = make_run(tmp_path), []
+    (run.path / "output" / "captions.done").write_text("")
+    outcome = worker.work(run, lambda stage, _: calls.append(stage))
+    assert outcome["status"] == "done" and calls == ["captions", "importance"]
+    assert run.seconds_of("captions") == outcome["stages"]["captions"]
+
+
+def test_a_full_disk_while_a_stage_is_marked_leaves_no_mark(tmp_path, monkeypatch, capsys):
+    run, write = make_run(tmp_path), Path.write_text
+
+    def full(path, text, *arguments, **options):
+        write(path, "" if "captions.done" in path.name else text, *arguments, **options)
+        if "captions.done" in path.name:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    outcome = worker.work(run, lambda *_: None)
+    assert outcome["status"] == "failed" and "No space left" in outcome["error"] and outcome["stages"] == {}
+    assert list((run.path / "output").iterdir()) == []
+    monkeypatch.undo()
+    assert worker.work(run, lambda *_: None)["status"] == "done"
+
+
+def test_checkpoints_go_when_nobody_can_go_on_from_them(tmp_path):
+    kept, gone = make_run(tmp_path), make_run(tmp_path, "r0002")
+    for run in (kept, gone):
+        (run.path / "checkpoints" / "generator").mkdir()
+    kept.request_cancel()
+    assert worker.work(kept, lambda *_: None)["status"] == "cancelled"
+    assert worker.work(gone, lambda *_: None)["status"] == "done"
+    assert (kept.path / "checkpoints" / "generator").exists() and not (gone.path / "checkpoints").exists()
 
 
 def test_its_heart_stops_when_it_has_ended(tmp_path, monkeypatch):
@@ -120,6 +154,17 @@ def test_two_workers_that_look_at_the_same_moment_do_not_both_begin(tmp_path, mo
     os.close(held[0])
 
 
+def test_turns_go_by_number_and_not_by_name(tmp_path):
+    first, second = (make_run(tmp_path, name) for name in ("r9999", "r10000"))
+    held = [hold(first), hold(second)]
+    looks = iter([False, True])
+    assert not launch.wait_for_turn(second, stop=lambda: next(looks))
+    looks = iter([False, True])
+    assert launch.wait_for_turn(first, stop=lambda: next(looks))
+    for descriptor in held:
+        os.close(descriptor)
+
+
 def test_two_runs_at_once_leave_the_third_waiting(tmp_path):
     runs = [make_run(tmp_path, f"r000{number}") for number in range(1, 4)]
     held = [hold(run) for run in runs]
@@ -174,10 +219,31 @@ def test_time_left_follows_the_pace_of_the_stage(tmp_path):
     reporter = worker.Reporter(run)
     reporter.progress("captions", 9, 9)
     assert run.state().seconds_left is None
-    lines = [{"at": 100 + 2 * n, "stage": "generator", "step": n, "total": 20, "figures": {}} for n in range(6)]
+    _report(run, began=time.time(), steps=range(6))
+    assert run.state().seconds_left == pytest.approx(2 * 15)
+    os.close(descriptor)
+
+
+def _report(run, *, began, steps):
+    """Report steps that take two seconds each."""
+    lines = [
+        {"at": began + 2 * n, "stage": "generator", "step": step, "total": 20, "figures": {}}
+        for n, step in enumerate(steps)
+    ]
     with (run.path / "progress.jsonl").open("a") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
-    assert run.state().seconds_left == pytest.approx(2 * 15)
+
+
+def test_a_pause_before_a_resume_is_no_part_of_the_pace(tmp_path):
+    run = make_run(tmp_path)
+    descriptor = hold(run)
+    for name in ("heartbeat", "turn"):
+        (run.path / name).touch()
+    yesterday, now = time.time() - 86400, time.time()
+    _report(run, began=yesterday, steps=range(1, 9))
+    assert run.state().seconds_left is None, "nothing is known yet of the new worker's pace"
+    _report(run, began=now, steps=range(9, 12))
+    assert run.state().seconds_left == pytest.approx(2 * 9)
     os.close(descriptor)
 
 

@@ -160,7 +160,7 @@ DEFINITIONS = {
     "place_down": "By the cell's middle: above 40% of the picture's height is top, below 65% bottom.",
     "white_cell_size": "By its longer side that can be seen: small below 29% of the picture's width, large from 35%.",
     "touches_edge": "Yes where the cell reaches the edge of the picture.",
-    "central_or_peripheral": "Central: less than 22% of the picture's width from the cell's middle to the picture's.",
+    "central_or_peripheral": "Central: less than 22% of the picture's width from the picture's middle to the cell's.",
     "red_cell_clumping": "By the largest connected clump: short chains from 7.5% of the picture, large from 13%.",
     "red_cell_tint": "By the typical red cell: mauve has nearly as much blue as red in it, brown clearly less.",
 }

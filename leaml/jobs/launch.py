@@ -5,40 +5,49 @@ free exactly when it has ended, however it ended.
 """
 
 import fcntl
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from leaml.errors import RunError
 from leaml.jobs.environment import worker_environment
-from leaml.jobs.rundir import RunDir, RunState, lock_is_held, write_json
+from leaml.jobs.files import write_json
+from leaml.jobs.rundir import RunDir, RunState, lock_is_held
 from leaml.records import RunId
 
 POLL_S = 0.2
 ENDING_S = 20.0
 """Longest time that a worker may take to end after its outcome."""
 RUN_NAME = re.compile("r[0-9]+")
+COUNTER = ".last_number"
+"""The highest number that was ever given, in the folder of the runs. Were a deleted run's name given again, the new
+run's results would count as taken over already. The dot keeps it from whoever makes room with `rm -r runs/*`."""
 UNFINISHED = ("queued", "running", "stalled")
 
 
 class Jobs:
     """The runs of one workspace. Any number of processes may look at them and start them."""
 
-    def __init__(self, runs_dir: Path, *, at_once: int = 1) -> None:
+    def __init__(self, runs_dir: Path, *, at_once: int = 1, after: int = 0) -> None:
         """Use the folder `runs_dir`, made where there is none.
 
         Args:
             runs_dir: Holds a folder for each run.
             at_once: How many of the runs that are started here may compute beside each other or earlier ones, each on
                 its share of the cores.
+            after: New runs get higher numbers than this: the highest that the workspace has taken over results of
+                (`highest_number`), in case the folder was lost.
         """
         self._at_once = at_once
+        self._last = after
         self.runs_dir = runs_dir
         runs_dir.mkdir(parents=True, exist_ok=True)
 
@@ -117,7 +126,7 @@ class Jobs:
     def runs(self) -> list[RunDir]:
         """Return all runs, newest first."""
         paths = (path for path in self._folders() if (path / "config.json").is_file())
-        return [RunDir(path) for path in sorted(paths, reverse=True)]
+        return [RunDir(path) for path in sorted(paths, key=_place, reverse=True)]
 
     def wait(
         self, run_id: RunId, *, on_progress: Callable[[RunState], None] | None = None, timeout_s: float | None = None
@@ -143,18 +152,18 @@ class Jobs:
         return [path for path in self.runs_dir.iterdir() if RUN_NAME.fullmatch(path.name)]
 
     def _new_directory(self) -> Path:
-        """Return a new directory with the next number; making it is what reserves the number."""
-        number = 1 + max((int(path.name[1:]) for path in self._folders()), default=0)
-        while True:
-            path = self.runs_dir / f"r{number:04d}"
-            try:
+        """Return a new directory with the next number; no run of the workspace has had it, deleted ones included."""
+        counter = self.runs_dir / COUNTER
+        try:
+            with _locked(counter.with_name(f"{COUNTER}.lock")):
+                there = highest_number(path.name for path in self._folders())
+                self._last = 1 + max(self._last, there, _number_in(counter))
+                write_json(counter, self._last)  # before the folder: a number may be lost, but not be given twice
+                path = self.runs_dir / f"r{self._last:04d}"
                 path.mkdir()
-            except FileExistsError:
-                number += 1
-            except OSError as error:
-                raise RunError(f"Cannot make a folder for the run: {error}. Nothing was started.") from error
-            else:
-                return path
+        except OSError as error:
+            raise RunError(f"Cannot make a folder for the run: {error}. Nothing was started.") from error
+        return path
 
     def wait_for_end(self, run: RunDir) -> None:
         """Wait until the worker of a run that has its outcome is gone.
@@ -191,6 +200,30 @@ class Jobs:
             os.close(lock)  # the worker's copy keeps the lock
 
 
+def highest_number(run_ids: Iterable[str]) -> int:
+    """Return the highest number among the names of runs; 0 where there is none. Other names do not count."""
+    return max((int(name[1:]) for name in run_ids if RUN_NAME.fullmatch(name)), default=0)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Have a block to oneself, among threads and processes."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _number_in(counter: Path) -> int:
+    """Return the number in a file; 0 where there is none: the folders, and what was taken over, say it as well."""
+    try:
+        return int(counter.read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
 def _python_path() -> str:
     """Return a search path on which the worker finds this library, from whatever folder the app was started."""
     library = str(Path(__file__).resolve().parents[2])
@@ -222,8 +255,13 @@ def _others(run: RunDir, stands_in_the_way: Callable[[Path, Path], bool]) -> int
 
 
 def _goes_first(other: Path, mine: Path) -> bool:
-    return other.name < mine.name or _has_the_turn(other, mine)
+    return _place(other) < _place(mine) or _has_the_turn(other, mine)
 
 
 def _has_the_turn(other: Path, _: Path) -> bool:
     return (other / "turn").exists()
+
+
+def _place(path: Path) -> tuple[float, str]:
+    """Return what runs are put in order by: their numbers. A copy that somebody starts by hand comes after them."""
+    return (int(path.name[1:]) if RUN_NAME.fullmatch(path.name) else math.inf), path.name

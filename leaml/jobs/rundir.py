@@ -9,12 +9,16 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from leaml.errors import RunError
+from leaml.jobs.files import write_json
+from leaml.jobs.progress import all_reports, newest_reports
 from leaml.records import RunId
 
 StateName = Literal["queued", "running", "stalled", "done", "failed", "cancelled", "crashed"]
@@ -22,6 +26,8 @@ StateName = Literal["queued", "running", "stalled", "done", "failed", "cancelled
 HEARTBEAT_S = 1.0
 STALLED_AFTER_S = 60.0
 """A live worker whose heartbeat is older than this is shown as stalled."""
+PACE_REPORTS = 30
+"""So many of the last reports say how fast a stage is."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +89,24 @@ class RunDir:
 
     def progress(self) -> list[dict[str, Any]]:
         """Return the reports so far; half a line, still being written or cut by a full disk, is left out."""
+        return all_reports(self.path / "progress.jsonl")
+
+    def seconds_of(self, stage: str) -> float | None:
+        """Return how long a stage took; None while it is not done, or where its mark cannot be read: it is done again.
+
+        An older version's mark is empty where the disk was full.
+        """
         try:
-            lines = (self.path / "progress.jsonl").read_text().split("\n")
-        except OSError:
-            return []
-        reports = []
-        for line in lines[:-1]:
-            try:
-                reports.append(json.loads(line))
-            except ValueError:  # what is said next matters more than the cut line
-                continue
-        return reports
+            return float(self._mark(stage).read_text())
+        except (OSError, ValueError):
+            return None
+
+    def mark_done(self, stage: str, seconds: float) -> None:
+        """Note that a stage is done, and how long it took."""
+        write_json(self._mark(stage), seconds)
+
+    def _mark(self, stage: str) -> Path:
+        return self.path / "output" / f"{stage}.done"
 
     def log_tail(self, lines: int = 20) -> str:
         """Return the end of what the worker printed."""
@@ -122,16 +135,18 @@ class RunDir:
         """Return how the run is doing."""
         alive = self.alive()  # before the outcome: a worker that ends between two looks must not seem crashed
         outcome = self.outcome()
-        last: dict[str, Any] = next(reversed(self.progress()), {})
         name, detail = self._name(alive, outcome)
+        reports = newest_reports(self.path / "progress.jsonl")
+        newest = list(islice(reports, PACE_REPORTS if name == "running" else 1))
+        last, started_at = newest[0] if newest else {}, self._time_of("turn")
         return RunState(
             name=name,
             detail=detail,
             stage=last.get("stage"),
             step=last.get("step"),
             total=last.get("total"),
-            seconds_left=self._seconds_left() if name == "running" else None,
-            started_at=self._time_of("turn"),
+            seconds_left=_seconds_left(newest, since=started_at or 0.0) if name == "running" else None,
+            started_at=started_at,
             finished_at=self._time_of("outcome.json"),
         )
 
@@ -151,22 +166,26 @@ class RunDir:
             "if that happens again, see what training takes on the Project screen."
         )
 
-    def _seconds_left(self) -> float | None:
-        """Return the pace of the current stage's reports, times what is left of it."""
-        reports = self.progress()
-        stage = reports[-1]["stage"] if reports else None
-        same = [report for report in reports if report["stage"] == stage][-30:]
-        done = same[-1]["step"] - same[0]["step"] if same else 0
-        if done <= 0:
-            return None
-        pace = (same[-1]["at"] - same[0]["at"]) / done
-        return float(max(0.0, pace * (same[-1]["total"] - same[-1]["step"])))
-
     def _time_of(self, name: str) -> float | None:
         try:
             return (self.path / name).stat().st_mtime
         except OSError:
             return None
+
+
+def _seconds_left(newest: Sequence[dict[str, Any]], *, since: float) -> float | None:
+    """Return the pace of the current stage's reports, times what is left of it.
+
+    Args:
+        newest: The last reports, the very last one first.
+        since: When the worker began. The reports before are another worker's, and a pause lies between.
+    """
+    same = [report for report in newest if report["stage"] == newest[0]["stage"] and report["at"] >= since]
+    done = same[0]["step"] - same[-1]["step"] if same else 0
+    if done <= 0:
+        return None
+    pace = (same[0]["at"] - same[-1]["at"]) / done
+    return float(max(0.0, pace * (same[0]["total"] - same[0]["step"])))
 
 
 def lock_is_held(path: Path) -> bool:
@@ -182,10 +201,3 @@ def lock_is_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file aside, then rename it."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(value, indent=1))
-    aside.replace(path)

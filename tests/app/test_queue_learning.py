@@ -35,7 +35,7 @@ def test_a_new_round_is_learnt_from_anew(tmp_path) -> None:  # type: ignore[no-u
     with Store.open(tmp_path) as store:
         learning, learnt = QueueLearning(store), []
         for number in (1, 2):
-            pairs = [candidate(n, n / 200, PLACE, round_number=number) for n in range(200)]
+            pairs = [candidate(200 * number + n, n / 200, PLACE, round_number=number) for n in range(200)]
             store.results.add_generator_run(RunId(f"r{number}"), [replace(p, id=f"{number} {p.id}") for p in pairs])
             for place in range(120):
                 (row,) = store.queue.next(1)

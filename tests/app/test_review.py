@@ -11,7 +11,8 @@ from app import review, review_text, text
 from app.errors import InputError
 from app.person import who
 from app.services import Services
-from leaml.records import EVERYTHING, REJECT_REASONS, ROLES, Candidate, ImageId, Reading, RunId, Slice
+from leaml.database import now
+from leaml.records import EVERYTHING, REJECT_REASONS, ROLES, Candidate, Caption, ImageId, Reading, RunId, Slice
 
 Make = Callable[..., Services]
 SHOWN = Candidate(
@@ -206,3 +207,19 @@ def test_a_decision_is_kept_with_what_was_on_the_screen(make_services: Make) -> 
     caption = services.store.captions.newest(candidate.image_id)
     assert shown["caption"] == (caption.text if caption else None) and shown["agreement"] == candidate.agreement
     assert services.store.verify_events()[0] == 1
+
+
+def test_a_caption_that_came_while_the_card_lay_open_was_not_seen(make_services: Make) -> None:
+    services = make_services(candidates=2)
+    person, seen = who(services, None), []
+    for drawn_again in (False, True):
+        place, _ = review.look(person, review.Place())
+        (image,) = [row.image_id for row in services.store.results.candidates() if row.id == place.shown]
+        services.store.captions.add([Caption(image, "Newer words.", "teacher", "Describe.", now())])
+        if drawn_again:
+            place, html = review.look(person, place)
+            assert "Newer words." in html
+        review.decide(person, place, {"act": "accept", "candidate": place.shown})
+        last = [event.content["shown"] for event in services.store.events() if event.content][-1]
+        seen.append(json.loads(last)["caption"])
+    assert seen[0].startswith("A ") and seen[1] == "Newer words."

@@ -338,7 +338,8 @@ def test_models_are_tested_again_but_for_those_on_their_way(
     html = compare.results(services)[0]
     assert "Test Full fine-tuning again" in html and compare_text.testing(["LoRA"]) in html
     assert who(services, None).test_again() == 1 and tested == ["r0001"]
-    assert compare_text.tested_again(0).startswith("Every model was asked")
+    assert compare_text.tested_again(0).startswith("All models have been tested on the current questions")
+    assert compare_text.tested_again(1).startswith("One model is being tested on the current questions. The Train")
 
 
 def test_models_that_were_asked_nothing_in_common_are_not_compared(make_services: Make) -> None:

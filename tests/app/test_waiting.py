@@ -1,0 +1,49 @@
+"""Nobody waits for what somebody else's page has to read."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from app import label
+from app.person import who
+from app.services import Services
+from leaml.records import AnsweredQuestion
+from leaml.store import Store
+
+
+def test_a_label_is_saved_while_reviews_are_read_for_another_card(
+    make_services: Callable[..., Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = make_services(candidates=4, users=("expert", "admin"))
+    store, read = services.store, Store.reviewed_pairs
+    (image, *_) = store.images("pool")
+    answer = AnsweredQuestion(image.id, "Is it round?", (), "yes")
+
+    def slow(self: Store) -> list[AnsweredQuestion]:
+        saving = threading.Thread(target=lambda: store.add_label(answer, author="admin", seconds=1.0), daemon=True)
+        saving.start()
+        saving.join(20)
+        assert not saving.is_alive(), "who saves does not wait for who looks"
+        return read(self)
+
+    monkeypatch.setattr(Store, "reviewed_pairs", slow)
+    assert label.arrive(who(services, "expert"), label.Place()).asked is not None
+    assert [row.pair for row in store.labels()] == [answer]
+
+
+def test_the_header_leaves_a_run_to_who_takes_it_over_now(make_services: Callable[..., Services]) -> None:
+    services = make_services()
+    looks: list[str] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        services.take_over_finished(wait=False)
+        looks.append("header")
+        ended.set()
+
+    with services._ingesting:
+        threading.Thread(target=look, daemon=True).start()
+        assert ended.wait(20)
+    services.take_over_finished()
+    assert looks == ["header"]
