@@ -15,7 +15,7 @@ from app import compare, label, people_text, project, review, terminal_text, tex
 from app.errors import InputError, shown_to_people
 from app.own_page import OwnPage
 from app.person import who
-from app.screen import Screen, header_of, in_turn, ticks
+from app.screen import Screen, header_of, in_turn
 from app.services import Services
 from app.settings import Settings
 from app.sign_in import SignIn
@@ -33,7 +33,7 @@ SCREENS: dict[str, ModuleType] = {
     "compare": compare,
 }
 HEADER_TICK_S = 5.0
-"""How often each page asks for the counts beside its tabs: what runs have made meanwhile shows there."""
+"""How often a page on which somebody has looked at runs asks what these have made meanwhile, whatever tab is open."""
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif"]
 
 
@@ -71,14 +71,15 @@ def build_app(services: Services) -> gr.Blocks:
 
 
 def build_header(services: Services) -> gr.HTML:
-    """Return the header: the one part of a page that asks how things stand whatever tab is open."""
+    """Return the header, which goes on asking how things stand when whoever has looked at runs waits on another tab."""
 
     def tick(request: gr.Request) -> str:
         with suppress(LeamlError):  # the Train screen says it
             services.take_over_finished(wait=False)
         return header_of(who(services, request.username))
 
-    header = gr.HTML(header_html("", {}), elem_id="header", apply_default_css=False, js_on_load=ticks(HEADER_TICK_S))
+    follows = f"leaml.follow(element, trigger, {HEADER_TICK_S:g})"
+    header = gr.HTML(header_html("", {}), elem_id="header", apply_default_css=False, js_on_load=follows)
     # One whose answer is lost (see `wake` in assets/app.js) must not be the last.
     header.tick(tick, None, [header], trigger_mode="multiple", **in_turn("header"))
     return header

@@ -6,6 +6,7 @@ aside, so that a double press cannot hit the next card. The next pair is shown a
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -31,6 +32,7 @@ from app.screen import (
 )
 from app.services import Services
 from app.view import button, empty_state, go_button
+from leaml.errors import LeamlError
 from leaml.prompts import takes_several
 from leaml.records import (
     EVERYTHING,
@@ -87,6 +89,8 @@ def build(services: Services, header: gr.HTML) -> Screen:
         return redraw(decide(who(services, request.username), now, event._data), request)
 
     def tick(now: Place, request: gr.Request) -> tuple[Any, ...]:
+        with suppress(LeamlError):  # the Train screen says it
+            services.take_over_finished(wait=False)
         if not services.store.queue.next(1, within=now.within):
             return gr.skip(), gr.skip(), gr.skip()
         return redraw(now, request)

@@ -44,20 +44,12 @@ def panel(elem_id: str, html: str | None = None, *, tick_s: float | None = None,
         tick_while: CSS selector of what must be in it for that; anything without.
     """
     attached = "leaml.attach(element, trigger, watch, ['act', 'slow', 'wake'])"
-    if tick_s is not None:
-        attached += f"; {ticks(tick_s, tick_while)}"
+    if tick_s is not None:  # Gradio's own timer goes on when another tab is opened
+        attached += f"; leaml.tick(element, trigger, {tick_s:g}, {json.dumps(tick_while)})"
     made = gr.HTML(html, elem_id=elem_id, apply_default_css=False, js_on_load=attached)
     # Of several that wait none is left out: each may be the one that is heard.
     made.wake(lambda: None, trigger_mode="multiple", **in_turn("wake") | {"concurrency_limit": None})
     return made
-
-
-def ticks(seconds: float, within: str = "") -> str:
-    """Return what has an element of the page raise `tick`, while neither its tab nor the page is hidden.
-
-    Gradio's own timer goes on in tabs that nobody looks at.
-    """
-    return f"leaml.tick(element, trigger, {seconds:g}, {json.dumps(within)})"
 
 
 def in_turn(screen: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ window.leaml = (() => {
   const shown = (node) => !!node.getClientRects().length;
   const viewer = window.leamlViewer;
   const harmless = new Set(['back', 'help', 'go', ...Object.keys(viewer.local)]);
+  let followed = false;  // whether Train or Compare was open since the page was loaded
   let before = location.hash.slice(1);  // the screen that was open when the page was loaded again
   if (!before) history.replaceState(null, '', '#project');
 
@@ -104,8 +105,16 @@ window.leaml = (() => {
   /* Asks the server again and again, only while somebody can see the element: not from behind another tab; and where a
    * selector is given, only while the element holds such a node. */
   function tick(element, trigger, seconds, within) {
-    const wanted = () => !document.hidden && shown(element) && (!within || element.querySelector(within));
-    setInterval(() => { if (wanted()) trigger('tick', {}); }, 1000 * seconds);
+    setInterval(() => {
+      if (document.hidden || !shown(element) || (within && !element.querySelector(within))) return;
+      followed ||= !within;
+      trigger('tick', {});
+    }, 1000 * seconds);
+  }
+
+  /* The header asks too once somebody has looked at runs: they may wait for these on any tab. Others ask for nothing. */
+  function follow(element, trigger, seconds) {
+    setInterval(() => { if (followed && !document.hidden) trigger('tick', {}); }, 1000 * seconds);
   }
 
   /* Called after every event, failed ones too. */
@@ -288,5 +297,5 @@ window.leaml = (() => {
   document.addEventListener('visibilitychange', () => {
     for (const panel of Object.values(panels)) look(panel, shown(panel));
   });
-  return { attach, release, tick };
+  return { attach, release, tick, follow };
 })();

@@ -165,7 +165,8 @@ class GeneratorConfig(JsonConfig):
         caption_weight: lambda of L_G = L_QA + lambda * L_C.
         contrast: Weight, within L_C, of captions being likelier beside their image than another; 0 is the paper's L_C.
         sampling: How pairs are drawn.
-        round: Number of the loop's round, from 1.
+        round: Which the loop's next round was when the run was asked for; its pairs get theirs when they are taken
+            over.
     """
 
     model: str = BUNDLED_MODEL

@@ -1,8 +1,8 @@
 """Many reviewers at one real app through HTTP: every decision that was confirmed must be there, once.
 
-Each sends what a page with the Review tab open sends: the opening of the tab, decisions, the header's tick every few
-seconds, and `wake` while a decision goes unanswered for a second. What a page asks for once while it is loaded, the
-images, and the ticks of other tabs, which it sends only while they are open, are left out.
+Each sends what a page sends that opens the Review tab and decides. With a card on it such a page asks for nothing by
+itself, as tests/browser/test_ticks.py shows. Left out are its images, what it asks for once while it is loaded, and
+what it would ask for every few seconds once its person has opened Train or Compare: the counts in its header.
 """
 
 import random
@@ -27,10 +27,6 @@ ANSWER_S = 120.0
 PROCESSES = 5
 """That the people are spread over: in one, they would wait for each other instead of for the app."""
 HALVES = ("informative", "audit")
-TICK, TICK_S = ("header", "tick"), 5.0
-"""What a page sends by itself whatever tab is open, by its element and the event's name, and how often."""
-WAKE_S = 1.0
-"""How long a page waits for the answer to a decision before it sends another event, which opens a stream for it."""
 
 
 @dataclass
@@ -55,16 +51,11 @@ class Crowd:
 
 
 class Reviewer:
-    """One signed-in browser tab on the Review screen, without the browser.
-
-    Attributes:
-        name: Who it is.
-        troubles: What went wrong beside the decisions.
-    """
+    """One signed-in browser tab on the Review screen, without the browser."""
 
     def __init__(self, url: str, name: str) -> None:
         """Sign in and find the screen's events."""
-        self.name, self.troubles = name, list[str]()
+        self.name = name
         # Passwords are checked one at a time, so the last of many waits long to sign in.
         patient = {"timeout": ANSWER_S}
         self._client = Client(
@@ -74,10 +65,7 @@ class Reviewer:
         )  # fmt: skip
         ids = {part["props"].get("elem_id"): part["id"] for part in self._client.config["components"]}
         self._open = self._event(ids["tab-review"], "select")
-        self._act, self._wake = (self._event(ids["review-panel"], name) for name in ("act", "wake"))
-        self._tick = self._event(ids[TICK[0]], TICK[1])
-        self._left = threading.Event()
-        threading.Thread(target=self._tick_along, daemon=True).start()
+        self._act = self._event(ids["review-panel"], "act")
 
     def look(self) -> str:
         """Open the screen; return the id of the pair on the card, empty where there is none."""
@@ -90,58 +78,31 @@ class Reviewer:
 
     def close(self) -> None:
         """Leave."""
-        self._left.set()
         self._client.close()
 
     def _event(self, component: int, name: str) -> dict[str, Any]:
         events = self._client.config["dependencies"]
         return next(event for event in events if [component, name] in [list(target) for target in event["targets"]])
 
-    def _tick_along(self) -> None:
-        """Send the header's ticks until this person leaves; like a page, without waiting for the answers."""
-        sent: list[str] = []
-        try:
-            while not self._left.wait(TICK_S):
-                sent = [event_id for event_id in sent if self._answer(event_id) is None]
-                sent.append(self._post(self._tick, {}))
-        except Exception as error:  # a thread's only way to say so
-            if not self._left.is_set():
-                self.troubles.append(f"{self.name}: a tick: {error!r}")
-
     def _send(self, event: dict[str, Any], data: dict[str, object] | None) -> str:
-        """Return the card that an event is answered with."""
-        event_id, began = self._post(event, data), time.monotonic()
-        waking = began + WAKE_S
-        while (now := time.monotonic()) < began + ANSWER_S:
-            if (answer := self._answer(event_id)) is not None:
-                return str(answer[1])
-            if now >= waking:
-                self._post(self._wake, {})
-                waking = now + WAKE_S
-            time.sleep(0.01)
-        raise RuntimeError(f"no answer within {ANSWER_S:.0f} s")
-
-    def _post(self, event: dict[str, Any], data: dict[str, object] | None) -> str:
-        """Send an event; return its id."""
         client, session = self._client, {"fn_index": event["id"], "session_hash": self._client.session_hash}
         payload = {"data": [None] * len(event["inputs"]), "event_data": data, "trigger_id": event["targets"][0][0]}
-        return str(client.send_data(payload, session, client.protocol, None))
-
-    def _answer(self, event_id: str) -> list[Any] | None:
-        """Return the values that an event is answered with; None before."""
-        client = self._client
-        messages = client.pending_messages_per_event[event_id]
-        while messages:
-            message = messages.popleft()
-            # Without a message the stream has ended: the answer comes with the next one.
-            if message is None or message["msg"] != "process_completed":
+        event_id = client.send_data(payload, session, client.protocol, None)
+        messages, until = client.pending_messages_per_event[event_id], time.monotonic() + ANSWER_S
+        while time.monotonic() < until:
+            if not messages:
+                time.sleep(0.01)
                 continue
-            with client.pending_lock:
-                del client.pending_messages_per_event[event_id]
-            if not message["success"]:
-                raise RuntimeError(str(message["output"]))
-            return list(message["output"]["data"])
-        return None
+            message = messages.popleft()
+            if message is None:
+                raise RuntimeError("the app closed the stream")
+            if message["msg"] == "process_completed":
+                with client.pending_lock:
+                    del client.pending_messages_per_event[event_id]
+                if not message["success"]:
+                    raise RuntimeError(str(message["output"]))
+                return str(message["output"]["data"][1])
+        raise RuntimeError(f"no answer within {ANSWER_S:.0f} s")
 
 
 def review_together(workspace: Path, names: list[str], *, seconds: float, pace_s: float, log: Path) -> Crowd:
@@ -211,7 +172,6 @@ def _review(crowd: Crowd, url: str, name: str, pace_s: float, together: Barrier,
         crowd.troubles.append(f"{name}: {error!r}")
     if reviewer:
         reviewer.close()
-        crowd.troubles += reviewer.troubles
 
 
 def _shown(html: str) -> str:
