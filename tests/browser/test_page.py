@@ -10,6 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from app import text
 from leaml.store import Store
 from tests.browser.conftest import ROOT, App, has_ended, stop_app
 from tests.browser.test_keys import open_tab, press
@@ -120,7 +121,7 @@ def test_what_was_typed_outlasts_what_is_done_beside_it(tmp_path: Path, serve: S
         panel.locator(f"[data-card={card}] summary").click()
         panel.locator(f"[name={name}]").fill("Not sent yet")
     panel.get_by_role("button", name="for me from the reference answers").click()
-    expect(panel).to_contain_text("Label 16 for me from the reference answers")
+    expect(panel).to_contain_text(text.labelled_for_you(24))
     expect(panel.locator("[name=import_name]")).to_be_visible()
     for name in ("import_name", "question_list"):
         expect(panel.locator(f"[name={name}]")).to_have_value("Not sent yet")
