@@ -10,7 +10,7 @@ MODEL_NAME = "Its folder on this computer, or its name at Hugging Face"
 MODEL_EXAMPLE = "Qwen/Qwen2-VL-2B-Instruct"
 TEACHER = "Who describes the images"
 TEACHERS = (
-    ("recorded", "Nobody: use those that came along"),
+    ("recorded", "Nobody: use the descriptions that came along"),
     ("server", "A large model on a server, such as vLLM"),
     ("local", "A model on this computer"),
 )

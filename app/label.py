@@ -100,15 +100,15 @@ def arrive(person: Person, now: Place) -> Place:
     store, asked = person.services.store, now.asked
     project, why, ahead = store.project(), now.why, now.ahead
     types = project.question_types if project else ()
-    finished = asked is None or asked[1] not in {kind.id for kind in types}
+    anew = asked is None or asked[1] not in {kind.id for kind in types}
     # Reviews may be many, and nobody should wait for them to be read; one more of them meanwhile does no harm.
-    reviewed = reviewed_questions(store) if finished else None
+    reviewed = reviewed_questions(store) if anew else None
 
     def choose(others: set[str]) -> str | None:
         nonlocal asked, why, ahead
         pairs = answered_questions(person, now.split)
         answered = {(pair.image_id, pair.type_id) for pair in pairs}
-        if asked is None or finished or card_of(asked) in others or (asked in answered and now.chosen is None):
+        if asked is None or anew or card_of(asked) in others or (asked in answered and now.chosen is None):
             settled = reviewed_questions(store) if reviewed is None else reviewed
             left_out = now.skipped | settled | {asked_of(card) for card in others}
             queue = person.services.label_queue

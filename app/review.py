@@ -88,12 +88,10 @@ def build(services: Services, header: gr.HTML) -> Screen:
     def act(now: Place, event: gr.EventData, request: gr.Request) -> tuple[Place, str, str]:
         return redraw(decide(who(services, request.username), now, event._data), request)
 
-    def tick(now: Place, request: gr.Request) -> tuple[Any, ...]:
+    def tick(now: Place, request: gr.Request) -> tuple[Place, str, str]:
         with suppress(LeamlError):  # the Train screen says it
             services.take_over_finished(wait=False)
-        if not services.store.queue.next(1, within=now.within):
-            return gr.skip(), gr.skip(), gr.skip()
-        return redraw(now, request)
+        return redraw(now, request)  # without pairs, too: the generator may have failed meanwhile
 
     def oversee(table: Desk, event: gr.EventData, request: gr.Request) -> tuple[Desk, str]:
         person = who(services, request.username)

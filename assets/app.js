@@ -282,7 +282,8 @@ window.leaml = (() => {
   // The address names the screen, so that loading the page again comes back to it.
   document.addEventListener('click', (e) => {
     const name = /^tab-(\w+)-button$/.exec(e.target.closest?.('[role=tab]')?.id)?.[1];
-    if (name && location.hash !== `#${name}`) history.pushState(null, '', `#${name}`);
+    if (!name) return;
+    if (location.hash !== `#${name}`) history.pushState(null, '', `#${name}`);
     setTimeout(() => window.dispatchEvent(new Event('resize')), 60);  // a chart that was hidden learns how wide it is
   });
   window.addEventListener('popstate', () => document.getElementById(`tab-${location.hash.slice(1)}-button`)?.click());

@@ -89,4 +89,6 @@ def _pairs(snapshot: Snapshot, config: FinetuneConfig) -> int:
     if config.method not in ("leaml", "leaml_reviewed"):
         return 0
     reviewed = len(snapshot.answered) - len(snapshot.labels)
-    return reviewed + (len(snapshot.believed(config.mixture.least_agreement)) if config.method == "leaml" else 0)
+    if config.method == "leaml_reviewed":
+        return reviewed
+    return reviewed + sum(pair.is_believed(config.mixture.least_agreement) for pair in snapshot.pseudo)

@@ -67,7 +67,7 @@ def mix(
     A pair without options has no agreement and counts fully. `acceptance` is that of `Snapshot`.
     """
     told = [(caption_sample(row), CAPTION_WEIGHT) for row in captions] if config.captions else []
-    kept = [pair for pair in pseudo if pair.agreement is None or pair.agreement >= config.least_agreement]
+    kept = [pair for pair in pseudo if pair.is_believed(config.least_agreement)]
     return Mixture(
         [(answer_sample(pair), 1.0) for pair in trusted],
         [*((answer_sample(pair), _weight(pair, config, acceptance)) for pair in kept), *told],

@@ -222,7 +222,7 @@ def _answered(context: StageContext) -> list[AnsweredQuestion]:
 
     Where an image's question has both, the label counts.
     """
-    _labels(context)
+    _labels(context)  # says so where there are none
     return context.snapshot.answered
 
 

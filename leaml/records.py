@@ -184,6 +184,10 @@ class Candidate:
         first, second, *_ = [*sorted(self.option_probabilities, reverse=True), 0.0, 0.0]
         return first - second if len(self.option_probabilities) > 1 else 0.0
 
+    def is_believed(self, least_agreement: float) -> bool:
+        """Tell whether that model believes in the answer so much; a pair without options is taken as it is."""
+        return self.agreement is None or self.agreement >= least_agreement
+
 
 @dataclass(frozen=True)
 class Acceptance:

@@ -59,10 +59,6 @@ class Snapshot:
         known = {(label.image_id, label.question) for label in self.labels}
         return [*self.labels, *(pair for pair in self.reviewed if (pair.image_id, pair.question) not in known)]
 
-    def believed(self, least_agreement: float) -> list[Candidate]:
-        """Return the pseudo pairs that the judge believes in so much; one without options has no agreement."""
-        return [pair for pair in self.pseudo if pair.agreement is None or pair.agreement >= least_agreement]
-
 
 @dataclass(frozen=True)
 class SnapshotTables:

@@ -16,10 +16,13 @@ SLOW_REVIEW_SECONDS = 24.0
 RECIPES = (("LEAML, continued", ", mirrored"), ("LEAML, continued", ""), (LEAML.name, ""))
 """What stands for the method, as names begin and end: the app's own recipe where it ran, earlier ones elsewhere."""
 HEAD = (
-    "| labels + reviews | method | min (4 s a review) | min (24 s) | macro accuracy | minus full fine-tuning "
-    "| minus LoRA | runs |\n|---|---|--:|--:|---|---|---|--:|\n"
+    f"| labels + reviews | method | min ({REVIEW_SECONDS:.0f} s a review) | min ({SLOW_REVIEW_SECONDS:.0f} s) "
+    "| macro accuracy | minus full fine-tuning | minus LoRA | runs |\n|---|---|--:|--:|---|---|---|--:|\n"
 )
-EQUAL_PACES = ((REVIEW_SECONDS, "a review takes 4 s"), (LABEL_SECONDS, "it takes 12 s, as a label"))
+EQUAL_PACES = (
+    (REVIEW_SECONDS, f"a review takes {REVIEW_SECONDS:.0f} s"),
+    (LABEL_SECONDS, f"it takes {LABEL_SECONDS:.0f} s, as a label"),
+)
 EQUAL_HEAD = "| | against | as much effort where | difference |\n|---|---|---|---|\n"
 
 

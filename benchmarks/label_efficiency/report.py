@@ -193,9 +193,7 @@ def figure(runs: Sequence[Run], collection: Collection) -> go.Figure:
 
 def _draw_line(drawn: go.Figure, cells: Sequence[list[Run]], exam: Exam, *, name: str, line: dict[str, str]) -> None:
     """Draw a point with its interval for each cell that has runs."""
-    points = [
-        (_mean([minutes(run.labels, run.reviewed) for run in cell]), accuracy(cell, exam)) for cell in cells if cell
-    ]
+    points = [(_minutes(cell), accuracy(cell, exam)) for cell in cells if cell]
     if not points:
         return
     drawn.add_scatter(

@@ -47,7 +47,7 @@ def middle(panel: Locator) -> tuple[float, float]:
 
 @pytest.mark.parametrize(("tab", "width"), [("label", 1440), ("review", 900)])
 def test_zoom_and_pan(app: App, page: Page, tab: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 1200})
+    page.set_viewport_size({"width": width, "height": 1000})
     panel = open_image(page, app, tab)
     places = [panel.locator(selector).first.bounding_box() for selector in (".image", ".ask", ".tools")]
     page.keyboard.press("z")
