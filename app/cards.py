@@ -29,6 +29,10 @@ OTHERS_ROW_PX = 26
 """Height of a row of links to other questions, about three of which fit into one."""
 BELOW_OPTIONS_PX = 150
 """Room for the second opinion and the caption, which takes what the options leave."""
+MORE_CAPTION_PX = 60
+"""Three more lines of the caption, where the window has room for them."""
+AROUND_PX = 550
+"""Height of all that is above and below them, when image and card are side by side."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class LabelCard:
         history: This person's last labels, the newest first.
         has_more: Whether there are more labels of this person than listed.
         own: A label outside the question types, to be changed.
+        draft: One that was taken back: what was typed stands in the form again.
         last_own: This person's last question of their own, which may be asked of this image too.
         why: Why this image was chosen, as a sentence.
         figures: What a model thinks of each option, where it was asked.
@@ -67,6 +72,7 @@ class LabelCard:
     history: Sequence[GivenLabel] = ()
     has_more: bool = False
     own: AnsweredQuestion | None = None
+    draft: AnsweredQuestion | None = None
     last_own: AnsweredQuestion | None = None
     why: str = ""
     figures: Sequence[float] = ()
@@ -122,7 +128,7 @@ def label_screen(card: LabelCard) -> str:
     progress = text.of(done, card.budget)
     heading = split_switch(card.split, progress) if card.split else eyebrow(text.YOUR_LABEL, progress)
     data = {"card": True, "serial": card.serial, "image": card.picture.id, "type": current.id if current else ""}
-    data["opens"] = "own" if card.own else None
+    data["opens"] = "own" if card.own or card.draft else None
     actions = (
         f'<div class="acts two">{button(text.SAVE_NEXT, kind="go", key="enter", data_act="save", data_typed=is_open)}'
         f"{button(text.SKIP, key='s', data_act='skip')}</div>"
@@ -169,7 +175,7 @@ def review_screen(card: ReviewCard) -> str:
         f'<section class="card ask"{_data(data)}>'
         f"{eyebrow(review_text.DISPUTED if card.readings else written, text.of(min(decided + 1, total), total))}"
         f'<h1 class="plain">{escape(candidate.question)}</h1>{_definition(kind, card.types)}'
-        f'<div class="middle" style="--middle:{OPTION_HEIGHT_PX * card.most_options + BELOW_OPTIONS_PX}px">'
+        f'<div class="middle" style="--middle:{_middle(card.most_options)}">'
         f'<div class="plain">{options}<p class="small soft second">{_below_options(card)}</p></div>'
         f"{_edit_panel(candidate)}"
         f'<div class="cap"><b>{text.CAPTION}</b>{caption}</div></div>'
@@ -178,6 +184,13 @@ def review_screen(card: ReviewCard) -> str:
         f'<div class="foot">{_counts(counts)}<span class="end saved">{escape(card.message)}</span></div>'
         f"</section></div>{card.filters}{key_help('review', clip=bool(card.picture.frames))}</div>"
     )
+
+
+def _middle(most_options: int) -> str:
+    """Return the height of what is between question and buttons, the same for all cards: the buttons stay in place."""
+    least = OPTION_HEIGHT_PX * most_options + BELOW_OPTIONS_PX
+    beside = "(100vw - 1000px) * 99"  # nothing more where the card is below the image
+    return f"max({least}px,min({least + MORE_CAPTION_PX}px,100vh - {AROUND_PX}px,{beside}))"
 
 
 def option_list(
@@ -208,10 +221,11 @@ def _data(values: dict[str, object]) -> str:
 
 
 def _own_panel(card: LabelCard) -> str:
-    """Return the fields of a question of one's own: of the label that is changed, or else the last one, unanswered."""
-    given = card.own or card.last_own
+    """Return the fields of a question of one's own: as it is changed or was taken back, or the last one, unanswered."""
+    typed = card.own or card.draft
+    given = typed or card.last_own
     question, options = (given.question, " | ".join(given.options)) if given else ("", "")
-    answer = card.own.answer if card.own else ""
+    answer = typed.answer if typed else ""
     asked = text_field(text.OWN_QUESTION, "own_question", question, fixed=card.own is not None)
     return (
         f'<div class="panel own">{asked}'
@@ -285,7 +299,7 @@ def _second_opinion(candidate: Candidate) -> str:
 def _review_actions() -> str:
     accept = (
         f'<button type="button" class="go" data-act="accept" data-key="a enter" data-enter="changed">'
-        f'<span class="only-same">{text.ACCEPT}</span><span class="only-changed">{text.SAVE_EDIT}</span>'
+        f'<span class="only-same">{text.ACCEPT}</span><span class="only-changed">{review_text.SAVE}</span>'
         f"{kbd('A')}</button>"
     )
     main = (

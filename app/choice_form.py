@@ -150,8 +150,7 @@ def _fields(shown: Choices, told: Told | None, *, estimated: bool) -> str:
         f'<p class="soft small">{choice_text.TEACHER_LEAD}</p>{_server_fields(teacher)}'
         f'<div class="fields">{_pick(choice_text.FLIPS, "flips", choice_text.FLIPS_CHOICES, shown.flips)}</div>'
         f'<p class="soft small">{choice_text.FLIPS_LEAD}</p>{_more_fields(shown)}'
-        f'{_told(told)}<p class="only-busy small" role="status">{choice_text.WORKING}</p>'
-        f'<div class="row"><span class="if-asked">{test}</span>{save}{offer}</div></details>'
+        f'{_told(told)}<div class="row"><span class="if-asked">{test}</span>{save}{offer}</div></details>'
     )
 
 

@@ -7,7 +7,7 @@ from app import choice_text
 from app.errors import InputError
 from leaml.choices import Choices, generator_of, read_choices, write_choices
 from leaml.config import GeneratorConfig
-from leaml.estimate import Estimate, ModelFacts, estimate, model_facts, with_clips
+from leaml.estimate import Estimate, ModelFacts, estimate, model_facts, with_clips, with_pairs
 from leaml.jobs import Jobs
 from leaml.records import ImageRow
 from leaml.store import Store
@@ -75,7 +75,9 @@ class Choosing:
             return None
         config = generator_of(choices)
         images = self.unlabelled()
+        project = self._store.project()
         shown = with_clips(facts, (image.path for image in images))
+        shown = with_pairs(shown, project.question_types if project else ())
         found = estimate(shown, config, images=len(images), saves_memory=choices.saves_memory)
         took = self._last_took(choices.model)
         return Outlook(facts, found if took is None else replace(found, seconds=took), took is not None)

@@ -23,7 +23,7 @@ from app.view import empty_state, go_button
 from leaml import stats
 from leaml.answering import Answer
 from leaml.errors import LeamlError
-from leaml.records import ImageId, ImageRow, Method, Prediction, Split
+from leaml.records import METHODS, ImageId, ImageRow, Method, Prediction, Split
 
 TICK_S = 2.0
 BASE = "base"
@@ -137,9 +137,7 @@ def draw(services: Services, now: Place) -> str:
     images = services.store.images(now.images)
     project = services.store.project()
     if not images or project is None:
-        return empty_state(
-            compare_text.NO_MODELS_TITLE, compare_text.NOTHING_YET, go_button(text.GO_PROJECT, "project")
-        )
+        return empty_state(text.LABEL_EMPTY_TITLE, compare_text.NOTHING_YET, go_button(text.GO_PROJECT, "project"))
     image = images[now.index % len(images)]
     question, options = _question(services, now)
     return ask_screen(
@@ -235,8 +233,7 @@ def results(services: Services, *, may: bool = True) -> tuple[str, go.Figure | N
     if not some and found.behind:
         return empty_state(compare_text.TESTS_DIFFER_TITLE, compare_text.TESTS_DIFFER, again), None
     if not some:
-        to_train = go_button(text.GO_TRAIN, "train")
-        return empty_state(compare_text.NO_MODELS_TITLE, compare_text.NO_MODELS, to_train), None
+        return nothing_tested(services), None
     rows = {name: services.scores.of(predictions) for name, predictions in evaluations.items()}
     asked = {prediction.type_id for prediction in some}
     project = services.store.project()
@@ -250,6 +247,23 @@ def results(services: Services, *, may: bool = True) -> tuple[str, go.Figure | N
     ]
     told = finding(evaluations, services.scores.groups())
     return table_card(rows, types, rests_on=rests_on, finding=told, again=again), interval_figure(dots)
+
+
+def nothing_tested(services: Services) -> str:
+    """Return what to do where no model was tested on today's test; nothing where the upper half says it."""
+    obstacle = services.obstacles().get("zero_shot")
+    coming = [text.METHODS[kind][0] for kind in METHODS if kind in services.comparable()[1]]
+    if obstacle == text.NEEDS_IMAGES:
+        return ""
+    if obstacle == text.NEEDS_TEST_IMAGES:
+        to_project = go_button(text.GO_PROJECT, "project")
+        return empty_state(compare_text.NO_TEST_IMAGES_TITLE, compare_text.NO_TEST_IMAGES, to_project)
+    if obstacle == text.NEEDS_TEST:
+        return empty_state(compare_text.NO_TEST_TITLE, compare_text.NO_TEST, go_button(text.GO_LABEL, "label"))
+    to_train = go_button(text.GO_TRAIN, "train")
+    if coming:
+        return empty_state(compare_text.ON_THE_WAY_TITLE, compare_text.testing(coming), to_train)
+    return empty_state(compare_text.NO_MODELS_TITLE, compare_text.NO_MODELS, to_train)
 
 
 def finding(evaluations: Mapping[str, Sequence[Prediction]], groups: Mapping[ImageId, str]) -> str:

@@ -18,6 +18,17 @@ ADAPTER = "Adapter"
 ADAPTER_ON, ADAPTER_OFF = "on: with what it learnt here", "off: without what it learnt here"
 NO_MODELS_TITLE = "No models yet"
 NO_MODELS = "Fine-tune some on the Train screen. The base model can be tested at once."
+NO_TEST_TITLE = "No answers for the test yet"
+NO_TEST = (
+    "Models are compared by your answers about the images that are kept for the test. Give some on the Label screen, "
+    "under “For the test”, or bring them as a CSV file on the Project screen."
+)
+NO_TEST_IMAGES_TITLE = "No images for the test yet"
+NO_TEST_IMAGES = (
+    "Models are compared on images that none of them has learnt from, and all that are here are to learn from. Import "
+    "those of another patient or procedure, as a subfolder of their own."
+)
+ON_THE_WAY_TITLE = "The first models are on their way"
 TESTS_DIFFER_TITLE = "Tested on other questions"
 TESTS_DIFFER = "The test has changed since these models were asked. Test them again to compare them."
 TABLE_TITLE = "Right answers in percent, by type of question"

@@ -13,6 +13,7 @@ from app import label_text, people_text, text
 from app.cards import LabelCard, label_screen
 from app.errors import InputError
 from app.label_parts import GivenLabel, split_button
+from app.label_queue import asked_of, card_of
 from app.person import Person, who
 from app.screen import Screen, header_of, on_act, panel, read_seconds, require_option, require_options, require_text
 from app.services import Services, count_by_type
@@ -23,7 +24,6 @@ from leaml.data.video import is_video
 from leaml.label_order import Asked, Reason
 from leaml.prompts import takes_several
 from leaml.records import AnsweredQuestion, ImageId, Label, QuestionType, Split, Suggestion
-from leaml.store import Store
 
 AHEAD = 2
 LISTED, MORE = 12, 48
@@ -42,6 +42,7 @@ class Place:
         filled: Since when the reference answers labelled for this person: what undo takes back, until the next answer.
         chosen: The answer that the question had: after an undo, or when it is shown again to be changed.
         own: A label outside the question types that is shown again.
+        draft: One that was just taken back: what was typed stands in its form again.
         ahead: Images that come next, for the browser to load already.
         why: Why this image was chosen; None where a person chose it.
         suggested: A question that a model was asked, and what it suggested.
@@ -58,6 +59,7 @@ class Place:
     filled: datetime | None = None
     chosen: str | None = None
     own: AnsweredQuestion | None = None
+    draft: AnsweredQuestion | None = None
     ahead: tuple[ImageId, ...] = ()
     why: Reason | None = None
     suggested: tuple[Asked, Suggestion] | None = None
@@ -102,14 +104,14 @@ def arrive(person: Person, now: Place) -> Place:
     types = project.question_types if project else ()
     anew = asked is None or asked[1] not in {kind.id for kind in types}
     # Reviews may be many, and nobody should wait for them to be read; one more of them meanwhile does no harm.
-    reviewed = reviewed_questions(store) if anew else None
+    reviewed = store.answered.reviewed_questions() if anew else None
 
     def choose(others: set[str]) -> str | None:
         nonlocal asked, why, ahead
         pairs = answered_questions(person, now.split)
         answered = {(pair.image_id, pair.type_id) for pair in pairs}
         if asked is None or anew or card_of(asked) in others or (asked in answered and now.chosen is None):
-            settled = reviewed_questions(store) if reviewed is None else reviewed
+            settled = store.answered.reviewed_questions() if reviewed is None else reviewed
             left_out = now.skipped | settled | {asked_of(card) for card in others}
             queue = person.services.label_queue
             found = queue.next(now.split, types, pairs, skipped=left_out, limit=1 + AHEAD)
@@ -120,29 +122,13 @@ def arrive(person: Person, now: Place) -> Place:
     store.leases.give("label", person.name, choose)
     if asked == now.asked and asked is not None:
         return now
-    return replace(now, asked=asked, chosen=None, own=None, why=why, ahead=ahead, serial=now.serial + 1)
+    return replace(now, asked=asked, chosen=None, own=None, draft=None, why=why, ahead=ahead, serial=now.serial + 1)
 
 
 def answered_questions(person: Person, split: Split) -> list[AnsweredQuestion]:
     """Return what is answered about the images of a split; of test images, by the data or by people."""
     store = person.services.store
     return store.held_out.questions() if split == "test" else [label.pair for label in store.labels("pool")]
-
-
-def reviewed_questions(store: Store) -> set[Asked]:
-    """Return the questions about images that accepted and edited pairs have answered."""
-    return {(pair.image_id, pair.type_id) for pair in store.reviewed_pairs() if pair.type_id}
-
-
-def card_of(asked: Asked) -> str:
-    """Return the name under which a question about an image is given out."""
-    return f"{asked[0]} {asked[1]}"
-
-
-def asked_of(card: str) -> Asked:
-    """Return the question of a card's name."""
-    image_id, type_id = card.split(" ", 1)
-    return ImageId(image_id), type_id
 
 
 def draw(person: Person, now: Place) -> str:
@@ -171,6 +157,7 @@ def draw(person: Person, now: Place) -> str:
             types=project.question_types,
             chosen=now.selected or now.chosen,
             own=now.own,
+            draft=now.draft,
             last_own=next((row.pair for row in labels if row.pair.type_id is None), None),
             split=now.split if test_questions or is_test else None,
             why=label_text.WHY_TEST if is_test else label_text.WHY[now.why] if now.why else "",
@@ -207,10 +194,10 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
         began, count = datetime.now(UTC), person.label_for_me()
         return replace(now, asked=None, chosen=None, passed=(), filled=began, message=text.labelled_for_you(count))
     if act == "undo":
-        return _undo(person, now)
+        return _undo(person, replace(now, draft=None))
     if act == "more":
         return replace(now, listed=now.listed + MORE, selected=_selected(data), message="")
-    now = replace(now, selected=None)
+    now = replace(now, selected=None, draft=None)
     if act == "show":
         return _shown_again(person, now, str(data.get("event", "")))
     if act == "split":
@@ -357,10 +344,21 @@ def _undo(person: Person, now: Place) -> Place:
         return replace(now, message=text.NOTHING_TO_UNDO)
     message = text.taken_back(undone.pair.answer)
     if undone.pair.type_id is None:
-        return replace(now, message=message)
+        return replace(_drafted(person, now, undone.pair), message=message)
     asked = (undone.pair.image_id, undone.pair.type_id)
     now = replace(now, split=person.services.image(asked[0]).split, why=None, message=message, serial=now.serial + 1)
     return replace(now, asked=asked, chosen=undone.pair.answer, own=None)
+
+
+def _drafted(person: Person, now: Place, pair: AnsweredQuestion) -> Place:
+    """Return the place with a question of a person's own in its form, beside its image."""
+    asked, project = now.asked, person.services.store.project()
+    if asked is None or asked[0] != pair.image_id:
+        asked = (pair.image_id, next((kind.id for kind in (project.question_types if project else ())), ""))
+    given = _given_to(person, asked)
+    chosen = given.pair.answer if given and given.author == person.name else ""
+    now = replace(now, split=person.services.image(pair.image_id).split, why=None, serial=now.serial + 1)
+    return replace(now, asked=asked, chosen=chosen, own=None, draft=pair)
 
 
 def _shown_again(person: Person, now: Place, event: str) -> Place:

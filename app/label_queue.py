@@ -6,7 +6,7 @@ from pathlib import Path
 
 from leaml.label_order import DISAGREEMENT_WEIGHT, Asked, Choice, Guess, LabelOrder, shuffled
 from leaml.looks import image_vectors
-from leaml.records import AnsweredQuestion, ImageRow, QuestionType, Split
+from leaml.records import AnsweredQuestion, ImageId, ImageRow, QuestionType, Split
 from leaml.store import Store
 
 GUESSES = 500
@@ -86,3 +86,14 @@ class LabelQueue:
         with self._lock:
             if len(images) == self._count:
                 self._order = order
+
+
+def card_of(asked: Asked) -> str:
+    """Return the name under which a question about an image is given out."""
+    return f"{asked[0]} {asked[1]}"
+
+
+def asked_of(card: str) -> Asked:
+    """Return the question of a card's name."""
+    image_id, type_id = card.split(" ", 1)
+    return ImageId(image_id), type_id

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -20,7 +19,6 @@ from app.services import Services
 from app.settings import Settings
 from app.sign_in import SignIn
 from app.view import header as header_html
-from leaml.errors import LeamlError
 
 ASSETS = Path(__file__).parent.parent / "assets"
 APP = ASSETS.parent / "app.py"
@@ -74,8 +72,7 @@ def build_header(services: Services) -> gr.HTML:
     """Return the header, which goes on asking how things stand when whoever has looked at runs waits on another tab."""
 
     def tick(request: gr.Request) -> str:
-        with suppress(LeamlError):  # the Train screen says it
-            services.take_over_finished(wait=False)
+        services.note_finished()
         return header_of(who(services, request.username))
 
     follows = f"leaml.follow(element, trigger, {HEADER_TICK_S:g})"

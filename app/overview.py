@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
-from app import label_text, neighbours_text, text
+from app import choice_text, label_text, neighbours_text, text
 from app.cards import label_offer
 from app.view import Picture, attributes, button, eyebrow, go_button, note
 from app.view import field as text_field
@@ -17,11 +17,12 @@ from leaml.suggestions import Agreement
 
 @dataclass(frozen=True)
 class LoopStep:
-    """One step of the loop on the Project screen."""
+    """One step of the loop on the Project screen; `at_work` while a run does it."""
 
     id: str
     state: Literal["done", "next", "later"]
     detail: str
+    at_work: bool = False
 
 
 def project_screen(
@@ -79,7 +80,8 @@ def project_screen(
         f'<p class="soft">{escape(project.description)}</p><div class="tiles">{numbers}</div>'
         f'<p class="soft small">{text.TEST_WALL}</p><div class="thumbs">{pictures}</div></section></div>'
         f"{choices}{_insights_card(*sway) if sway else ''}{_questions_card(project) if may_label else ''}"
-        f"{_labels_card() + _import_card(opened=False) + _export_card() if may_import else ''}{others}</div>"
+        f"{_labels_card() + _import_card(opened=False) + _export_card() if may_import else ''}{others}"
+        f'<p class="only-busy" role="status">{choice_text.WORKING}</p></div>'
     )
 
 
@@ -174,13 +176,16 @@ def _loop_step(number: int, step: LoopStep) -> str:
     tab = "train" if step.id == "finetune" else step.id
     if step.state == "next":
         end = go_button(text.STEP_GO[step.id], tab)
+    elif step.at_work:
+        end = go_button(text.GO_TRAIN, tab, kind="")
     else:
         end = f'<span class="soft small">{escape(step.detail)}</span>'
     mark = "✓" if step.state == "done" else str(number)
     kind = {"done": "done", "next": "on", "later": "later"}[step.state]
+    now = f'<p class="at-work">{text.AT_WORK}</p>' if step.at_work else ""
     return (
         f'<li class="{kind}"{attributes({"aria_current": "step" if kind == "on" else None})}>'
-        f'<span class="n">{mark}</span><div><b>{title}</b><p>{sentence}</p></div>{end}</li>'
+        f'<span class="n">{mark}</span><div><b>{title}</b><p>{sentence}</p>{now}</div>{end}</li>'
     )
 
 
@@ -192,8 +197,9 @@ def _import_card(*, opened: bool) -> str:
         + text_field(text.IMPORT_FOLDER, "import_folder", hint=text.IMPORT_FOLDER_EXAMPLE)
         + f'<div class="wide">{questions}</div>'
     )
+    state = " open" if opened else ' data-fold="import"'
     return (
-        f'<details class="card fold import" data-card="import"{" open" if opened else ""}><summary>{text.IMPORT_TITLE}'
+        f'<details class="card fold import" data-card="import"{state}><summary>{text.IMPORT_TITLE}'
         f'</summary><p class="soft">{text.IMPORT_LEAD}</p><div class="fields">{fields}</div>'
         f'<div style="margin-top:14px">{button(text.IMPORT_BUTTON, kind="go", data_act="import")}</div></details>'
     )

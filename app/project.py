@@ -9,20 +9,21 @@ import gradio as gr
 
 from app import choice_text, label_text, neighbours_text, text
 from app.choice_form import Told, choices_card, typed_choices
-from app.errors import InputError
+from app.errors import InputError, shown_to_people
 from app.label import picture
 from app.overview import LoopStep, project_screen
 from app.person import Person, who
-from app.screen import Screen, header_of, on_act, panel, require_text, typed_parts
+from app.screen import Screen, header_of, in_turn, on_act, panel, require_text, typed_parts
 from app.services import Services
 from app.view import Picture
 from leaml.choices import Choices
 from leaml.errors import LeamlError
 from leaml.prompts import SEPARATOR, normalise_answer, takes_several, without_several
-from leaml.records import QuestionType
+from leaml.records import METHODS, QuestionType
 from leaml.suggestions import Agreement, agreement
 
 THUMBS = 12
+TICK_S = 5.0
 
 
 class Done(NamedTuple):
@@ -34,11 +35,16 @@ class Done(NamedTuple):
 
 def build(services: Services, header: gr.HTML) -> Screen:
     """Build the screen in the current tab."""
-    screen = panel("project-panel")
+    # Whoever waits for a training sees its end; otherwise the screen does not ask.
+    screen = panel("project-panel", tick_s=TICK_S, tick_while=".at-work")
 
     def redraw(request: gr.Request) -> tuple[str, str]:
+        services.note_finished()
         person = who(services, request.username)
         return draw(person), header_of(person)
+
+    def tick(request: gr.Request) -> tuple[Any, Any]:
+        return (gr.skip(), gr.skip()) if at_work(services) else redraw(request)
 
     def act(event: gr.EventData, request: gr.Request) -> tuple[str, str]:
         person = who(services, request.username)
@@ -51,6 +57,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
 
     on_act("project", screen, act, [], [screen, header])
     on_act("project", screen, choose, [], [screen, header], event="slow")
+    screen.tick(shown_to_people(tick), [], [screen, header], trigger_mode="multiple", **in_turn("project"))
     return Screen(redraw, [], [screen, header])
 
 
@@ -154,7 +161,7 @@ def draw(
         "labels": services.label_count(),
         "captions": store.captions.count(),
         "candidates": store.results.candidate_count(),
-        "reviewed": len(store.reviewed_pairs()),
+        "reviewed": store.answered.count_reviewed(),
     }
     thumbs: list[Picture] = [picture(services, image.id) for image in pool[:THUMBS]]
     return project_screen(
@@ -198,12 +205,12 @@ def loop_steps(services: Services) -> list[LoopStep]:
     """Return the five steps of the loop: which are done, and the one that comes next."""
     store, budget = services.store, services.settings.label_budget
     labels, counts, models = services.label_count(), store.queue.counts(), services.latest_models()
-    decided = counts.accepted + counts.edited + counts.rejected
-    candidates = store.results.candidate_count()
+    decided, candidates = counts.accepted + counts.edited + counts.rejected, store.results.candidate_count()
+    training = at_work(services)
     done: dict[str, tuple[bool, str]] = {
         "label": (labels >= budget or candidates > 0, text.of(labels, budget)),
         "train": (candidates > 0, text.count_of("pair", candidates)),
-        "review": (bool(decided) and (decided >= budget or not counts.open), text.count_of("decision", decided)),
+        "review": (reviewed_enough(services), text.count_of("decision", decided)),
         "finetune": ("leaml_reviewed" in models and "full_finetune" in models, text.count_of("model", len(models))),
         "compare": (False, ""),
     }
@@ -211,8 +218,21 @@ def loop_steps(services: Services) -> list[LoopStep]:
     steps = []
     for name, (finished, detail) in done.items():
         state: Any = "next" if name == following else "done" if finished else "later"
-        steps.append(LoopStep(name, state, detail))
+        steps.append(LoopStep(name, state, detail, at_work=name in training))
     return steps
+
+
+def reviewed_enough(services: Services) -> bool:
+    """Return whether as many pairs are decided as make a good start, or all there are."""
+    counts = services.store.queue.counts()
+    decided = counts.accepted + counts.edited + counts.rejected
+    return bool(decided) and (decided >= services.settings.label_budget or not counts.open)
+
+
+def at_work(services: Services) -> set[str]:
+    """Return the steps of the loop that a run does now, or will when its turn comes."""
+    _, kinds = services.comparable()
+    return {"finetune" if kind in METHODS else "train" for kind in kinds}
 
 
 def import_typed(person: Person, name: str, folder: str, questions: str) -> Done:

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 from app import rounds_text, text
 from app.view import bar, button, eyebrow, go_button, note
 from leaml.config import GENERATOR_STAGES
 from leaml.decided import OBJECTIONS
 from leaml.records import Interval, Method
+
+Coming = Literal["finetune", "compare"] | None
+"""What comes next on the list of models: to train them, or to compare them; None while it is neither."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ def generator_card(
     message: str,
     answered: tuple[int, int] = (0, 0),
     sending: str = "",
+    reviewed: bool = False,
 ) -> str:
     """Return the card of the question generator: its steps, and what can be done now.
 
@@ -107,6 +111,7 @@ def generator_card(
         message: About trouble.
         answered: How many labels and reviewed pairs the next run would learn from.
         sending: Which computer images would be sent to; empty where they stay here.
+        reviewed: Whether enough of its pairs are decided to go on to the models.
     """
     clock = text.started(_clock(run.started_at)) if run and run.started_at else ""
     shown_round = text.round_number(max(1, round_number - 1) if run and run.name == "done" else round_number)
@@ -114,7 +119,7 @@ def generator_card(
     if run and run.active:
         foot = _running(run, waiting)
     else:
-        foot = _at_rest(run, why_not, report, round_number, answered)
+        foot = _at_rest(run, why_not, report, round_number, answered, reviewed=reviewed)
     told = note(message, kind="bad") if message else ""
     failed = note(run.failures, kind="warn") if run and run.failures else ""
     away = note(sending, kind="warn") if sending and not (run and run.active) else ""
@@ -125,15 +130,23 @@ def generator_card(
     )
 
 
-def methods_card(rows: Sequence[MethodView], *, ready: int) -> str:
-    """Return the list of models to train and test, each with a button or the reason why it has none."""
-    # The one thing to press next is coloured: this, once every model can be trained.
-    kind = "go" if ready == len(rows) else ""
+def methods_card(rows: Sequence[MethodView], *, ready: int, why_not: str = "", coming: Coming = None) -> str:
+    """Return the list of models to train and test, each with a button or the reason why it has none.
+
+    Args:
+        rows: The models.
+        ready: How many of them can be trained now.
+        why_not: Why they cannot all be trained now; empty where they can.
+        coming: Which button is the one to press next, and has the accent.
+    """
+    kind = "go" if coming == "finetune" else ""
     every = button(text.TRAIN_ALL, kind=kind, data_act="all", disabled=ready == 0, id="train-all")
-    lines = "".join(_method(row) for row in rows)
+    onward = go_button(text.GO_COMPARE, "compare") if coming == "compare" else ""
+    beside = f'<div class="every">{every}{onward}<p class="small soft">{escape(why_not)}</p></div>'
+    lines = "".join(_method(row, said=why_not) for row in rows)
     return (
         f'<section class="card"><div class="top"><div><h1>{text.MODELS_TITLE}</h1>'
-        f'<p class="soft small">{text.MODELS_LEAD}</p></div>{every}</div><div class="methods">{lines}</div></section>'
+        f'<p class="soft small">{text.MODELS_LEAD}</p></div>{beside}</div><div class="methods">{lines}</div></section>'
     )
 
 
@@ -144,8 +157,8 @@ def runs_card(runs: Sequence[RunView]) -> str:
     head = "".join(f'<th class="text">{name}</th>' for name in text.RUN_COLUMNS)
     rows = "".join(_run_row(run) for run in runs)
     return (
-        f'<section class="card"><h2>{text.PAST_RUNS}</h2><div class="scroll"><table><tr>{head}</tr>{rows}</table>'
-        "</div></section>"
+        f'<section class="card"><h2>{text.PAST_RUNS}</h2><div class="scroll"><table class="runs"><tr>{head}</tr>'
+        f"{rows}</table></div></section>"
     )
 
 
@@ -154,8 +167,8 @@ def loss_line(run: RunView | None, last: Mapping[str, float]) -> str:
     values = "".join(
         f'<span class="series {name}">{text.SERIES[name]} {value:.2f}</span>' for name, value in last.items()
     )
-    left = f"{text.LOSS} · {run.title}, {run.id}" if run else text.LOSS
-    return f'<div class="screen"><div class="eyebrow"><span>{escape(left)}</span><span>{values}</span></div></div>'
+    left = escape(f"{text.LOSS} · {run.title}, {run.id}" if run else text.LOSS)
+    return f'<div class="screen"><div class="eyebrow losses"><span>{left}</span><span>{values}</span></div></div>'
 
 
 def _stage(stage: str, run: RunView | None) -> str:
@@ -187,7 +200,13 @@ def _running(run: RunView, waiting: int) -> str:
 
 
 def _at_rest(
-    run: RunView | None, why_not: str | None, report: Mapping[str, Any], next_round: int, answered: tuple[int, int]
+    run: RunView | None,
+    why_not: str | None,
+    report: Mapping[str, Any],
+    next_round: int,
+    answered: tuple[int, int],
+    *,
+    reviewed: bool,
 ) -> str:
     """Return what can be done while the generator does not run."""
     parts = []
@@ -199,7 +218,8 @@ def _at_rest(
             summary = text.generated(int(report["kept"]), int(report["generated"]), int(report["images"]), decided)
             parts.append(f'<p class="small">{escape(summary)}</p>')
         parts.append(f'<p class="small soft">{escape(rounds_text.next_round(next_round, *answered))}</p>')
-        parts.append(f'<div class="acts half">{go_button(text.GO_REVIEW, "review")}{again}</div>')
+        review = go_button(text.GO_REVIEW, "review", kind="" if reviewed else "go")
+        parts.append(f'<div class="acts half">{review}{again}</div>')
     elif run is not None:
         parts.append(note(f"{text.STATES.get(run.name, run.name).capitalize()}. {run.detail}".strip(), kind="warn"))
         resume = button(
@@ -215,7 +235,8 @@ def _at_rest(
     return "".join(parts)
 
 
-def _method(row: MethodView) -> str:
+def _method(row: MethodView, *, said: str) -> str:
+    """Return a model's row; a reason that is said above for all is not said again."""
     title, what = text.METHODS[row.method]
     run, state, action = row.run, "", ""
     if run is not None and run.active:
@@ -238,7 +259,8 @@ def _method(row: MethodView) -> str:
             action = button(
                 label, kind="compact", data_act="method", data_method=row.method, disabled=bool(row.why_not)
             )
-    why = f'<p class="why">{escape(row.why_not)}</p>' if row.why_not and not (run and run.active) else ""
+    own_reason = row.why_not if row.why_not != said and not (run and run.active) else None
+    why = f'<p class="why">{escape(own_reason)}</p>' if own_reason else ""
     return (
         f'<div class="method" data-method-row="{row.method}"><div><b>{escape(title)}</b><p>{escape(what)}</p></div>'
         f'<div>{state}</div><div class="act">{action}</div>{why}</div>'
@@ -246,12 +268,12 @@ def _method(row: MethodView) -> str:
 
 
 def _run_row(run: RunView) -> str:
-    action = ""
+    action, ended_early = "", run.name in ("failed", "cancelled", "crashed")
     if run.active:
         action = button(text.CANCEL, kind="compact no", data_act="cancel", data_run=run.id, disabled=run.locked)
-    elif run.name in ("failed", "cancelled", "crashed"):
+    elif ended_early:
         action = button(text.RESUME, kind="compact", data_act="resume", data_run=run.id, disabled=run.locked)
-    detail = f"<small>{escape(run.detail)}</small>" if run.detail and run.name not in ("done", "running") else ""
+    detail = f"<small>{escape(run.detail)}</small>" if run.detail and (ended_early or run.name == "stalled") else ""
     state = f'<span class="state {escape(run.name)}">{text.STATES.get(run.name, run.name)}</span>{detail}'
     cells = (run.id, escape(run.title), state, _clock(run.started_at), text.duration(run.took), action)
     return "<tr>" + "".join(f'<td class="text">{cell}</td>' for cell in cells) + "</tr>"

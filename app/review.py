@@ -6,13 +6,12 @@ aside, so that a double press cannot hit the next card. The next pair is shown a
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import gradio as gr
 
-from app import text
+from app import review_text, text
 from app.cards import ReviewCard, review_screen
 from app.errors import InputError, shown_to_people
 from app.label import picture
@@ -32,8 +31,8 @@ from app.screen import (
 )
 from app.services import Services
 from app.view import button, empty_state, go_button
-from leaml.errors import LeamlError
 from leaml.prompts import takes_several
+from leaml.queue_order import LABELLED
 from leaml.records import (
     EVERYTHING,
     REJECT_REASONS,
@@ -89,8 +88,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
         return redraw(decide(who(services, request.username), now, event._data), request)
 
     def tick(now: Place, request: gr.Request) -> tuple[Place, str, str]:
-        with suppress(LeamlError):  # the Train screen says it
-            services.take_over_finished(wait=False)
+        services.note_finished()
         return redraw(now, request)  # without pairs, too: the generator may have failed meanwhile
 
     def oversee(table: Desk, event: gr.EventData, request: gr.Request) -> tuple[Desk, str]:
@@ -153,7 +151,7 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     person.require("review")
     if data.get("act") == "undo":
         undone = person.undo_review()
-        message = text.taken_back(undone.answer) if undone else text.NOTHING_TO_UNDO
+        message = _taken_back(person, undone) if undone else text.NOTHING_TO_UNDO
         return replace(now, message=message, shown=undone.id if undone else "", serial=now.serial + 1)
     if data.get("act") in ("filter", "show_all"):
         project = person.services.store.project()
@@ -164,7 +162,8 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
         return now
     offer = _still_offered(person, now.shown)
     if offer is None:
-        return replace(now, message=text.CARD_GONE, shown="")
+        gone = review_text.LABELLED_MEANWHILE if _is_labelled(person, now.shown) else text.CARD_GONE
+        return replace(now, message=gone, shown="")
     review = read_decision(offer.candidate, data, author=person.name)
     person.add_review(replace(review, drawn=offer.drawn, within=now.within, shown=now.seen))
     return replace(now, message=text.SKIPPED if review.action == "skip" else text.SAVED, shown="")
@@ -218,6 +217,18 @@ def _still_offered(person: Person, candidate_id: str) -> Offer | None:
     if candidate_id in store.leases.held_by_others("review", person.name):
         return None
     return store.queue.offered(candidate_id, person.reader)
+
+
+def _is_labelled(person: Person, candidate_id: str) -> bool:
+    """Return whether a pair is set aside, because its question has a label."""
+    standing = person.services.store.queue.standing(candidate_id)
+    return standing is not None and standing.action == LABELLED
+
+
+def _taken_back(person: Person, undone: Candidate) -> str:
+    """Say what was undone, and why its card does not come back where it does not."""
+    said = text.taken_back(undone.answer)
+    return review_text.but_labelled(said) if _is_labelled(person, undone.id) else said
 
 
 def _readings(person: Person, offer: Offer) -> Sequence[Reading]:

@@ -26,6 +26,19 @@ def left_here(pairs: int) -> str:
     return f"{pairs} left of these"
 
 
+SAVE = "Save change"
+"""On Accept's button once another answer is chosen: a longer text would make it higher."""
+
+# Pairs whose question was labelled
+
+LABELLED_MEANWHILE = "That question has been labelled by now. Nothing was saved; here is the next."
+
+
+def but_labelled(taken_back: str) -> str:
+    """Say that a card does not come back, after what was taken back."""
+    return f"{taken_back}. The question has a label, so it is not asked again."
+
+
 # Second reads
 
 DISPUTED = "Two readers differ here: what you decide stands"

@@ -81,8 +81,7 @@ class Services:
         services = cls(replace(settings, workspace=workspace), store, jobs, answerer)
         if settings.sample and store.project() is None:
             services.load_sample()
-        with suppress(LeamlError):  # the Train screen says it; labels and reviews need no run
-            services.take_over_finished()
+        services.note_finished()
         services.label_queue.prepare()
         return services
 
@@ -264,21 +263,24 @@ class Services:
 
     def obstacles(self) -> dict[str, str]:
         """Return what cannot be trained now, and why: by method, or `generator`."""
-        labels, candidates = self.label_count(), self.store.queue.counts()
-        pairs = candidates.open + candidates.accepted + candidates.edited + candidates.rejected
-        test, reviewed = self.store.held_out.questions(), self.store.reviewed_pairs()
+        labels, reviewed = self.label_count(), self.store.answered.count_reviewed()
+        pairs, test = self.open_count() + reviewed, self.store.held_out.questions()  # pairs that nobody has rejected
         kept, free = self.store.image_count("test"), self.store.image_count("pool")
         no_test = text.NEEDS_TEST if kept else text.NEEDS_TEST_IMAGES if free else text.NEEDS_IMAGES
         no_images, no_labels = (not free, text.NEEDS_IMAGES), (not labels, text.NEEDS_LABELS)
         checks: dict[str, list[tuple[bool, str]]] = {"generator": [no_images, no_labels]}
         for method in METHODS:
             checks[method] = [(not test, no_test), (method != "zero_shot" and not labels, text.NEEDS_LABELS)]
-        for method in ("leaml", "leaml_reviewed"):
-            checks[method].append((not pairs, text.NEEDS_GENERATOR))
-        checks["leaml_reviewed"].append((not reviewed, text.NEEDS_REVIEW))
+        checks["leaml"].append((not pairs, text.NEEDS_GENERATOR))
+        checks["leaml_reviewed"] += [(not pairs, text.NEEDS_GENERATOR), (not reviewed, text.NEEDS_REVIEW)]
         found = {kind: next((reason for holds, reason in rules if holds), "") for kind, rules in checks.items()}
         found.update(dict.fromkeys(self._active_kinds(), text.IS_RUNNING))
         return {kind: reason for kind, reason in found.items() if reason}
+
+    def note_finished(self) -> None:
+        """Take finished runs over unless somebody does so now; one that cannot be is said on the Train screen alone."""
+        with suppress(LeamlError):
+            self.take_over_finished(wait=False)
 
     def take_over_finished(self, *, wait: bool = True) -> None:
         """Bring what finished runs left into the store, nothing twice; without `wait`, leave it to who does it now."""
@@ -305,10 +307,7 @@ class Services:
 
         One that learnt from the pairs of a round that was taken back is not among them.
         """
-        newest: dict[str, ModelRow] = {}
-        for row in self._models_in_use():
-            if row.method not in newest or row.created_at >= newest[row.method].created_at:
-                newest[row.method] = row
+        newest = {row.method: row for row in self._models_in_use()}
         return {method: newest[method] for method in METHODS if method in newest}
 
     def _models_in_use(self) -> list[ModelRow]:
@@ -324,10 +323,10 @@ class Services:
         return self.scores.evaluations({method: RunId(row.run_id) for method, row in self.latest_models().items()})
 
     def round_accuracy(self) -> dict[int, Interval]:
-        """Return the average test accuracy of each round's newest model that learnt from pairs, reviewed ones first."""
-        rows = [row for row in self.store.results.models() if row.pairs]
+        """Return the average test accuracy of each round's newest tested model of pairs, reviewed ones first."""
+        rows = [row for row in self.store.results.models() if row.pairs and self.scores.answers(row.run_id)]
         rows.sort(key=lambda row: METHODS.index(row.method))
-        newest = {f"{row.round}": self.scores.answers(RunId(row.run_id)) for row in rows}
+        newest = {f"{row.round}": self.scores.answers(row.run_id) for row in rows}
         shared = stats.in_common(newest)  # the test may have grown between them
         return {int(number): self.scores.of(answers)[1] for number, answers in shared.items() if answers}
 
@@ -343,7 +342,7 @@ class Services:
     def suggesting_model(self) -> ModelRow | None:
         """Return the newest trained model, which suggests answers; None before the first."""
         trained = [row for row in self._models_in_use() if row.method != "zero_shot" and row.path]
-        return max(trained, key=lambda row: row.created_at, default=None)
+        return trained[-1] if trained else None
 
     def suggest(self, image_id: ImageId, kind: QuestionType) -> Suggestion:
         """Return the newest model's answer to a question, and whether it may be shown.

@@ -34,6 +34,7 @@ STEP_GO = {
     "finetune": "Go to Train",
     "compare": "Compare models",
 }
+AT_WORK = "Training now: the Train screen shows how far it is."
 
 
 def count_of(what: str, count: int) -> str:
@@ -194,7 +195,6 @@ REJECT = "Reject"
 WHY_REJECT = "Why? Choose a reason:"
 PROBABILITIES = "Figures: how sure a second model, which learnt from your answers, is of each."
 NO_PROBABILITIES = "An open question: there are no answers to choose from."
-WAS_MODEL = "the model's answer"
 EDIT_QUESTION = "Question"
 EDIT_OPTIONS = "Answers to choose from, with | between them"
 EDIT_ANSWER = "Answer"
@@ -278,7 +278,7 @@ STATES = {
 SERIES = {
     "question_loss": "questions",
     "caption_loss": "captions",
-    "wrong_image_loss": "captions beside a wrong image",
+    "wrong_image_loss": "wrong image",
     "answer_loss": "answers",
 }
 GENERATOR_TITLE = "The question generator"
@@ -296,6 +296,7 @@ NO_LOSS = "The loss appears here while a model learns."
 MODELS_TITLE = "Models to compare"
 MODELS_LEAD = "All come from one base model and are tested on the same questions. They run one after another."
 TRAIN_ALL = "Fine-tune and compare all"
+ALL_AGAIN = "Again when these have ended."
 METHODS: dict[Method, tuple[str, str]] = {
     "zero_shot": ("Base model", "Not trained on this project: what you have without any work."),
     "full_finetune": ("Full fine-tuning", "Every weight, on your labels alone."),
@@ -325,7 +326,6 @@ NOTHING_TO_TRAIN = "No model can be trained yet."
 PAST_RUNS = "All runs"
 RUN_COLUMNS = ("Run", "What", "State", "Started", "Took", "")
 NO_RUNS = "No runs yet."
-LOG = "The last messages of this run"
 
 
 def round_number(number: int) -> str:
@@ -384,7 +384,7 @@ def queued_all(count: int) -> str:
 
 def trained_on(labels: int, pairs: int) -> str:
     """Say what a model learnt from."""
-    return f"{labels} labels" + (f" + {pairs} pairs" if pairs else "")
+    return " + ".join(filter(None, (count_of("label", labels), count_of("pair", pairs))))
 
 
 def accuracy(percent: float, questions: int) -> str:

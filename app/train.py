@@ -12,10 +12,12 @@ import gradio as gr
 import plotly.graph_objects as go
 
 from app import choice_text, rounds_text, text
-from app.figures import loss_figure, loss_series
+from app.figures import loss_figure, loss_series, running_mean
+from app.losses import loss_log
 from app.mask import mask_picture
 from app.person import Person, who
-from app.reports import MethodView, RunView, generator_card, loss_line, methods_card, runs_card
+from app.project import reviewed_enough
+from app.reports import Coming, MethodView, RunView, generator_card, loss_line, methods_card, runs_card
 from app.rounds import rounds_card
 from app.screen import Screen, header_of, in_turn, on_act, panel
 from app.services import RESUMABLE, Services, run_kind
@@ -93,14 +95,14 @@ def draw(person: Person, before: Mapping[str, Any]) -> tuple[Any, ...]:
     by_id = {folder.path.name: folder for folder in folders}
     generator = next((run for run in runs if run.kind == "generator"), None)
     focus = next((run for run in runs if run.active and run.name != "queued"), runs[0] if runs else None)
-    series, total = loss_series(by_id[focus.id].progress()) if focus else ([], 0)
+    series, total = loss_series(loss_log(by_id[focus.id].path / "progress.jsonl").reports()) if focus else ([], 0)
     obstacles = person.obstacles()
     now = {
         "generator": _generator_html(services, generator, runs, by_id, obstacles.get("generator"), trouble),
-        "loss_head": loss_line(focus, {row.name: row.values[-1] for row in series}),
+        "loss_head": loss_line(focus, {row.name: running_mean(row.values)[-1] for row in series}),
         "loss": [focus.id if focus else "", total, [len(row.steps) for row in series]],
         "mask": mask_picture(_mask_summary(by_id, runs)),
-        "models": _models_html(person, runs, obstacles),
+        "models": _models_html(person, runs, by_id, obstacles),
         "header": header_of(person),
     }
     values: list[str | go.Figure] = []
@@ -151,8 +153,9 @@ def _generator_html(
         waiting=sum(other.name == "queued" for other in runs),
         report=report,
         message=trouble,
-        answered=(services.label_count(), len(services.store.reviewed_pairs())),
+        answered=(services.label_count(), services.store.answered.count_reviewed()),
         sending=_sending(services),
+        reviewed=reviewed_enough(services),
     )
 
 
@@ -164,7 +167,9 @@ def _sending(services: Services) -> str:
     return where_images_go(teacher, services.choosing.without_caption(teacher))
 
 
-def _models_html(person: Person, runs: Sequence[RunView], obstacles: Mapping[str, str]) -> str:
+def _models_html(
+    person: Person, runs: Sequence[RunView], by_id: Mapping[str, RunDir], obstacles: Mapping[str, str]
+) -> str:
     services, rows = person.services, []
     latest = services.latest_models()
     for method in METHODS:
@@ -181,10 +186,38 @@ def _models_html(person: Person, runs: Sequence[RunView], obstacles: Mapping[str
         )
     # All again only when all have ended: whoever presses meanwhile wants those that wait, not those that are done.
     busy = any(row.run and row.run.active for row in rows)
-    ready = 0 if busy else sum(row.why_not is None for row in rows)
+    # The base model learns nothing, and has a button of its own.
+    reasons = [row.why_not for row in rows if row.method != "zero_shot"]
+    ready = 0 if busy else reasons.count(None)
+    why_not = "" if ready else text.ALL_AGAIN if busy else str(reasons[0])
+    coming: Coming = None
+    if not any(run.active for run in runs) and not any(row.why_not for row in rows) and reviewed_enough(services):
+        coming = "compare" if _nothing_new(services, by_id) else "finetune"
     rounds = rounds_card(services.store.rounds.all(), services.round_accuracy(), may=person.may("oversee"))
-    cards = methods_card(rows, ready=ready) + rounds + runs_card(runs)
+    cards = methods_card(rows, ready=ready, why_not=why_not, coming=coming) + rounds + runs_card(runs)
     return f'<div class="screen stack" data-serial="0">{cards}</div>'
+
+
+def _nothing_new(services: Services, by_id: Mapping[str, RunDir]) -> bool:
+    """Return whether each method has a model that learnt from what is there now, by today's settings.
+
+    What it learnt from is told by its counts; pairs that nobody reviewed are told by their round.
+    """
+    labels, reviewed = services.label_count(), services.store.answered.count_reviewed()
+    latest, choices = services.latest_models(), services.choosing.choices()
+    for method in METHODS:
+        model = latest.get(method)
+        if model is None or (method != "zero_shot" and model.labels != labels):
+            return False
+        if model.pairs and model.round != services.store.rounds.latest():
+            return False
+        if method == "leaml_reviewed" and model.pairs != reviewed:
+            return False
+        config = by_id[model.run_id].config()["finetune"] if model.run_id in by_id else {}
+        before = config.get("model", choices.model), config.get("train", {}).get("flips", choices.flips)
+        if before != (choices.model, choices.flips):
+            return False
+    return True
 
 
 def _host(folder: RunDir) -> str:

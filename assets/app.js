@@ -59,6 +59,7 @@ window.leaml = (() => {
     // A drawing anew must not close what a person has unfolded; `toggle` does not bubble.
     panel.addEventListener('toggle', (e) => { if (e.target.dataset.fold) folds[e.target.dataset.fold] = e.target.open; }, true);
     const fresh = () => {
+      keepRoom();
       for (const fold of panel.querySelectorAll('[data-fold]')) fold.open = !!folds[fold.dataset.fold];
       renew(panel);
       settle(panel);
@@ -73,6 +74,11 @@ window.leaml = (() => {
     before = '';
   }
 
+  /* Each tab keeps the room of its name in bold (assets/app.css), so that none moves when another is chosen. */
+  function keepRoom() {
+    for (const tab of document.querySelectorAll('#tabs [role=tab]:not([data-name])')) tab.dataset.name = tab.textContent.trim();
+  }
+
   function send(panel, trigger, events, source) {
     const card = source.closest('[data-card]');
     const data = { ...(card ? card.dataset : {}), ...source.dataset, act: source.dataset.act || source.dataset.change };
@@ -82,7 +88,7 @@ window.leaml = (() => {
     if (shown?.querySelector('[data-local=choose]')) data.answer = chosen(shown);
     data.seconds = Math.min(3600, spent(panel) / 1000);
     for (const draft of panel.drafts.keys()) if (panel.querySelector(draft)?.closest('[data-card]') === card) panel.drafts.delete(draft);
-    panel.dataset.busy = '1';
+    panel.dataset.busy = source.dataset.by || '1';
     panel.pressed = true;
     panel.waiting = null;
     panel.choices.clear();

@@ -3,6 +3,7 @@
 Before an answer comes a line `{"loaded": true}`: loading a model and answering may take different times.
 """
 
+import gc
 import json
 import os
 import sys
@@ -26,9 +27,16 @@ from leaml.selective import Delta
 DELTA_SUFFIX = ".safetensors"
 
 
-@lru_cache(maxsize=1)
+_resident: dict[tuple[str, torch.dtype], Backbone] = {}
+"""The one pretrained model that is loaded, by its name and the type of its weights."""
+
+
 def _base(name: str, dtype: torch.dtype) -> Backbone:
-    return load(name, dtype=dtype)
+    if (name, dtype) not in _resident:
+        _resident.clear()  # before the next one is loaded: two may not fit into the memory
+        gc.collect()
+        _resident[name, dtype] = load(name, dtype=dtype)
+    return _resident[name, dtype]
 
 
 @lru_cache(maxsize=8)

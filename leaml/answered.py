@@ -6,7 +6,7 @@ counts. It is the same question by its words, or by its type: the words of a typ
 
 from leaml.database import Database, record
 from leaml.decided import Decided
-from leaml.records import AnsweredQuestion, Rejection
+from leaml.records import AnsweredQuestion, ImageId, Rejection
 
 _PAIR = "image_id, question, options, answer, type_id"
 _KEPT = (
@@ -25,6 +25,10 @@ def not_in(table: str, row: str) -> str:
     return f"NOT EXISTS ({same}.question = {row}.question) AND NOT EXISTS ({same}.type_id = {row}.type_id)"
 
 
+_REVIEWED = f"""WITH labels AS MATERIALIZED (SELECT image_id, question, type_id FROM current_labels), latest AS (
+        SELECT event_id, {_PAIR} FROM {_KEPT}
+        QUALIFY row_number() OVER (PARTITION BY image_id, question ORDER BY event_id DESC) = 1),
+    reviewed AS (SELECT * FROM latest r WHERE {not_in("labels", "r")})"""
 _LEFT = f"""WITH {ANSWERED} SELECT * FROM reference_answers r
     WHERE image_id IN (SELECT id FROM images WHERE split = 'pool') AND {not_in("answered", "r")}"""
 
@@ -42,13 +46,17 @@ class Answered:
         One whose question has a label is not among them: the label counts. A pair on which two readers differ waits
         for the decision of a third.
         """
-        rows = self._database.rows(
-            f"""WITH labels AS MATERIALIZED (SELECT image_id, question, type_id FROM current_labels), latest AS (
-                SELECT event_id, {_PAIR} FROM {_KEPT}
-                QUALIFY row_number() OVER (PARTITION BY image_id, question ORDER BY event_id DESC) = 1)
-            SELECT {_PAIR} FROM latest r WHERE {not_in("labels", "r")} ORDER BY event_id"""
-        )
+        rows = self._database.rows(f"{_REVIEWED} SELECT {_PAIR} FROM reviewed ORDER BY event_id")
         return [record(AnsweredQuestion, row) for row in rows]
+
+    def count_reviewed(self) -> int:
+        """Return how many they are."""
+        return int(self._database.rows(f"{_REVIEWED} SELECT count(*) AS pairs FROM reviewed")[0]["pairs"])
+
+    def reviewed_questions(self) -> set[tuple[ImageId, str]]:
+        """Return which of the project's questions they answer: images, and the ids of question types."""
+        of_types = "SELECT DISTINCT image_id, type_id FROM reviewed WHERE type_id IS NOT NULL"
+        return {(row["image_id"], row["type_id"]) for row in self._database.rows(f"{_REVIEWED} {of_types}")}
 
     def rejections(self) -> list[Rejection]:
         """Return the rejections as they stand; a pair on which two readers differ waits for a third.

@@ -1,7 +1,6 @@
 """What a project's runs use unless they are told otherwise: kept as `settings.json` in its workspace."""
 
 import json
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from leaml.config import (
     TrainConfig,
 )
 from leaml.errors import ConfigError
+from leaml.jobs.files import write_json
 from leaml.json_config import JsonConfig, require
 from leaml.recipes import generator_recipe
 from leaml.teacher_config import TeacherConfig
@@ -66,15 +66,13 @@ def read_choices(workspace: Path) -> Choices:
 
 
 def write_choices(workspace: Path, choices: Choices) -> None:
-    """Keep what was chosen, aside and then renamed.
+    """Keep what was chosen.
 
     Raises:
         ConfigError: If it cannot be written; what was chosen before still holds.
     """
-    aside = workspace / f".{CHOICES_FILE}.{os.getpid()}"
     try:
-        aside.write_text(json.dumps(choices.to_json(), indent=1))
-        aside.replace(workspace / CHOICES_FILE)
+        write_json(workspace / CHOICES_FILE, choices.to_json())
     except OSError as error:
         raise ConfigError(
             f"Cannot save the project's settings: {error}. What was chosen before still holds."

@@ -35,10 +35,10 @@ from leaml.data.export import ANSWERS, export
 from leaml.data.folder import import_folder
 from leaml.data.project_folder import SAMPLES, import_project
 from leaml.data.sportu import import_sportu
-from leaml.errors import ConfigError, LeamlError
+from leaml.errors import ConfigError, LeamlError, RunError
 from leaml.experts import label_from_references, review_with_policy
 from leaml.ingest import ingest_finished
-from leaml.jobs import Jobs, RunState, highest_number
+from leaml.jobs import Jobs, RunDir, RunState, highest_number
 from leaml.loop import run_round
 from leaml.recipes import generator_recipe, model_recipe
 from leaml.records import METHODS, RunId
@@ -253,7 +253,7 @@ def _runs(arguments: argparse.Namespace) -> None:
     if arguments.action == "list":
         for run in jobs.runs():
             state = run.state()
-            print(f"{run.id}  {state.name:<10} {', '.join(run.config()['stages']):<50} {state.detail}")
+            print(f"{run.id}  {state.name:<10} {_stages(run):<50} {state.detail}")
         return
     if arguments.run is None:
         raise ConfigError(f"Say which run to {arguments.action}, such as `runs {arguments.action} r0001`.")
@@ -274,9 +274,19 @@ def _runs(arguments: argparse.Namespace) -> None:
         print(json.dumps(shown, indent=2))
 
 
+def _stages(run: RunDir) -> str:
+    """Return a run's stages; what is wrong with it where that cannot be read: the others are listed all the same."""
+    try:
+        return ", ".join(run.config()["stages"])
+    except RunError as error:
+        return str(error)
+
+
 def _loop(arguments: argparse.Namespace) -> None:
     if arguments.keep is not None and arguments.keep.exists():
         raise ConfigError(f"The folder {arguments.keep} exists already. Name a new one for --keep.")
+    if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
+        raise ConfigError(f"There is no folder {arguments.json.parent}. Name another file for --json.")
     # Nobody else is waited for here: OpenMP's threads may wait awake, which makes the generator's run a tenth faster.
     os.environ.setdefault("GOMP_SPINCOUNT", WAITING_TURNS)
     with tempfile.TemporaryDirectory(prefix="leaml-loop-") as temporary:
@@ -293,9 +303,9 @@ def _loop(arguments: argparse.Namespace) -> None:
                 watch=bars.show,
             )
     text = json.dumps(result.to_json(), indent=1)
+    print(text)
     if arguments.json is not None:
         arguments.json.write_text(text + "\n")
-    print(text)
 
 
 def _follow(jobs: Jobs, run_id: RunId) -> None:

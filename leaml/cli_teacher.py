@@ -8,7 +8,7 @@ from typing import Any
 from leaml.choices import generator_of, read_choices
 from leaml.config import RunConfig
 from leaml.errors import ConfigError
-from leaml.estimate import Estimate, estimate, model_facts, with_clips
+from leaml.estimate import Estimate, estimate, model_facts, with_clips, with_pairs
 from leaml.jobs import RunDir
 from leaml.json_config import require
 from leaml.records import Caption, ImageId
@@ -78,8 +78,9 @@ def _check(arguments: argparse.Namespace) -> None:
     with Store.open(arguments.workspace, make=False) as store:
         choices = read_choices(store.workspace)
         choices = replace(choices, model=arguments.model or choices.model)
-        teacher, pool = teacher_of(arguments, choices.teacher), store.images("pool")
+        teacher, pool, project = teacher_of(arguments, choices.teacher), store.images("pool"), store.project()
     facts = with_clips(model_facts(choices.model), (image.path for image in pool))
+    facts = with_pairs(facts, project.question_types if project else ())
     generator = generator_of(choices)
     found = estimate(facts, generator, images=len(pool), saves_memory=choices.saves_memory)
     enough = "" if found.fits else f" {_what_would_fit(found)}"

@@ -17,6 +17,8 @@ from leaml.apart import Values, answer_apart, call_apart
 from leaml.config import BUNDLED_MODEL, GeneratorConfig, Precision, TrainConfig
 from leaml.data.video import FRAMES, is_video
 from leaml.errors import ModelError
+from leaml.prompts import longest_answers, pair_target
+from leaml.records import QuestionType
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +37,9 @@ PLACE_BYTES = 2
 HIDDEN_KEPT = 24
 """Numbers that a decoder layer keeps for its backward pass, for each token and hidden unit."""
 TEXT_TOKENS = 64
-"""Of a question with its answer, or of a caption."""
+"""Of a question with its answer, or of a caption, at least."""
+BYTES_A_TOKEN = 3
+"""Of text, rather too few: plain English has four, names of diseases and other languages fewer."""
 USABLE = 0.9
 """Share of the memory that a run may count on."""
 SPEED = 0.25
@@ -60,6 +64,7 @@ class ModelFacts:
         device: `cpu`, or the name of the accelerator.
         memory_bytes: Of the device; of this computer for a CPU.
         flops: Operations a second in large products, measured.
+        text_tokens: That a question takes with its options and its answer.
     """
 
     parameters: int
@@ -71,6 +76,7 @@ class ModelFacts:
     device: str
     memory_bytes: int
     flops: float
+    text_tokens: int = TEXT_TOKENS
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ def estimate(facts: ModelFacts, config: GeneratorConfig, *, images: int, saves_m
     room = max(0, available - LIBRARIES_BYTES) / max(1, least - LIBRARIES_BYTES)
     seconds = sum(_training_s(facts, train) for train in (config.train, config.judge)) * (4 / 3 if saves_memory else 1)
     texts = images * config.sampling.pairs_per_image
-    read = images * _tokens(facts) + texts * config.sampling.max_new_tokens
+    read = images * _tokens(facts) + texts * max(config.sampling.max_new_tokens, facts.text_tokens)
     seconds += FORWARD_FLOPS * facts.decoder * read / (SPEED * facts.flops)
     return Estimate(
         memory_bytes=saving if saves_memory else plain,
@@ -212,8 +218,19 @@ def with_clips(facts: ModelFacts, files: Iterable[str]) -> ModelFacts:
     return replace(facts, image_tokens=frames * facts.image_tokens)
 
 
+def with_pairs(facts: ModelFacts, types: Iterable[QuestionType]) -> ModelFacts:
+    """Return the facts for these question types: a pair may have more tokens than usual, as with many long options."""
+    pairs = (
+        pair_target(kind.question, kind.options, answer)
+        for kind in types
+        for answer in longest_answers(kind.question, kind.options)
+    )
+    longest = max((len(pair.encode()) for pair in pairs), default=0)
+    return replace(facts, text_tokens=max(facts.text_tokens, longest // BYTES_A_TOKEN))
+
+
 def _tokens(facts: ModelFacts) -> int:
-    return facts.image_tokens + TEXT_TOKENS
+    return facts.image_tokens + facts.text_tokens
 
 
 def _activations(facts: ModelFacts, samples: int, layers: int) -> int:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
@@ -12,7 +13,7 @@ import torch
 from leaml.backbone import Backbone
 from leaml.buckets import by_image, by_length
 from leaml.config import SamplingConfig
-from leaml.decoding import nucleus, option_log_probabilities, prefill
+from leaml.decoding import Prefix, nucleus, option_log_probabilities, prefill
 from leaml.features import ImageFeatures
 from leaml.flips import ask_flipped, unflip_probabilities
 from leaml.objectives import Sample, collate, sequence_losses
@@ -26,6 +27,7 @@ from leaml.prompts import (
 )
 from leaml.quality import SampledText, ValidPair
 from leaml.records import AnsweredQuestion, Candidate, ImageId, RunId
+from leaml.teacher.book import append_line, read_lines
 
 SCORE_BATCH = 128
 SPARE_TOKENS = 8
@@ -57,31 +59,53 @@ def sample_texts(
     config: SamplingConfig,
     progress: Progress,
     captions: Captions = NO_CAPTIONS,
+    *,
+    kept: Path | None = None,
 ) -> list[SampledText]:
     """Return `pairs_per_image` sampled texts for each image, in the order of the images.
 
-    A generator that was trained to read captions is given those of the images.
     Each batch of images has its own random state, derived from the seed and the place of its first image.
+
+    Args:
+        backbone: The generator.
+        features: Of the images.
+        image_ids: What is written about.
+        config: How texts are drawn.
+        progress: Hears of each batch; may raise to stop.
+        captions: Of the images, for a generator that was trained to read them.
+        kept: Where each batch's texts are written at once, and are not drawn again; None keeps nothing.
     """
     images_a_batch = max(1, config.batch_size // config.pairs_per_image)
+    known = {row["first"]: row["texts"] for row in read_lines(kept)} if kept else {}
     samples: list[SampledText] = []
     for start in range(0, len(image_ids), images_a_batch):
         batch = image_ids[start : start + images_a_batch]
-        prompts = [described(captions.get(image_id, ""), GENERATION_PROMPT) for image_id in batch]
-        prefix = prefill(backbone, prompts, features.batch(batch))
-        prefix.repeat(config.pairs_per_image)
-        texts = nucleus(
-            backbone,
-            prefix,
-            max_new_tokens=config.max_new_tokens,
-            top_p=config.top_p,
-            temperature=config.temperature,
-            generator=torch.Generator(backbone.device).manual_seed(config.seed * 1_000_003 + start),
-        )
+        texts = known.get(start)
+        if texts is None:
+            random = torch.Generator(backbone.device).manual_seed(config.seed * 1_000_003 + start)
+            prompts = [described(captions.get(image_id, ""), GENERATION_PROMPT) for image_id in batch]
+            texts = _drawn(backbone, prefill(backbone, prompts, features.batch(batch)), config, random)
+            if kept:
+                append_line(kept, {"first": start, "texts": texts})
         owners = [image_id for image_id in batch for _ in range(config.pairs_per_image)]
         samples += [SampledText(owner, *text) for owner, text in zip(owners, texts, strict=True)]
         progress(min(start + images_a_batch, len(image_ids)), len(image_ids))
     return samples
+
+
+def _drawn(
+    backbone: Backbone, prefix: Prefix, config: SamplingConfig, random: torch.Generator
+) -> list[tuple[str, float]]:
+    """Return `pairs_per_image` texts for each row, side by side. Uses the prefix up."""
+    prefix.repeat(config.pairs_per_image)
+    return nucleus(
+        backbone,
+        prefix,
+        max_new_tokens=config.max_new_tokens,
+        top_p=config.top_p,
+        temperature=config.temperature,
+        generator=random,
+    )
 
 
 @torch.inference_mode()

@@ -1,9 +1,11 @@
 """Takes over into the store what finished runs left. Doing it twice changes nothing."""
 
 import json
+import os
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from leaml.acceptance import order_by_acceptance
 from leaml.config import FinetuneConfig, RunConfig
@@ -13,6 +15,7 @@ from leaml.jobs.files import write_json
 from leaml.records import Candidate, Caption, Prediction
 from leaml.results import ModelRow
 from leaml.snapshot import Snapshot, read_snapshot
+from leaml.stage_context import TESTED_FILE
 from leaml.store import Store
 from leaml.tables import read_rows
 
@@ -75,13 +78,23 @@ def _take_model(store: Store, run: RunDir, config: RunConfig) -> None:
     row = ModelRow(
         run_id=run.id,
         method=method,
-        path=str(model.resolve().relative_to(store.workspace.resolve())) if model.exists() else "",
+        path=os.path.relpath(model, store.workspace) if model.exists() else "",
         round=max(1, store.results.round() - 1 if snapshot.round is None else snapshot.round),
         labels=0 if method == "zero_shot" else len(snapshot.labels),
         pairs=_pairs(snapshot, config.finetune),
-        created_at=datetime.now(UTC),
+        created_at=_made_at(store, output),
     )
     store.results.add_model(row, read_rows(predictions_file, Prediction) if predictions_file.exists() else [])
+
+
+def _made_at(store: Store, output: Path) -> datetime:
+    """Return when a model was made: one that is only tested again is no newer than it was."""
+    try:
+        tested = json.loads((output / TESTED_FILE).read_text())
+    except (OSError, ValueError):
+        tested = None
+    made = {row.run_id: row.created_at for row in store.results.models()}
+    return made.get(tested, datetime.now(UTC))
 
 
 def _pairs(snapshot: Snapshot, config: FinetuneConfig) -> int:

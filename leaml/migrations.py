@@ -151,4 +151,6 @@ MIGRATIONS: tuple[str | Callable[[Query], None], ...] = (
         FROM current_reviews r JOIN second_reads s ON s.candidate_id = r.candidate_id
         WHERE r.author <> s.author AND r.verdict <> s.verdict AND coalesce(r.drawn, '') <> 'adjudication';
     """,
+    # Pairs whose question was labelled meanwhile are set aside: the queue is made anew where it is missing.
+    "DROP TABLE IF EXISTS review_queue;",
 )

@@ -2,17 +2,16 @@
 
 captions -> importance -> generator -> judge -> sample make pseudo pairs; finetune -> evaluate make a model.
 A stage reads what earlier stages of its own run left, and the snapshot; never the store. Interrupted training goes
-on from its checkpoint; a finished stage is not run again (the worker sees to that).
+on from its checkpoint, sampling after the texts that are written; a finished stage is not run again (the worker sees
+to that).
 """
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from leaml import stats
 from leaml.backbone import Backbone, load, load_adapted
@@ -32,6 +31,7 @@ from leaml.generate import (
     score_texts,
     with_room,
 )
+from leaml.jobs.files import write_json
 from leaml.mixture import mix
 from leaml.objectives import (
     answer_sample,
@@ -53,6 +53,9 @@ from leaml.teacher.recorded import recorded_captions
 from leaml.training import Loss, train
 from leaml.updates import Update, choose_entries, full_update, selective_update, started_from
 
+SAMPLED_FILE, SAMPLED_BY_SERVER_FILE = "sampled.jsonl", "sampled_by_server.jsonl"
+"""What a generator has written so far, here or on a server, in a run's checkpoints."""
+
 
 def run_stage(name: str, context: StageContext) -> None:
     """Run one stage of `leaml.config.STAGES`.
@@ -66,6 +69,8 @@ def run_stage(name: str, context: StageContext) -> None:
 
 def collect_captions(context: StageContext) -> None:
     """Write the teacher's captions: `captions.parquet`. Of unlabelled images, and of all where they are read."""
+    if "sample" in context.config.stages:
+        _to_write_about(context)  # says so before the training where there are none
     config, tell = context.generator.teacher, context.progress("captions")
     images = context.snapshot.images if context.generator.generator_reads else context.unlabelled
     if config.source == "recorded":
@@ -96,7 +101,7 @@ def choose_neurons(context: StageContext) -> None:
     selection.save(context.output / "selection.safetensors")
     modules = [asdict(row) for row in selection.summary]
     summary = {"density": selection.density, "modules": modules, "skipped": targets.skipped}
-    _write_json(context.output / "mask_summary.json", summary)
+    write_json(context.output / "mask_summary.json", summary)
 
 
 def train_generator(context: StageContext) -> None:
@@ -132,9 +137,7 @@ def train_judge(context: StageContext) -> None:
 
 def sample_pairs(context: StageContext) -> None:
     """Write pseudo pairs of the unlabelled images with their scores: `candidates.parquet`, `sample_report.json`."""
-    images = context.unlabelled
-    if not images:
-        raise RunError("Every pool image is labelled already: there is nothing left to write questions for.")
+    images = _to_write_about(context)
     generator = load_adapted(context.output / GENERATOR_FILE)
     features = _features(context, generator, images)
     config, tell = context.generator, context.progress("sample")
@@ -151,7 +154,7 @@ def sample_pairs(context: StageContext) -> None:
     refused += Counter({REJECTED: len(scored) - len(rows)})
     write_rows(context.output / "candidates.parquet", rows, Candidate)
     report = {"images": len(images), "generated": len(texts), "kept": len(rows), "turned_down": refused}
-    _write_json(context.output / "sample_report.json", report)
+    write_json(context.output / "sample_report.json", report)
 
 
 def finetune(context: StageContext) -> None:
@@ -197,7 +200,7 @@ def evaluate(context: StageContext) -> None:
     by_type = {type_id: asdict(row) for type_id, row in stats.accuracy_by_type(predictions, groups).items()}
     macro = stats.macro_accuracy(predictions, groups)
     report = {"macro": asdict(macro), "by_type": by_type, "questions": len(predictions)}
-    _write_json(context.output / "evaluation.json", report)
+    write_json(context.output / "evaluation.json", report)
 
 
 STAGE_FUNCTIONS: dict[str, Callable[[StageContext], None]] = {
@@ -226,6 +229,12 @@ def _answered(context: StageContext) -> list[AnsweredQuestion]:
     return context.snapshot.answered
 
 
+def _to_write_about(context: StageContext) -> dict[ImageId, Path]:
+    if not context.unlabelled:
+        raise RunError("Every pool image is labelled already: there is nothing left to write questions for.")
+    return context.unlabelled
+
+
 def _captions(context: StageContext) -> Captions:
     """Return the captions of the run's images that there are."""
     return {row.image_id: row.text for row in read_rows(context.output / "captions.parquet", Caption)}
@@ -245,8 +254,8 @@ def _training_pairs(context: StageContext) -> tuple[list[AnsweredQuestion], list
     """
     snapshot, method = context.snapshot, context.finetune.method
     if method == "leaml":
-        if not snapshot.pseudo:
-            raise TrainingError("There are no pseudo pairs yet. Train the generator first.")
+        if not (snapshot.pseudo or snapshot.reviewed):
+            raise TrainingError("There is no pseudo pair that nobody has rejected. Train the generator first.")
         return _answered(context), list(snapshot.pseudo)
     if method == "leaml_reviewed":
         if not snapshot.reviewed:
@@ -258,13 +267,14 @@ def _training_pairs(context: StageContext) -> tuple[list[AnsweredQuestion], list
 def _sampled(
     context: StageContext, generator: Backbone, features: ImageFeatures, images: Mapping[ImageId, Path]
 ) -> list[SampledText]:
-    """Return what the generator writes: here, or through the server that has it."""
+    """Return what the generator writes: here, or through the server that has it. What was written before is kept."""
     sampling = with_room(generator, context.generator.sampling, _answered(context))
-    tell = context.progress("sample")
+    tell, stop, folder = context.progress("sample"), context.report.cancelled, context.checkpoints
     if sampling.server is None:
-        read = _captions(context) if context.generator.generator_reads else NO_CAPTIONS
-        return sample_texts(generator, features, list(images), sampling, tell, read)
-    written = sample_by_server(images, sampling.server, sampling, tell=tell, cancelled=context.report.cancelled)
+        read, kept = _captions(context) if context.generator.generator_reads else NO_CAPTIONS, folder / SAMPLED_FILE
+        return sample_texts(generator, features, list(images), sampling, tell, read, kept=kept)
+    kept = folder / SAMPLED_BY_SERVER_FILE
+    written = sample_by_server(images, sampling.server, sampling, tell=tell, cancelled=stop, kept=kept)
     texts = [(image_id, text) for image_id, found in written.items() for text in found]
     return score_texts(generator, features, texts, sampling.batch_size)
 
@@ -352,9 +362,3 @@ def _train(
         report=context.report,
         device=backbone.device,
     )
-
-
-def _write_json(path: Path, value: Any) -> None:
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps(value, indent=1))
-    aside.replace(path)

@@ -3,22 +3,35 @@
 Half of the pairs shown are the most informative, half a random audit; question types take turns, by their quotas.
 Where there are several people, pairs on which two differ come first, then second independent reads. The order itself,
 and how each pair stands, is a derived table (`leaml.queue_order`); the head of that order and the counts are
-remembered, and kept up decision by decision, so that a million pairs are no slower than a hundred.
+remembered, and kept up decision by decision, so that a million pairs are no slower than a hundred. Nobody is asked
+about a pair whose question has a label: it is set aside, and comes back when the label is taken back. Second reads go
+on: they tell how far readers agree, about a random share of what was decided.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from leaml.database import Database, record
-from leaml.queue_order import arrange, conditions, is_arranged, note_captions, reorder, settle
+from leaml.queue_order import (
+    LABELLED,
+    LOOKED_UP,
+    among,
+    arrange,
+    conditions,
+    is_arranged,
+    labelled,
+    note_captions,
+    of_images,
+    reorder,
+    settle,
+)
 from leaml.records import EVERYTHING, Candidate, Drawn, Half, Offer, Reader, Review, ReviewAction, ReviewCounts, Slice
 from leaml.remembered import Remembered
 from leaml.second_reads import SecondReads, waits
 from leaml.tally import Tally
 
 _STANDS = "candidate_id, half, chance, action, author, drawn, seconds, second_author"
-_LOOKED_UP = 64
 _HEAD = 64
 """Pairs of each slice's order that are remembered beyond those that were asked for."""
 _SLICES = 16
@@ -34,14 +47,14 @@ class Standing:
     Attributes:
         half: The half of the queue that it is in.
         chance: Drawn from 0 to 1 by its id: it is read twice where that is below the share that is.
-        action: The decision that counts; None where there is none.
+        action: The decision that counts; None where there is none, `labelled` where a label counts instead.
         seconds: What that decision took.
         read_twice: Whether somebody has read it a second time, even if that was taken back.
     """
 
     half: Half
     chance: float
-    action: ReviewAction | None
+    action: ReviewAction | Literal["labelled"] | None
     seconds: float | None
     read_twice: bool
 
@@ -68,7 +81,7 @@ class Queue:
         self._tally = Remembered(database, self._count)
         self._heads = Remembered(database, dict[Slice, Head])
         self._second_reads = SecondReads(database)
-        self._disputed = Remembered(database, lambda: database.rows("SELECT * FROM disputed ORDER BY candidate_id"))
+        self._disputed = Remembered(database, self._read_disputed)
         self._known: dict[str, Candidate] = {}  # what a generator wrote never changes
         with database.transaction("put the pairs in order"):
             if not is_arranged(database.rows):
@@ -101,7 +114,7 @@ class Queue:
         return [offer.candidate for offer in self._open(limit, within)]
 
     def offered(self, candidate_id: str, reader: Reader) -> Offer | None:
-        """Return a pair with why this person may decide about it now; None where it is decided or gone."""
+        """Return a pair with why this person may decide about it now; None where it is decided, labelled or gone."""
         rows = self._stands([candidate_id])
         drawn: Drawn | None = None
         if candidate_id in self._disputed_for(reader):
@@ -168,8 +181,9 @@ class Queue:
     def follow(self, event_id: int, review: Review, before: Standing | None) -> None:
         """Note a decision that was just appended; `before` is how its pair stood."""
         # A pair whose first decision was taken back may have a second read already; one of an earlier round is not
-        # in the queue any more, but two readers may differ about it.
-        if review.drawn in ("second", "adjudication") or before is None or before.read_twice:
+        # in the queue any more, but two readers may differ about it; one that was labelled stays so if it is skipped.
+        again = review.drawn in ("second", "adjudication")
+        if again or before is None or before.read_twice or before.action == LABELLED:
             self.settle([review.candidate_id])
             return
         self._database.rows(
@@ -181,10 +195,19 @@ class Queue:
         after = {**made, "chance": before.chance, "second_author": None}
         self._keep_up([(before.action, before.seconds)], [after], newest=True)
 
+    def follow_labels(self, image_ids: Collection[str]) -> None:
+        """Note that questions about some images have been labelled, or their labels taken back."""
+        self._disputed.changed()
+        rows = of_images(self._database.rows, image_ids)
+        undecided = {row["candidate_id"]: row["action"] for row in rows if row["action"] in (None, "skip", LABELLED)}
+        aside = labelled(self._database.rows, [*undecided])
+        if others := [found for found, action in undecided.items() if (action == LABELLED) != (found in aside)]:
+            self.settle(others)
+
     def settle(self, candidate_ids: list[str]) -> None:
         """Note how some pairs stand after events that took others back or set them aside."""
         self._disputed.changed()
-        if len(candidate_ids) > _LOOKED_UP:
+        if len(candidate_ids) > LOOKED_UP:
             settle(self._database.rows, candidate_ids)
             for remembered in (self._tally, self._heads, self._second_reads):
                 remembered.changed()
@@ -199,7 +222,7 @@ class Queue:
         return self._database.rows(query, *candidate_ids)
 
     def _keep_up(
-        self, before: list[tuple[ReviewAction | None, float | None]], after: list[dict[str, Any]], *, newest: bool
+        self, before: list[tuple[str | None, float | None]], after: list[dict[str, Any]], *, newest: bool
     ) -> None:
         """Bring what is remembered up to date with pairs that stand otherwise now.
 
@@ -208,7 +231,8 @@ class Queue:
             after: The same pairs, rows of `review_queue`.
             newest: Whether they stand so by a decision that was made just now.
         """
-        if (tally := self._tally.kept()) is None:
+        actions = {*(action for action, _ in before), *(row["action"] for row in after)}
+        if (tally := self._tally.kept()) is None or LABELLED in actions:  # which are not counted among the pairs
             self._tally.changed()
         else:
             for was, row in zip(before, after, strict=True):
@@ -262,13 +286,15 @@ class Queue:
         rows = self._database.rows(
             "SELECT action, list(seconds) AS seconds FROM review_queue WHERE action IS NOT NULL GROUP BY action"
         )
-        return Tally(total["pairs"], {row["action"]: row["seconds"] for row in rows})
+        actions = {row["action"]: row["seconds"] for row in rows}
+        aside = actions.pop(LABELLED, [])
+        return Tally(total["pairs"] - len(aside), actions)
 
     def _candidate(self, candidate_id: str) -> Candidate:
         return self._candidates([candidate_id])[candidate_id]
 
     def _candidates(self, ids: list[str]) -> dict[str, Candidate]:
-        if len(ids) > _LOOKED_UP:
+        if len(ids) > LOOKED_UP:
             return self._read_candidates(ids)
         found = {one: known for one in ids if (known := self._known.get(one))}
         if missing := [one for one in ids if one not in found]:
@@ -279,11 +305,14 @@ class Queue:
         return found
 
     def _read_candidates(self, ids: list[str]) -> dict[str, Candidate]:
-        # DuckDB looks written-out ids up in the index, a list only up to a few; many are joined.
-        few = len(ids) <= _LOOKED_UP
-        which = ", ".join("?" * len(ids)) if few else "SELECT unnest(?::VARCHAR[])"
-        rows = self._database.rows(f"SELECT * FROM candidates WHERE id IN ({which})", *(ids if few else [ids]))
+        which, values = among(ids)
+        rows = self._database.rows(f"SELECT * FROM candidates WHERE id IN ({which})", *values)
         return {row["id"]: record(Candidate, row) for row in rows}
+
+    def _read_disputed(self) -> list[dict[str, Any]]:
+        rows = self._database.rows("SELECT * FROM disputed ORDER BY candidate_id")
+        aside = labelled(self._database.rows, [row["candidate_id"] for row in rows])
+        return [row for row in rows if row["candidate_id"] not in aside]
 
     def _disputed_for(self, reader: Reader) -> list[str]:
         return [

@@ -5,13 +5,21 @@ random as the hash, and the informative half, the least certain first. A pair is
 audit is a random sample whatever is decided in the other. `turn` counts within a type and takes the halves in turn, in
 an order that cannot be guessed; pairs of one turn come type by type. A type with a quota of three cards counts in
 thirds, and so comes three times as often; one with a quota of none comes after all others.
+
+A pair that nobody has decided about is set aside while its question has a label: the label is what counts
+(`leaml.answered`), so it is neither shown nor open. It keeps its turn for the case that the label is taken back.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from leaml.events import Query
 from leaml.records import Slice
 
+LABELLED = "labelled"
+"""How a pair stands, in place of nobody's decision or a skip, that is set aside for a label."""
+LOOKED_UP = 64
+"""So many ids are written out in a query."""
 TAKEN_ALONE = "r.action IN ('accept', 'edit', 'reject') AND coalesce(r.drawn, '') <> 'batch'"
 """Of `current_reviews r`: decisions about one pair, not about a batch."""
 FAULT = "(r.action = 'reject' AND r.reason <> 'wrong answer')"
@@ -40,7 +48,7 @@ _ARRANGE = f"""
             ORDER BY CASE half WHEN 'audit' THEN luck::DOUBLE ELSE doubt END, luck, number) AS place
         FROM halved),
     turns AS (SELECT number, half, {_TURN} FROM placed)
-    SELECT c.id AS candidate_id, c.image_id, c.type_id, t.half, t.turn,
+    SELECT c.id AS candidate_id, c.image_id, md5_number_lower(c.image_id) AS image_number, c.type_id, t.half, t.turn,
         md5_number_upper(c.id) / 18446744073709551616.0 AS chance,
         c.agreement, c.log_probability, coalesce(
             list_reverse_sort(c.option_probabilities)[1] - list_reverse_sort(c.option_probabilities)[2], 0.0) AS margin,
@@ -63,6 +71,14 @@ _DISPUTED = """
 _FAULTS = f"""
     SELECT image_id, count(*) FILTER ({FAULT}) / (count(*) + 1.0) AS faults
     FROM current_reviews r WHERE {TAKEN_ALONE} GROUP BY image_id
+"""
+_LABELLED = """
+    SELECT DISTINCT c.id FROM {pairs} c JOIN current_labels l
+        ON l.image_id = c.image_id AND (l.question = c.question OR l.type_id = c.type_id)
+"""
+_SET_ASIDE = f"""
+    UPDATE review_queue SET action = '{LABELLED}'
+    WHERE coalesce(action, 'skip') = 'skip' AND candidate_id IN (SELECT unnest(?::VARCHAR[]))
 """
 _FRONT = 2000
 """So many pairs of each question type follow the acceptance model at a time: a million would take half a second."""
@@ -87,13 +103,14 @@ _REORDER = f"""
         FROM moved GROUP BY type_id) fresh
     WHERE review_queue.rowid = fresh.number
 """
-_SETTLE = """
+_SETTLE = f"""
     UPDATE review_queue SET event_id = now.event_id, action = now.action, author = now.author, drawn = now.drawn,
         seconds = now.seconds, second_author = now.second_author
     FROM (
-        SELECT ids.id, r.event_id, r.action, r.author, r.drawn, r.seconds,
+        SELECT ids.id, r.event_id, r.author, r.drawn, r.seconds,
+            CASE WHEN aside AND coalesce(r.action, 'skip') = 'skip' THEN '{LABELLED}' ELSE r.action END AS action,
             CASE WHEN s.author <> r.author THEN s.author END AS second_author
-        FROM (SELECT unnest(?::VARCHAR[]) AS id) ids
+        FROM (SELECT unnest(?::VARCHAR[]) AS id, unnest(?::BOOLEAN[]) AS aside) ids
             LEFT JOIN current_reviews r ON r.candidate_id = ids.id
             LEFT JOIN second_reads s ON s.candidate_id = ids.id) now
     WHERE review_queue.candidate_id = now.id
@@ -110,6 +127,7 @@ def arrange(query: Query) -> None:
     query(_ARRANGE)
     query(_INDEX)
     query(f"CREATE OR REPLACE TABLE disputed AS {_DISPUTED} GROUP BY c.candidate_id")
+    query(_SET_ASIDE, [row["id"] for row in query(_LABELLED.format(pairs="candidates"))])
 
 
 def reorder(query: Query, logit: str) -> None:
@@ -123,10 +141,36 @@ def reorder(query: Query, logit: str) -> None:
 
 def settle(query: Query, candidate_ids: list[str]) -> None:
     """Note how some pairs stand, from the events. Call it in a transaction."""
-    query(_SETTLE, candidate_ids)
+    aside = labelled(query, candidate_ids)
+    query(_SETTLE, candidate_ids, [found in aside for found in candidate_ids])
     query("DELETE FROM disputed WHERE candidate_id IN (SELECT unnest(?::VARCHAR[]))", candidate_ids)
     of_these = "WHERE c.candidate_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY c.candidate_id"
     query(f"INSERT INTO disputed {_DISPUTED} {of_these}", candidate_ids)
+
+
+def labelled(query: Query, candidate_ids: Sequence[str]) -> set[str]:
+    """Return which of some pairs, of any round, ask what a label answers."""
+    if not candidate_ids:
+        return set()
+    which, values = among(candidate_ids)
+    # Looked up first: within the join all pairs would be read.
+    pairs = f"WITH pairs AS MATERIALIZED (SELECT id, image_id, question, type_id FROM candidates WHERE id IN ({which}))"
+    return {row["id"] for row in query(pairs + _LABELLED.format(pairs="pairs"), *values)}
+
+
+def of_images(query: Query, image_ids: Collection[str]) -> list[dict[str, Any]]:
+    """Return candidate_id and action of the pairs about some images, and perhaps of a few others."""
+    # By a number: comparing a million long ids takes ten times as long.
+    numbers = "SELECT md5_number_lower(id) FROM (SELECT unnest(?::VARCHAR[]) AS id)"
+    return query(f"SELECT candidate_id, action FROM review_queue WHERE image_number IN ({numbers})", [*image_ids])
+
+
+def among(ids: Sequence[str]) -> tuple[str, list[Any]]:
+    """Return what stands within IN (...) for some ids, and its values."""
+    # DuckDB looks written-out ids up in the index, a list only up to a few; many are joined.
+    if len(ids) <= LOOKED_UP:
+        return ", ".join("?" * len(ids)), list(ids)
+    return "SELECT unnest(?::VARCHAR[])", [list(ids)]
 
 
 def note_captions(query: Query) -> None:

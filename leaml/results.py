@@ -24,7 +24,7 @@ class ModelRow:
         round: The loop's round.
         labels: How many labels it saw.
         pairs: How many pseudo pairs it saw, reviewed or not.
-        created_at: When it was taken over.
+        created_at: When it was taken over; of one that was tested again, when it first was.
     """
 
     run_id: RunId
@@ -138,7 +138,7 @@ class Results:
             cursor.execute("INSERT INTO ingested_runs VALUES (?, 'model', ?)", [model.run_id, now()])
 
     def models(self) -> list[ModelRow]:
-        """Return the models, oldest first."""
+        """Return the models, oldest first; one that was tested again comes right after itself."""
         rows = self._database.rows("SELECT * FROM models ORDER BY created_at, run_id")
         return [record(ModelRow, row) for row in rows]
 

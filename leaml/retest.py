@@ -10,9 +10,10 @@ from pathlib import Path
 from leaml.config import MODEL_STAGES, RunConfig
 from leaml.errors import RunError
 from leaml.jobs import Jobs
+from leaml.jobs.files import write_json
 from leaml.records import Acceptance, RunId
 from leaml.snapshot import SnapshotTables, read_snapshot, write_snapshot
-from leaml.stage_context import MODEL_FILE
+from leaml.stage_context import MODEL_FILE, TESTED_FILE
 from leaml.starts import share_file
 from leaml.store import Store
 
@@ -60,5 +61,6 @@ def retest(store: Store, jobs: Jobs, run_id: RunId) -> RunId:
     def write_output(directory: Path) -> None:
         for name in left:
             share_file(output / name, directory / name)
+        write_json(directory / TESTED_FILE, run_id)
 
     return jobs.submit(replace(config, stages=MODEL_STAGES).to_json(), write_data, write_output)

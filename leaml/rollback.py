@@ -129,13 +129,20 @@ class Rollback:
 
     def _undone(self, by: str, *, reviews: str, values: list[Any], labels: str | None = None) -> TakenBack:
         with self._database.transaction("take back decisions"):
-            undone = self._undo("label_events", _PAIR, "", labels, values, by) if labels else 0
+            undone = self._undo_labels(labels, values, by) if labels else 0
             standing = f"{reviews} AND {_STANDING.format(table='review_events')}"
             touched = self._database.rows(f"SELECT DISTINCT candidate_id FROM review_events WHERE {standing}", *values)
             columns = ("candidate_id", *_PAIR)
             taken = self._undo("review_events", columns, ", 'undo'", reviews, values, by)
             self._queue.settle([row["candidate_id"] for row in touched])
         return TakenBack(undone, taken)
+
+    def _undo_labels(self, condition: str, values: list[Any], by: str) -> int:
+        standing = f"{condition} AND {_STANDING.format(table='label_events')}"
+        rows = self._database.rows(f"SELECT DISTINCT image_id FROM label_events WHERE {standing}", *values)
+        undone = self._undo("label_events", _PAIR, "", condition, values, by)
+        self._queue.follow_labels([row["image_id"] for row in rows])
+        return undone
 
     def _undo(
         self, table: str, columns: tuple[str, ...], action: str, condition: str, values: list[Any], by: str

@@ -13,6 +13,7 @@ from leaml.config import SamplingConfig
 from leaml.errors import TeacherError
 from leaml.prompts import GENERATION_PROMPT
 from leaml.records import ImageId
+from leaml.teacher.book import append_line, read_lines
 from leaml.teacher.retry import SilentRow, is_silence
 from leaml.teacher.server import Server, ask_about_each
 from leaml.teacher_config import TeacherConfig
@@ -37,6 +38,7 @@ def sample_by_server(
     *,
     tell: Callable[[int, int], None],
     cancelled: Callable[[], bool],
+    kept: Path | None = None,
 ) -> dict[ImageId, tuple[str, ...]]:
     """Return the texts about each image, in the order of the images; those that failed are left out.
 
@@ -48,6 +50,7 @@ def sample_by_server(
         config: How texts are drawn.
         tell: Hears (done, all); may raise to stop.
         cancelled: Looked at while nothing arrives.
+        kept: Where an image's texts are written as they arrive, and are not asked for again; None keeps nothing.
 
     Raises:
         TeacherError: If more than the set share of the images failed, or the server is gone; with its own words.
@@ -61,14 +64,18 @@ def sample_by_server(
         except Exception as failure:  # as with captions: one image must not end the others
             return Written(image_id, error=asked.words_of(failure), silent=is_silence(failure))
 
-    found: dict[ImageId, tuple[str, ...]] = {}
+    known = {row["image"]: tuple(row["texts"]) for row in read_lines(kept)} if kept else {}
+    found: dict[ImageId, tuple[str, ...]] = {image_id: known[image_id] for image_id in images if image_id in known}
+    missing = {image_id: path for image_id, path in images.items() if image_id not in found}
     failed: list[Written] = []
     silent = SilentRow(server.concurrency)
-    for written in ask_about_each(server, images, ask, cancelled=cancelled):
+    for written in ask_about_each(server, missing, ask, cancelled=cancelled):
         if written.error:
             failed.append(written)
         else:
             found[written.image_id] = written.texts
+            if kept:
+                append_line(kept, {"image": written.image_id, "texts": written.texts})
         tell(len(found) + len(failed), len(images))
         gone = silent.add(written.silent)
         if gone or len(failed) > max(1, server.failure_share * len(images)):

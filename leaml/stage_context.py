@@ -15,6 +15,8 @@ GENERATOR_FILE = "generator.safetensors"
 """What training changed in a question generator, in a run's output."""
 MODEL_FILE = "model.safetensors"
 """What fine-tuning changed, in a run's output."""
+TESTED_FILE = "tested.json"
+"""The run whose model this one only tests again; it lies in the run's output before its first stage."""
 START_FILE = "start.safetensors"
 """The generator that fine-tuning starts from; it lies in the run's output before its first stage."""
 

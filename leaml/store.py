@@ -215,6 +215,14 @@ class Store:
         Raises:
             StoreError: If there is no such image, or the label cannot be saved; nothing was changed.
         """
+        with self._database.transaction("save the decision"):
+            event_id = self._append_label(pair, author, seconds, suggestion)
+            self.queue.follow_labels([pair.image_id])
+            return event_id
+
+    def _append_label(
+        self, pair: AnsweredQuestion, author: str, seconds: float, suggestion: Suggestion | None = None
+    ) -> int:
         self.image(pair.image_id)
         values = {**_pair_values(pair), "author": author, "seconds": seconds}
         if suggestion is not None:
@@ -229,7 +237,8 @@ class Store:
         """
         with self._database.transaction("save the labels"):
             for pair, author in labels:
-                self.add_label(pair, author=author, seconds=0.0)
+                self._append_label(pair, author, 0.0)
+            self.queue.follow_labels({pair.image_id for pair, _ in labels})
 
     def undo_label(self, author: str) -> Label | None:
         """Take back the author's latest label that stands, and return it; None if there is none."""
@@ -242,6 +251,7 @@ class Store:
             label = _label(rows[0])
             values = {**_pair_values(label.pair), "author": author, "seconds": 0.0, "undoes": label.event_id}
             self._log.append("label_events", values)
+            self.queue.follow_labels([label.pair.image_id])
             return label
 
     def labels(self, split: Split | None = None) -> list[Label]:

@@ -102,10 +102,11 @@ def _do_stages(run: RunDir, reporter: Reporter, run_stage: Stage | None, seconds
         if (took := run.seconds_of(stage)) is not None:
             seconds[stage] = took
             continue
-        began = time.monotonic()
+        began = time.monotonic() - run.seconds_begun(stage)
         try:
             (run_stage or pipeline.run_stage)(stage, context)
         except Cancelled:
+            run.mark_begun(stage, time.monotonic() - began)
             return "cancelled"
         took = time.monotonic() - began
         run.mark_done(stage, took)
@@ -157,7 +158,7 @@ def main() -> int:
     parser.add_argument("--lock", type=int, help="inherited descriptor that holds the run's lock")
     parser.add_argument("--at-once", type=int, default=1, help="how many runs may compute at once [%(default)s]")
     arguments = parser.parse_args()
-    run = RunDir(arguments.run_dir.resolve())
+    run = RunDir(arguments.run_dir.absolute())  # where the runs are a link to another disk, the cache is not there
     hold_lock(run, arguments.lock)
     return 0 if work(run, at_once=arguments.at_once)["status"] == "done" else 1
 

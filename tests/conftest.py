@@ -2,6 +2,9 @@
 
 import os
 import socket
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from leaml.backbone import Backbone, load
 from leaml.config import BUNDLED_MODEL
 from leaml.features import ImageFeatures
 from leaml.records import AnsweredQuestion, ImageId
+from tests.warm import Warm
 
 _connect = socket.socket.connect
 
@@ -45,6 +49,19 @@ def place_question(image_id: str, index: int) -> AnsweredQuestion:
     return AnsweredQuestion(
         ImageId(image_id), "Where is the disc, from left to right?", options, options[index % 3], "place"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> Iterator[Warm | None]:
+    """Have workers that are started in this process start soon; the others, and all on other systems, as they do."""
+    if sys.platform != "linux":
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="leaml_warm_") as folder:  # a socket's path has to be short
+        found = Warm(Path(folder) / "socket")
+        found.stand_in()
+        yield found
+        found.close()
 
 
 @pytest.fixture

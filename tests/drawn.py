@@ -1,6 +1,10 @@
 """A small project of drawn pictures for tests of the app: a dot left or right, with reference answers."""
 
+import atexit
 import hashlib
+import shutil
+import tempfile
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -26,7 +30,21 @@ RUN = RunId("r0001")
 
 
 def fill(workspace: Path, *, pool: int = 12, test: int = 4, candidates: int = 0, references: bool = True) -> None:
-    """Put the project into a workspace; `candidates` pairs about the pool's first images wait for review."""
+    """Put the project into a new workspace; `candidates` pairs about the pool's first images wait for review."""
+    shutil.copytree(_filled(pool, test, candidates, references), workspace, dirs_exist_ok=True)
+
+
+@cache
+def _filled(pool: int, test: int, candidates: int, references: bool) -> Path:
+    """Make such a workspace once a process: hundreds of tests begin with a few kinds of them."""
+    folder = tempfile.mkdtemp(prefix="leaml_drawn_")
+    atexit.register(shutil.rmtree, folder)
+    workspace = Path(folder) / "work"
+    _fill(workspace, pool, test, candidates, references)
+    return workspace
+
+
+def _fill(workspace: Path, pool: int, test: int, candidates: int, references: bool) -> None:
     with Store.open(workspace) as store:
         images, answers, captions = [], [], []
         for number in range(pool + test):

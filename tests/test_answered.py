@@ -33,7 +33,10 @@ def test_of_a_label_and_a_reviewed_pair_the_label_counts(contradicted, tmp_path)
     ]
     freeze(contradicted, tmp_path / "data")
     assert read_snapshot(tmp_path / "data").reviewed == (pair(1), pair(2))
+    questions = {(ImageId("i1"), "place"), (ImageId("i2"), "place")}
+    assert contradicted.answered.count_reviewed() == 2 and contradicted.answered.reviewed_questions() == questions
     contradicted.undo_label("ann")
+    assert contradicted.answered.count_reviewed() == 3
     assert contradicted.reviewed_pairs() == [pair(0), pair(1), pair(2)], "it is still there, and counts again"
 
 
@@ -45,6 +48,7 @@ def test_a_question_whose_words_were_changed_is_the_same_question(contradicted):
     edited = replace(free, question="What else?", answer="nothing")
     contradicted.add_review(Review(candidate(2).id, "edit", edited, None, "ann", 1.0))
     assert contradicted.reviewed_pairs() == [edited]
+    assert contradicted.answered.count_reviewed() == 1 and contradicted.answered.reviewed_questions() == set()
 
 
 def test_a_reviewed_question_is_no_pseudo_pair(store):  # noqa: F811

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from leaml import answering
+from leaml import answer_worker, answering
 from leaml.answering import Answer, Answerer, Asked
 from leaml.backbone import BUNDLED_PATH, Backbone, load
 from leaml.config import BUNDLED_MODEL, Flips
@@ -198,3 +199,18 @@ def test_who_closes_does_not_wait_for_an_answer_and_nobody_is_answered_after_it(
 
 def test_the_limits_fit_a_large_model() -> None:
     assert answering.LOAD_S >= FACTS_TIMEOUT_S > answering.ANSWER_S == 120
+
+
+def test_a_model_is_gone_before_another_one_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: list[bool] = []
+    monkeypatch.setattr(answer_worker, "_resident", {})
+    first = weakref.ref(answer_worker._base(BUNDLED_MODEL, torch.float32).model)
+    assert first() is answer_worker._base(BUNDLED_MODEL, torch.float32).model, "it is loaded once"
+
+    def look(name: str, *, dtype: torch.dtype) -> Backbone:
+        gone.append(first() is None)
+        return load(name, dtype=dtype)
+
+    monkeypatch.setattr(answer_worker, "load", look)
+    answer_worker._base(BUNDLED_MODEL, torch.bfloat16)
+    assert gone == [True], "two of them may not fit into the memory"

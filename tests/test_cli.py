@@ -13,6 +13,7 @@ from app.settings import parse_settings
 from leaml.cli import build_parser, main
 from leaml.store import Store
 from tests.test_importers import project, store  # noqa: F401 - fixtures
+from tests.test_worker import make_run
 
 README = Path(__file__).parent.parent / "README.md"
 BACKBONES = README.parent / "docs" / "backbones.md"
@@ -50,12 +51,22 @@ def test_from_import_to_export(project, tmp_path, capsys):  # noqa: F811
         (("run", "finetune", "--method", "lora", "--update", "full"), "update is 'full', but must be lora"),
         (("merge", "r0009", "model"), "There is no run 'r0009'"),
         (("loop", "--keep", "/tmp"), "/tmp exists already"),
+        (("loop", "--json", "/nowhere/x.json"), "There is no folder /nowhere. Name another file for --json"),
     ],
 )
 def test_a_leaml_error_is_one_sentence_and_exit_code_1(arguments, sentence, tmp_path, capsys):
     Store.open(tmp_path / "w").close()
     code, _, err = run(capsys, "--workspace", str(tmp_path / "w"), *arguments)
     assert code == 1 and sentence in err and err.startswith("leaml: ") and "Traceback" not in err
+
+
+def test_a_run_that_cannot_be_read_keeps_no_other_one_from_the_list(tmp_path, capsys):
+    for name in ("r0001", "r0002"):
+        run_dir = make_run(tmp_path / "w" / "runs", name)
+    (run_dir.path / "config.json").write_text("{")
+    code, out, _ = run(capsys, "--workspace", str(tmp_path / "w"), "runs")
+    damaged, other = out.splitlines()
+    assert code == 0 and "Cannot read the settings of the run r0002" in damaged and "captions, importance" in other
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["run", "nothing"], ["run", "generator", "--row-budget", "x"], []])

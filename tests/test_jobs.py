@@ -55,13 +55,7 @@ def jobs(tmp_path, monkeypatch):
     """Jobs whose worker is the real one, with stages that only count."""
     program = tmp_path / "counting_worker.py"
     program.write_text(WORKER)
-    real = subprocess.Popen
-
-    def popen(command, **options):
-        is_worker = command[1:3] == ["-m", "leaml.worker"]
-        return real([sys.executable, str(program), *command[3:]] if is_worker else command, **options)
-
-    monkeypatch.setattr("leaml.jobs.launch.subprocess.Popen", popen)
+    monkeypatch.setattr("leaml.jobs.launch.WORKER", (sys.executable, str(program)))
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     found = Jobs(tmp_path / "runs")
     yield found
@@ -177,10 +171,8 @@ def test_a_run_outlives_who_started_it(jobs, tmp_path):
     jobs.cancel(name)
     jobs.wait(name, timeout_s=30)
     code = (
-        "import sys, time; from pathlib import Path; import subprocess; import leaml.jobs.launch as launch\n"
-        "real = subprocess.Popen\n"
-        f"program = {str(tmp_path / 'counting_worker.py')!r}\n"
-        "launch.subprocess.Popen = lambda command, **o: real([sys.executable, program, *command[3:]], **o)\n"
+        "import sys, time; from pathlib import Path; import leaml.jobs.launch as launch\n"
+        f"launch.WORKER = (sys.executable, {str(tmp_path / 'counting_worker.py')!r})\n"
         f"launch.Jobs(Path({str(jobs.runs_dir)!r})).resume({name!r}); print('started', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as app:

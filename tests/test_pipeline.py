@@ -387,7 +387,7 @@ def _candidate(store, run_id, number):
     [
         (generator_run(GENERATOR), 0, "There are no labels yet. Label some images first"),
         (generator_run(GENERATOR), 6, "Every pool image is labelled already"),
-        (model_run(FinetuneConfig("leaml", train=TRAIN)), 2, "no pseudo pairs yet. Train the generator first"),
+        (model_run(FinetuneConfig("leaml", train=TRAIN)), 2, "no pseudo pair that nobody has rejected. Train"),
         (model_run(FinetuneConfig("leaml_reviewed", train=TRAIN)), 2, "No pseudo pair has been accepted yet"),
         (model_run(FinetuneConfig("lora", model="nowhere/nothing", train=TRAIN)), 2, "Cannot load the model 'nowhere"),
     ],
@@ -397,6 +397,24 @@ def test_what_is_missing_is_said(store, here, config, labels, sentence):
         label_from_references(store, count=labels, seed=0)
     state = here.wait(submit(store, here, config), timeout_s=300)
     assert state.name == "failed" and sentence in state.detail
+
+
+def test_a_generator_that_nothing_is_left_for_is_not_trained(store, here):
+    label_from_references(store, count=6, seed=0)
+    run_id = submit(store, here, generator_run(GENERATOR))
+    assert here.wait(run_id, timeout_s=300).name == "failed" and here.run(run_id).progress() == []
+    captions = submit(store, here, generator_run(GENERATOR, until="captions"))
+    assert here.wait(captions, timeout_s=300).name == "done", "no question was to be written"
+
+
+def test_pairs_that_are_all_reviewed_are_learnt_from(store, here):
+    label_from_references(store, count=2, seed=0)
+    pair = _candidate(store, "r0009", 0)
+    store.results.add_generator_run("r0009", [pair])
+    store.add_review(Review(pair.id, "accept", as_pair(pair), None, "ann", 1.0))
+    finish(store, here, model_run(FinetuneConfig("leaml", train=replace(TRAIN, steps=1))))
+    (model,) = store.results.models()
+    assert (model.labels, model.pairs) == (2, 1)
 
 
 def test_the_loop_in_small(store, jobs, monkeypatch):

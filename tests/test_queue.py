@@ -10,19 +10,26 @@ from hypothesis import strategies as st
 from leaml import migrations
 from leaml.database import Database
 from leaml.errors import StoreError
+from leaml.experts import as_pair
 from leaml.queue import Queue
-from leaml.records import Caption, ImageId, Reader, RunId, Slice
+from leaml.records import Caption, ImageId, Project, Reader, RunId, Slice
 from leaml.store import Store
 from leaml.workspace import STORE_FILE
-from tests.test_store import PLACE, SIZE, candidate, pair, review, store  # noqa: F401 - a fixture
+from tests.test_store import PLACE, SIZE, candidate, image, pair, review, store  # noqa: F401 - a fixture
 
 STANDING = """
-    SELECT q.candidate_id, q.half, q.turn, r.event_id, r.action, r.author, r.drawn, r.seconds,
-        CASE WHEN s.author <> r.author THEN s.author END AS second_author
-    FROM review_queue q LEFT JOIN current_reviews r ON r.candidate_id = q.candidate_id
+    SELECT q.candidate_id, q.half, q.turn, r.event_id,
+        CASE WHEN coalesce(r.action, 'skip') <> 'skip' OR (c.image_id, c.question) NOT IN (
+            SELECT (image_id, question) FROM current_labels) THEN r.action ELSE 'labelled' END AS action,
+        r.author, r.drawn, r.seconds, CASE WHEN s.author <> r.author THEN s.author END AS second_author
+    FROM review_queue q JOIN candidates c ON c.id = q.candidate_id
+        LEFT JOIN current_reviews r ON r.candidate_id = q.candidate_id
         LEFT JOIN second_reads s ON s.candidate_id = q.candidate_id ORDER BY q.candidate_id
 """
-KEPT = "SELECT * EXCLUDE (image_id, type_id, chance, agreement, log_probability, margin, captioned) FROM review_queue"
+KEPT = """
+    SELECT * EXCLUDE (image_id, image_number, type_id, chance, agreement, log_probability, margin, captioned)
+    FROM review_queue
+"""
 DISPUTED = "SELECT candidate_id FROM {} ORDER BY candidate_id"
 
 
@@ -199,8 +206,20 @@ def test_a_workspace_without_an_order_gets_one_and_keeps_its_decisions(tmp_path,
         assert event.content["author"] == "ann" and "drawn" not in event.content and event.hash == "kept as it is"
 
 
+def decide(opened, offer, name, act, read):
+    """Decide about an offer; `read` tells who has decided a pair last."""
+    action = {"right": "edit", "none": "accept"}.get(act, act)
+    answer = offer.candidate.options[1] if act == "right" else None
+    if offer.drawn == "second":
+        assert read[offer.candidate.id] != name, "a second read is another person's"
+    elif action != "skip" and offer.drawn != "adjudication":  # which may be taken back, and then waits again
+        read[offer.candidate.id] = name
+    opened.add_review(replace(review(offer.candidate, action, answer, author=name), drawn=offer.drawn))
+
+
 ACTS = st.tuples(
-    st.sampled_from(("ann", "bob", "cy")), st.sampled_from(("accept", "right", "reject", "skip", "undo", "none"))
+    st.sampled_from(("ann", "bob", "cy")),
+    st.sampled_from(("accept", "right", "reject", "skip", "undo", "none", "label", "unlabel")),
 )
 
 
@@ -221,25 +240,22 @@ ACTS = st.tuples(
 @given(steps=st.lists(ACTS, max_size=30), share=st.sampled_from((0.0, 0.5, 1.0)))
 def test_whatever_people_do_the_queue_says_what_the_events_say(tmp_path_factory, steps, share):
     with Store.open(tmp_path_factory.mktemp("w")) as opened:
+        opened.import_project(Project("Discs", "Drawn", (PLACE, SIZE)), [image(n) for n in range(3)])
         opened.results.add_generator_run(RunId("r1"), many(3))
         read = {}
         for name, act in steps:
             reader = Reader(name, adjudicates=name == "cy", second_share=share)
             if act == "undo":
                 opened.undo_review(name)
+            elif act == "unlabel":
+                opened.undo_label(name)
             elif offers := opened.queue.offers(reader, limit=4):
                 offer = offers[0]
                 assert opened.queue.offered(offer.candidate.id, reader) == offer
-                action = {"right": "edit", "none": "accept"}.get(act, act)
-                answer = offer.candidate.options[1] if act == "right" else None
-                found = replace(review(offer.candidate, action, answer, author=name), drawn=offer.drawn)
-                if offer.drawn == "second":
-                    assert read[offer.candidate.id] != name, "a second read is another person's"
-                elif (
-                    action != "skip" and offer.drawn != "adjudication"
-                ):  # which may be taken back, and then waits again
-                    read[offer.candidate.id] = name
-                opened.add_review(found)
+                if act == "label":
+                    opened.add_label(as_pair(offer.candidate), author=name, seconds=1.0)
+                else:
+                    decide(opened, offer, name, act, read)
             assert_derived(opened)
             assert_remembered(opened, reader)
         opened.verify_events()

@@ -51,6 +51,16 @@ def test_the_same_model_answers_the_test_of_today(store, here, made):  # noqa: F
     assert (run.path / "output/model.safetensors").samefile(made.path / "output/model.safetensors")
 
 
+def test_a_model_that_is_tested_again_is_no_newer_than_it_was(store, here, made):  # noqa: F811
+    newer = finish(store, here, model_run(FinetuneConfig("lora", train=replace(TRAIN, steps=1))))
+    again = retest(store, here, made.id)
+    ingest_finished(store, here)
+    assert [row.run_id for row in store.results.models()] == [made.id, again, newer.id]
+    last = retest(store, here, again)
+    ingest_finished(store, here)
+    assert [row.run_id for row in store.results.models()] == [made.id, again, last, newer.id]
+
+
 def test_the_command_line_queues_it_and_the_base_model_has_no_file(store, jobs, here, capsys):  # noqa: F811
     label_from_references(store, count=3, seed=0)
     base = finish(store, here, model_run(FinetuneConfig("zero_shot")))
@@ -64,6 +74,7 @@ def test_the_command_line_queues_it_and_the_base_model_has_no_file(store, jobs, 
         "evaluation.json",
         "finetune.done",
         "predictions.parquet",
+        "tested.json",
     ]
 
 

@@ -162,6 +162,28 @@ def test_one_failure_is_left_out_and_many_stop_with_the_servers_words(tmp_path):
             sample_by_server(images, asked, SamplingConfig(), **settings)
 
 
+def test_a_run_that_goes_on_asks_for_no_text_twice(tmp_path):
+    fill(tmp_path, pool=9, test=1)
+    images = {path.stem: path for path in (tmp_path / "images").iterdir()}
+    seeds = []
+
+    def sampled(answer):
+        with small_server(answer) as (url, requests):
+            asked = TeacherConfig("server", "g", url, retries=0, concurrency=1)
+            settings = {"tell": lambda *_: None, "cancelled": lambda: False, "kept": tmp_path / "sampled.jsonl"}
+            try:
+                return sample_by_server(images, asked, SamplingConfig(pairs_per_image=1), **settings)
+            finally:
+                seeds.append([body["seed"] for _, _, body in requests])
+
+    with pytest.raises(TeacherError, match="gone"):
+        sampled(lambda n, _: completion(f"first {n}") if n < 6 else failing("gone", 400))
+    found = sampled(lambda n, _: completion(f"second {n}"))
+    assert list(found) == list(images) and sum(text.startswith("first") for (text,) in found.values()) == 6
+    before, after = seeds
+    assert len(after) == 4 and sorted(before[:6] + after) == list(range(10)), "each with random numbers of its own"
+
+
 def test_a_server_that_dies_in_a_large_pool_stops_the_run_soon(tmp_path):
     fill(tmp_path, pool=79, test=1)
     images = {path.stem: path for path in (tmp_path / "images").iterdir()}

@@ -21,6 +21,7 @@ from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir, launch, rundir
 from leaml.jobs.files import write_json
 from leaml.records import ImageId, ImageRow, Prediction, Project, QuestionType, RunId
+from leaml.report import Cancelled
 from leaml.store import Store
 from leaml.tables import write_rows
 from tests.test_store import candidate, pair
@@ -50,6 +51,22 @@ def hold(run):
     return descriptor
 
 
+def test_a_stage_is_done_when_what_it_left_is_on_the_disk(tmp_path, monkeypatch):
+    run, synced, sync = make_run(tmp_path), [], os.fsync
+    mark = run.path / "output" / "captions.done"
+
+    def fsync(descriptor):
+        synced.append((os.fstat(descriptor).st_ino, mark.exists()))
+        sync(descriptor)
+
+    def work(stage, context):
+        (context.output / f"{stage}.parquet").write_bytes(b"pairs")
+
+    monkeypatch.setattr("os.fsync", fsync)
+    assert worker.work(run, work)["status"] == "done" and mark.exists()
+    assert ((run.path / "output" / "captions.parquet").stat().st_ino, False) in synced
+
+
 def test_stages_that_are_done_are_left_out_and_their_seconds_kept(tmp_path):
     run, calls = make_run(tmp_path), []
     (run.path / "output" / "captions.done").write_text("12.5")
@@ -57,6 +74,20 @@ def test_stages_that_are_done_are_left_out_and_their_seconds_kept(tmp_path):
     assert calls == ["importance"] and outcome["status"] == "done"
     assert outcome["stages"]["captions"] == 12.5 and run.outcome() == outcome
     assert RunDir(run.path).state().name == "done"
+
+
+def test_a_stage_that_was_left_and_gone_on_with_took_both_times(tmp_path):
+    run = make_run(tmp_path)
+
+    def leave(*_):
+        time.sleep(0.2)
+        raise Cancelled
+
+    for _ in range(2):
+        outcome = worker.work(run, leave)
+        assert outcome["status"] == "cancelled" and outcome["stages"] == {}
+    assert 0.4 <= worker.work(run, lambda *_: None)["stages"]["captions"] == run.seconds_of("captions") < 20
+    assert not list(run.path.glob("output/*.begun")), "a run that goes on from these files begins anew"
 
 
 def test_a_mark_that_a_full_disk_left_empty_has_its_stage_done_again(tmp_path):

@@ -9,7 +9,7 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,14 +19,17 @@ from typing import Any
 from leaml.data.video import is_video
 from leaml.errors import ImportDataError
 from leaml.prompts import question_prompt
-from leaml.records import AnsweredQuestion
+from leaml.records import AnsweredQuestion, ImageId, ImageRow
 from leaml.store import Store
 from leaml.tables import write_rows
 
 
 @dataclass(frozen=True)
 class ExportedPair:
-    """One question-answer pair with its picture's name and where it came from: `label` or `review`."""
+    """One question-answer pair with its picture's name and where it came from: `label` or `review`.
+
+    Where several pictures have one name, `image` is the picture's place in the workspace.
+    """
 
     image: str
     image_id: str
@@ -73,15 +76,14 @@ def export_now(store: Store, folder: Path, ending: str) -> tuple[int, Path]:
 
 
 def _pairs(store: Store) -> list[ExportedPair]:
-    names = {image.id: image.name for image in store.images()}
+    names = _names(store.images(), lambda image: image.path)
     sources = [("label", [label.pair for label in store.labels("pool")]), ("review", store.reviewed_pairs())]
     return [_exported(pair, names[pair.image_id], source) for source, found in sources for pair in found]
 
 
 def _answers(store: Store) -> list[tuple[str, ...]]:
     images = store.images()
-    times = Counter(image.name for image in images)
-    names = {image.id: image.name if times[image.name] == 1 else image.id for image in images}
+    names = _names(images, lambda image: image.id)
     splits = {image.id: image.split for image in images}
     rows: list[tuple[str, ...]] = []
     for label in store.labels():
@@ -89,6 +91,12 @@ def _answers(store: Store) -> list[tuple[str, ...]]:
         options = "" if pair.type_id else " | ".join(pair.options)  # those of the project's questions are the project's
         rows.append((names[pair.image_id], pair.question, pair.answer, label.author, options, splits[pair.image_id]))
     return rows
+
+
+def _names(images: Sequence[ImageRow], otherwise: Callable[[ImageRow], str]) -> dict[ImageId, str]:
+    """Return what each image is called: its name, or where others have the same one what `otherwise` says."""
+    times = Counter(image.name for image in images)
+    return {image.id: image.name if times[image.name] == 1 else otherwise(image) for image in images}
 
 
 def _write_answers(path: Path, rows: list[tuple[str, ...]]) -> None:

@@ -6,6 +6,7 @@ Not covered: sound, subtitles, and models' own ways to read videos.
 import hashlib
 import os
 import shutil
+import threading
 from bisect import bisect_right
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def frame_files(path: Path) -> list[Path]:
     """
     folder = path.with_suffix(".frames")
     if not folder.exists():
-        aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+        aside = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}")
         frames = read_frames(path)
         try:
             aside.mkdir()
@@ -56,7 +57,7 @@ def frame_files(path: Path) -> list[Path]:
                 frame.save(aside / f"{number:03d}.png", compress_level=1)
             aside.rename(folder)
         except OSError as error:
-            if not folder.exists():  # another process was quicker
+            if not folder.exists():  # somebody else was quicker
                 message = f"Cannot keep the frames of {path.name}: {error}. Free some disk space and try again."
                 raise ImportDataError(message) from error
         finally:

@@ -31,6 +31,8 @@ COUNTER = ".last_number"
 """The highest number that was ever given, in the folder of the runs. Were a deleted run's name given again, the new
 run's results would count as taken over already. The dot keeps it from whoever makes room with `rm -r runs/*`."""
 UNFINISHED = ("queued", "running", "stalled")
+WORKER = (sys.executable, "-m", "leaml.worker")
+"""A worker's command, without the run's folder."""
 
 
 class Jobs:
@@ -184,11 +186,10 @@ class Jobs:
         except BlockingIOError:
             os.close(lock)
             raise RunError(f"The run {run.id} has a worker already.") from None
-        worker = [sys.executable, "-m", "leaml.worker", str(run.path)]
         try:
             with (run.path / "log.txt").open("a") as log:
                 subprocess.Popen(
-                    [*worker, "--lock", str(lock), "--at-once", str(self._at_once)],
+                    [*WORKER, str(run.path), "--lock", str(lock), "--at-once", str(self._at_once)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from leaml.errors import RunError
-from leaml.jobs.files import write_json
+from leaml.jobs.files import sync, write_json
 from leaml.jobs.progress import all_reports, newest_reports
 from leaml.records import RunId
 
@@ -96,17 +96,31 @@ class RunDir:
 
         An older version's mark is empty where the disk was full.
         """
+        return self._seconds(f"{stage}.done")
+
+    def seconds_begun(self, stage: str) -> float:
+        """Return how long workers were at a stage that they were asked to leave; what killed ones took is not known."""
+        return self._seconds(f"{stage}.begun") or 0.0
+
+    def mark_begun(self, stage: str, seconds: float) -> None:
+        """Note how long a stage has taken that is left now, to be gone on with."""
+        write_json(self._mark(f"{stage}.begun"), seconds)
+
+    def mark_done(self, stage: str, seconds: float) -> None:
+        """Note that a stage is done, and how long it took; what it left is on the disk by then."""
+        for path in (self.path / "output").iterdir():  # after a power cut, nobody would do it again
+            sync(path)
+        write_json(self._mark(f"{stage}.done"), seconds)
+        self._mark(f"{stage}.begun").unlink(missing_ok=True)
+
+    def _seconds(self, mark: str) -> float | None:
         try:
-            return float(self._mark(stage).read_text())
+            return float(self._mark(mark).read_text())
         except (OSError, ValueError):
             return None
 
-    def mark_done(self, stage: str, seconds: float) -> None:
-        """Note that a stage is done, and how long it took."""
-        write_json(self._mark(stage), seconds)
-
-    def _mark(self, stage: str) -> Path:
-        return self.path / "output" / f"{stage}.done"
+    def _mark(self, name: str) -> Path:
+        return self.path / "output" / name
 
     def log_tail(self, lines: int = 20) -> str:
         """Return the end of what the worker printed."""

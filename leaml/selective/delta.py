@@ -199,10 +199,15 @@ class ResidentModel:
     def _fit(self, delta: Delta) -> dict[str, _Change]:
         """Return what swaps of a delta need; the model must be the base model now."""
         keep, fitted = delta.count <= PLACES_KEPT, {}
+        # Of a weight that is changed as a whole, all deltas share the base values: they may be as large as the model.
+        others = (item for changes in self._fitted.values() for item in changes.items())
+        whole = {name: change.base for name, change in others if change.entries.columns is None}
         for name, entries in delta.entries.items():
             weight = self._parameters[name]
             own = entries.to(weight.device)
-            fitted[name] = _Change(weight, own.wide() if keep else own, own.gather(weight.detach()))
+            base = whole.get(name) if own.columns is None else None
+            values = own.gather(weight.detach()) if base is None else base
+            fitted[name] = _Change(weight, own.wide() if keep else own, values)
         return fitted
 
 

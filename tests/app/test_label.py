@@ -405,6 +405,39 @@ def test_what_a_review_has_settled_is_not_asked(make_services: Make) -> None:
     assert label.arrive(person, label.Place()).asked != place.asked
 
 
+def test_undo_puts_a_question_of_ones_own_back_into_its_form(make_services: Make) -> None:
+    services = make_services()
+    me = who(services, None)
+    first = label.arrive(me, label.Place())
+    own = {"own_question": "Is it round?", "own_options": "yes | no", "own_answer": "yes"}
+    stays = press(services, first, "own", **own)
+    assert "data-opens" not in label.draw(me, stays)
+    back = press(services, stays, "undo")
+    html = label.draw(me, back)
+    assert (back.asked, back.message) == (first.asked, text.taken_back("yes")) and back.serial > stays.serial
+    assert 'value="Is it round?" name="own_question" autocomplete="off">' in html, "and may be changed"
+    assert 'value="yes | no" name="own_options"' in html and 'value="yes" name="own_answer"' in html
+    assert 'data-opens="own"' in html and services.store.labels() == []
+    saved = press(services, back, "own", **own | {"own_question": "Is it oval?"})
+    assert [found.pair.question for found in services.store.labels()] == ["Is it oval?"]
+    assert saved.asked == first.asked and "data-opens" not in label.draw(me, saved)
+
+
+def test_a_question_of_ones_own_comes_back_beside_its_image(make_services: Make) -> None:
+    services = make_services()
+    me = who(services, None)
+    first = label.arrive(me, label.Place())
+    own = {"own_question": "Is it round?", "own_options": "", "own_answer": "yes"}
+    press(services, first, "own", **own)
+    other = next(image.id for image in services.store.images("pool") if first.asked and image.id != first.asked[0])
+    elsewhere = label.arrive(me, label.Place(asked=(other, SIDE.id)))
+    back = press(services, elsewhere, "undo")
+    assert back.asked is not None and first.asked is not None and back.asked[0] == first.asked[0]
+    assert 'value="Is it round?"' in label.draw(me, back)
+    after = press(services, back, "skip")
+    assert after.draft is None and "data-opens" not in label.draw(me, after), "the form is closed on the next card"
+
+
 def test_the_last_question_of_ones_own_is_offered_for_the_next_image(make_services: Make) -> None:
     services = make_services()
     place = label.arrive(who(services, None), label.Place())

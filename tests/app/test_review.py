@@ -12,7 +12,18 @@ from app.errors import InputError
 from app.person import who
 from app.services import Services
 from leaml.database import now
-from leaml.records import EVERYTHING, REJECT_REASONS, ROLES, Candidate, Caption, ImageId, Reading, RunId, Slice
+from leaml.records import (
+    EVERYTHING,
+    REJECT_REASONS,
+    ROLES,
+    AnsweredQuestion,
+    Candidate,
+    Caption,
+    ImageId,
+    Reading,
+    RunId,
+    Slice,
+)
 
 Make = Callable[..., Services]
 SHOWN = Candidate(
@@ -223,3 +234,36 @@ def test_a_caption_that_came_while_the_card_lay_open_was_not_seen(make_services:
         last = [event.content["shown"] for event in services.store.events() if event.content][-1]
         seen.append(json.loads(last)["caption"])
     assert seen[0].startswith("A ") and seen[1] == "Newer words."
+
+
+def labelled_on_label(services: Services, candidate_id: str) -> None:
+    (row,) = [found for found in services.store.results.candidates() if found.id == candidate_id]
+    pair = AnsweredQuestion(row.image_id, row.question, row.options, row.options[1], row.type_id)
+    who(services, None).add_label(pair, seconds=2.0)
+
+
+def test_what_is_labelled_meanwhile_is_not_reviewed(make_services: Make) -> None:
+    services = make_services(candidates=4)
+    person = who(services, None)
+    place, html = review.look(person, review.Place())
+    first = place.shown
+    assert text.of(1, 4) in html
+    labelled_on_label(services, first)
+    late = review.decide(person, place, {"act": "accept", "candidate": first})
+    assert late.message == review_text.LABELLED_MEANWHILE and services.store.queue.counts().accepted == 0
+    after, html = review.look(person, place)
+    assert after.shown != first and text.of(1, 3) in html
+    person.undo_label()
+    assert review.look(person, review.Place())[0].shown == first
+
+
+def test_undo_says_why_a_labelled_pair_does_not_come_back(make_services: Make) -> None:
+    services = make_services(candidates=4)
+    person = who(services, None)
+    place, _ = review.look(person, review.Place())
+    first = place.shown
+    place = review.decide(person, place, {"act": "reject", "reason": "wrong answer", "candidate": first})
+    labelled_on_label(services, first)
+    place, html = review.look(person, review.decide(person, place, {"act": "undo"}))
+    assert place.shown != first and "so it is not asked again" in html
+    assert services.store.queue.counts().rejected == 0

@@ -65,6 +65,12 @@ def test_buttons_say_why_they_are_not_available(make_services: Make) -> None:
     reviewing = make_services(candidates=2)
     reviewing.label_for_me()
     assert reviewing.obstacles() == {"leaml_reviewed": text.NEEDS_REVIEW}
+    pairs = reviewing.store.queue.next(2)
+    for pair in pairs:
+        reviewing.store.add_review(Review(pair.id, "reject", as_pair(pair), "not useful", "me", 1.0))
+    assert reviewing.obstacles() == dict.fromkeys(("leaml", "leaml_reviewed"), text.NEEDS_GENERATOR)
+    reviewing.store.add_review(Review(pairs[0].id, "accept", as_pair(pairs[0]), None, "me", 1.0))
+    assert reviewing.obstacles() == {}, "all pairs are decided, and one can be learnt from"
     assert make_services(references=False).obstacles()["zero_shot"] == text.NEEDS_TEST
     assert make_services(test=0).obstacles()["zero_shot"] == text.NEEDS_TEST_IMAGES
     empty = make_services(filled=False).obstacles()
@@ -366,6 +372,9 @@ def test_rounds_are_compared_on_the_same_questions(make_services: Make) -> None:
     add_model(services, "r0004", "leaml", 1, round_number=2, pairs=2)
     by_round = services.round_accuracy()
     assert {number: interval.value for number, interval in by_round.items()} == {1: 1.0, 2: 1.0}
+    untested = ModelRow(RunId("r0005"), "leaml_reviewed", "x", 2, 6, 1, datetime.now(UTC))
+    services.store.results.add_model(untested, [])  # `leaml run finetune` does not test
+    assert services.round_accuracy() == by_round
 
 
 def test_compare_shows_the_newest_of_each_method_and_the_majority(make_services: Make) -> None:

@@ -8,26 +8,27 @@ import pytest
 from app import label
 from app.person import who
 from app.services import Services
+from leaml.answered import Answered
+from leaml.label_order import Asked
 from leaml.records import AnsweredQuestion
-from leaml.store import Store
 
 
 def test_a_label_is_saved_while_reviews_are_read_for_another_card(
     make_services: Callable[..., Services], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = make_services(candidates=4, users=("expert", "admin"))
-    store, read = services.store, Store.reviewed_pairs
+    store, read = services.store, Answered.reviewed_questions
     (image, *_) = store.images("pool")
     answer = AnsweredQuestion(image.id, "Is it round?", (), "yes")
 
-    def slow(self: Store) -> list[AnsweredQuestion]:
+    def slow(self: Answered) -> set[Asked]:
         saving = threading.Thread(target=lambda: store.add_label(answer, author="admin", seconds=1.0), daemon=True)
         saving.start()
         saving.join(20)
         assert not saving.is_alive(), "who saves does not wait for who looks"
         return read(self)
 
-    monkeypatch.setattr(Store, "reviewed_pairs", slow)
+    monkeypatch.setattr(Answered, "reviewed_questions", slow)
     assert label.arrive(who(services, "expert"), label.Place()).asked is not None
     assert [row.pair for row in store.labels()] == [answer]
 

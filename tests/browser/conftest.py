@@ -16,6 +16,7 @@ from playwright.sync_api import expect
 
 from tests.browser.chromium import find_chromium, playwright_chromium
 from tests.browser.forks import Forks
+from tests.warm import Warm
 
 ROOT = Path(__file__).parents[2]
 START_S = 240
@@ -57,8 +58,8 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    found = Forks(tmp_path_factory.mktemp("loaded"))
+def forks(tmp_path_factory: pytest.TempPathFactory, warm: Warm | None) -> Iterator[Forks]:
+    found = Forks(tmp_path_factory.mktemp("loaded"), warm)
     yield found
     found.close()
 

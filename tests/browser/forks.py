@@ -1,7 +1,8 @@
 """Starts apps from a process that has loaded Gradio already: loading it takes longer than most tests.
 
-`python -m tests.browser.forks FOLDER` reads a JSON object a line, `{"arguments": [...], "log": ...}`, forks, lets the
-child be `python app.py ARGUMENTS`, and answers with its process id.
+`python -m tests.browser.forks FOLDER [SOCKET]` reads a JSON object a line, `{"arguments": [...], "log": ...}`, forks,
+lets the child be `python app.py ARGUMENTS`, and answers with its process id. The apps' workers come from the warm
+process at the socket.
 """
 
 import json
@@ -15,15 +16,17 @@ from pathlib import Path
 
 import psutil
 
+from tests.warm import Warm, stand_in
+
 ROOT = Path(__file__).parents[2]
 
 
 class Forks:
     """The process that forks; it ends, without its children, when it is closed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, warm: Warm | None) -> None:
         """Start it; what Gradio keeps from the moment it is loaded is that of a workspace in this folder."""
-        command = [sys.executable, "-m", "tests.browser.forks", str(folder)]
+        command = [sys.executable, "-m", "tests.browser.forks", str(folder), *([str(warm.path)] if warm else [])]
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
@@ -39,13 +42,15 @@ class Forks:
         self._process.communicate()
 
 
-def main(folder: str) -> None:
+def main(folder: str, socket: str | None = None) -> None:
     """Fork for each line; a child returns from here by the end of its app."""
     from app.settings import parse_settings, set_environment
 
     set_environment(parse_settings(["--workspace", folder]))
     import app.main  # noqa: F401 - the reason for all this
 
+    if socket:
+        stand_in(socket)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever ended is gone at once
     for line in iter(sys.stdin.readline, ""):
         wanted = json.loads(line)
@@ -67,4 +72,4 @@ def _become_app(arguments: list[str], log: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -306,11 +306,14 @@ def test_keys_act_only_on_the_open_tab(review_app: App, page: Page) -> None:
 
 def test_nothing_jumps_and_the_image_stays(review_app: App, page: Page) -> None:
     def places() -> list[dict[str, float] | None]:
-        selectors = (".image", ".acts", "kbd >> nth=0", ".bar")
+        selectors = (".image", ".stage .acts", "kbd >> nth=0", ".bar")
         return [page.locator(f"#review-panel {selector}").first.bounding_box() for selector in selectors]
 
     before = places()
     for _ in range(4):  # question types with two and with three answers alternate
+        page.keyboard.press("2")
+        expect(page.locator("#review-panel .ask")).to_have_attribute("data-changed", "")
+        assert places() == before, "nor with another answer"
         press(page, "review", "a")
         assert places() == before
 

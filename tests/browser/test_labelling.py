@@ -71,6 +71,24 @@ def test_escape_leaves_the_field_and_keys_count_again(app: App, page: Page) -> N
     expect(page.locator("#label-panel .eyebrow").first).to_contain_text("2 of 40")
 
 
+def test_undo_brings_back_a_question_that_was_typed(app: App, page: Page) -> None:
+    form, typed = page.locator("#label-panel .panel.own"), ("Is it round?", "yes | no", "yes")
+    page.keyboard.press("o")
+    for number, words in enumerate(typed):
+        page.keyboard.type(words)
+        if number < 2:
+            page.keyboard.press("Tab")
+    press(page, "label", "Enter")
+    expect(form).to_be_hidden()
+    press(page, "label", "u")
+    expect(form).to_be_visible()
+    for name, words in zip(("own_question", "own_options", "own_answer"), typed, strict=True):
+        expect(form.locator(f"[name={name}]")).to_have_value(words)
+    press(page, "label", "Enter")
+    (label,) = labels_of(app)
+    assert (label.pair.question, label.pair.options, label.pair.answer) == ("Is it round?", ("yes", "no"), "yes")
+
+
 def test_an_earlier_label_is_seen_and_changed(app: App, page: Page) -> None:
     assert asked(page) == COLOUR.question
     image = page.locator("#label-panel .image img").get_attribute("src")

@@ -14,7 +14,7 @@ from leaml.store import Store
 from tests.browser.conftest import App, stop_app
 from tests.browser.test_keys import open_tab, press
 
-SHORT = ("--generator-steps", "12", "--finetune-steps", "6")
+SHORT = ("--generator-steps", "8", "--finetune-steps", "3")
 TRAINING_MS = 1_200_000
 """Patience, not expectation: each stage takes seconds on an idle machine."""
 POOL, TEST = 56, 8
