@@ -228,9 +228,11 @@ window.leaml = (() => {
   function open(card, name) {
     const same = card.dataset.open === name;
     if (!name || same) card.removeAttribute('data-open'); else card.dataset.open = name;
-    const field = name && !same && card.querySelector(`.panel.${name} input, .panel.${name} textarea`);
+    const opened = name && !same && card.querySelector(`.panel.${name}`);
+    const field = opened && opened.querySelector('input, textarea');
     if (field) { field.focus(); field.select(); }
     fade(card);
+    if (opened) opened.scrollIntoView({ block: 'nearest' });  // in a short window the last reasons would be below it
   }
 
   const local = {

@@ -83,6 +83,15 @@ def test_no_tab_moves_when_another_is_chosen(tmp_path: Path, serve: Callable[...
         assert [other.bounding_box() for other in tabs] == places
 
 
+def test_all_reasons_are_inside_a_short_window(tmp_path: Path, serve: Callable[..., App], page: Page) -> None:
+    fill(tmp_path / "work", candidates=8)
+    page.set_viewport_size({"width": 900, "height": 700})
+    open_tab(page, serve(tmp_path / "work", "--no-sample"), "review")
+    page.keyboard.press("r")
+    for reason in page.locator("#review-panel .panel.reject button").all():
+        expect(reason).to_be_in_viewport(ratio=1)
+
+
 def run(name: str, kind: str = "lora", **more: object) -> RunView:
     return RunView("r0002", kind, name, "", MODEL_STAGES, {}, started_at=0.0, **more)  # type: ignore[arg-type]
 

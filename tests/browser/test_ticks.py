@@ -20,7 +20,7 @@ from tests.drawn import SIDE, fill
 
 RUN = RunId("r0002")
 Event = tuple[str, str]
-WATCHED_S = 2.5 * HEADER_TICK_S
+WATCHED_S = 1.3 * HEADER_TICK_S
 EVENTS = """() => {
   const names = new Map(window.gradio_config.components.map((part) => [part.id, part.props.elem_id || part.type]));
   return window.gradio_config.dependencies.map(({ id, targets: [[part, name]] }) => [id, names.get(part), name]);
@@ -61,7 +61,7 @@ def test_only_the_open_tab_asks_how_its_things_stand(app: App, page: Page) -> No
         page.locator(f"#tab-{tab}-button").click()
         page.wait_for_timeout(1500)
         seen = sent.within(WATCHED_S)
-        assert set(seen) == {header, *((part, "tick") for part in own)} and seen[header] <= 3, tab
+        assert set(seen) == {header, *((part, "tick") for part in own)} and seen[header] <= 2, tab
 
 
 def test_who_reviews_asks_for_nothing_else(app: App, page: Page) -> None:
