@@ -230,7 +230,9 @@ def _at_rest(
         start = button(
             text.TRAIN_GENERATOR, kind="go", data_act="generator", disabled=bool(why_not), id="train-generator"
         )
-        parts.append(start)
+        onward = {text.NEEDS_LABELS: (text.GO_LABEL, "label"), text.NEEDS_IMAGES: (text.GO_PROJECT, "project")}
+        way = go_button(*onward[why_not]) if why_not in onward else ""
+        parts.append(f'<div class="acts half">{way}{start}</div>' if way else start)
         parts.append(f'<p class="small soft" style="margin:12px 0 0">{escape(why_not or text.CLOSE_PAGE)}</p>')
     return "".join(parts)
 

@@ -242,6 +242,12 @@ def test_the_generator_card_offers_what_fits_its_state(view: RunView | None, sai
     assert f'id="{button_id}"' in html
 
 
+def test_the_generator_card_leads_to_what_it_waits_for() -> None:
+    for why_not, tab in ((text.NEEDS_LABELS, "label"), (text.NEEDS_IMAGES, "project"), (text.IS_RUNNING, None)):
+        html = generator_card(None, round_number=1, why_not=why_not, waiting=0, report={}, message="")
+        assert re.findall(r'data-tab="(\w+)"', html) == ([tab] if tab else [])
+
+
 @pytest.mark.parametrize("state", ["queued", "running", "failed", "done"])
 def test_a_models_last_accuracy_is_told_until_it_has_another(state: str) -> None:
     row = MethodView("lora", run(state), None, Interval(0.68, 0.64, 0.72), 532, "40 labels")
