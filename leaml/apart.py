@@ -13,6 +13,8 @@ from leaml.errors import LeamlError, ModelError
 from leaml.jobs.environment import worker_environment
 
 Values = dict[str, Any]
+RUN = (sys.executable, "-m")
+"""How a module is run, without its name."""
 
 
 def call_apart(module: str, request: Values, *, timeout_s: float) -> Values:
@@ -23,7 +25,7 @@ def call_apart(module: str, request: Values, *, timeout_s: float) -> Values:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", module],
+            [*RUN, module],
             input=json.dumps(request),
             capture_output=True,
             text=True,

@@ -1,6 +1,7 @@
 """The choice of a model and a teacher: what was typed, what is kept, what it would take, and how it is tested."""
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -368,6 +369,7 @@ def test_an_unknown_name_is_refused():
 def test_a_gated_model_is_told_from_an_unknown_one(code, sentence, monkeypatch):
     said = "Access to model owner/model is restricted." if code == "GatedRepo" else "Invalid username or password."
     refused = (401, {"X-Error-Code": code, "X-Error-Message": said}, "")
+    monkeypatch.setattr("leaml.apart.RUN", (sys.executable, "-m"))  # a warm one has looked at the variables
     with small_server(None, get=lambda _: refused) as (url, _):
         monkeypatch.setenv("HF_HUB_OFFLINE", "0")
         monkeypatch.setenv("HF_ENDPOINT", url.removesuffix("/v1"))

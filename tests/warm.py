@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -51,15 +52,17 @@ class Warm:
 def stand_in(path: str) -> None:
     """Let this process start its workers from the warm process that listens there."""
     import leaml.answering
+    import leaml.apart
     import leaml.jobs.launch
 
+    run = (sys.executable, "-S", __file__, path)
+    leaml.apart.RUN = run
     for starter in (leaml.jobs.launch, leaml.answering):
-        module = starter.WORKER[-1]
-        starter.WORKER = (sys.executable, "-S", __file__, path, module)
+        starter.WORKER = (*run, starter.WORKER[-1])
 
 
-def ask(path: str, module: str, arguments: Sequence[str]) -> None:
-    """Hand all that is open to a child of the warm process, and wait for the child's end."""
+def ask(path: str, module: str, arguments: Sequence[str]) -> int:
+    """Hand all that is open to a child of the warm process, and wait for the child's end; return how it ended."""
     mine = [int(name) for name in os.listdir("/proc/self/fd")]
     files = [file for file in mine if _is_open(file)]  # listing them had one open, too
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
@@ -74,7 +77,7 @@ def ask(path: str, module: str, arguments: Sequence[str]) -> None:
         socket.send_fds(connection, [json.dumps(told).encode()], files)
         for file in files:  # a lock or a pipe that stayed open here would outlive the child
             os.close(file)
-        connection.recv(1)
+        return next(iter(connection.recv(1)), 1)
 
 
 def _is_open(file: int) -> bool:
@@ -106,7 +109,7 @@ def serve(path: str) -> NoReturn:
 
 
 def _become(told: dict, files: Sequence[int], connection: socket.socket) -> NoReturn:
-    """Be `python -m MODULE ARGUMENTS` with those files; the connection ends with this process."""
+    """Be `python -m MODULE ARGUMENTS` with those files, and tell through the connection how that ended."""
     import runpy
 
     import torch
@@ -116,7 +119,8 @@ def _become(told: dict, files: Sequence[int], connection: socket.socket) -> NoRe
     waiting = [fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, OUT_OF_THE_WAY) for file in (*files, connection.fileno())]
     for file in (*files, connection.detach()):
         os.close(file)
-    for file, number in zip(waiting, told["files"], strict=False):  # the last one, the connection, stays where it is
+    answer = socket.socket(fileno=waiting.pop())
+    for file, number in zip(waiting, told["files"], strict=True):
         os.dup2(file, number)
         os.close(file)
     os.chdir(told["folder"])
@@ -125,11 +129,21 @@ def _become(told: dict, files: Sequence[int], connection: socket.socket) -> NoRe
     if threads := os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(int(threads))
     sys.argv = [told["module"], *told["arguments"]]
-    runpy.run_module(told["module"], run_name="__main__", alter_sys=True)
+    ended = 1
+    try:
+        runpy.run_module(told["module"], run_name="__main__", alter_sys=True)
+        ended = 0
+    except SystemExit as end:
+        ended = end.code if isinstance(end.code, int) else int(end.code is not None)
+        raise
+    finally:
+        sys.stdout.flush()
+        with suppress(BrokenPipeError):  # nobody waits any more
+            answer.send(bytes([ended]))
     sys.exit()
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 2:
         serve(sys.argv[1])
-    ask(sys.argv[1], sys.argv[2], sys.argv[3:])
+    sys.exit(ask(sys.argv[1], sys.argv[2], sys.argv[3:]))

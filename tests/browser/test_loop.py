@@ -25,7 +25,7 @@ POOL, TEST = 56, 8
 def test_the_whole_loop_on_the_sample(tmp_path: Path, serve: Callable[..., App], page: Page) -> None:
     with Store.open(tmp_path / "work") as store:
         import_project(store, part_of_the_sample(tmp_path / "part"))
-    app = serve(tmp_path / "work", *SHORT, fresh=True)
+    app = serve(tmp_path / "work", *SHORT)
     label_some_then_forty(page, app)
     train_and_reload(page, app)
     review_some(page)
