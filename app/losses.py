@@ -1,11 +1,11 @@
 """What the loss chart reads of a run's reports: each line once, however often a page looks."""
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from app.figures import COLOURS
+from leaml.jobs.progress import whole_reports
 
 RUNS_KNOWN = 4
 
@@ -28,7 +28,7 @@ class LossLog:
             return self._reports
         whole, newline, _ = added.rpartition(b"\n")
         self._end += len(whole) + len(newline)
-        self._reports += filter(_has_loss, map(_report, whole.split(b"\n")))
+        self._reports += filter(_has_loss, whole_reports(whole.split(b"\n")))
         return self._reports
 
 
@@ -36,15 +36,6 @@ class LossLog:
 def loss_log(path: Path) -> LossLog:
     """Return what is known of a file of reports by now, to be read on."""
     return LossLog(path)
-
-
-def _report(line: bytes) -> dict[str, Any]:
-    """Return the report in a line; nothing of one that a full disk cut."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _has_loss(report: dict[str, Any]) -> bool:

@@ -191,10 +191,11 @@ def _running(run: RunView, waiting: int) -> str:
     if run.detail and run.name != "queued":
         left = run.detail
     fixed = stopping or run.locked
+    goes_on = "" if stopping else text.CLOSE_PAGE
     return (
         f"{bar(run.share, label=run.title)}"
         f'<div class="foot"><span>{escape(left)}</span><span>{text.waiting(waiting)}</span></div>'
-        f'<p class="small soft" style="margin:10px 0 12px">{text.CLOSE_PAGE}</p>'
+        f'<p class="small soft" style="margin:10px 0 12px;min-height:20px">{goes_on}</p>'
         f"{button(text.CANCEL, kind='no', data_act='cancel', data_run=run.id, id='cancel-run', disabled=fixed)}"
     )
 

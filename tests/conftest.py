@@ -17,7 +17,7 @@ from leaml.backbone import Backbone, load
 from leaml.config import BUNDLED_MODEL
 from leaml.features import ImageFeatures
 from leaml.records import AnsweredQuestion, ImageId
-from tests.warm import Warm
+from tests.warm import Warm, stand_in
 
 _connect = socket.socket.connect
 
@@ -59,7 +59,7 @@ def warm() -> Iterator[Warm | None]:
         return
     with tempfile.TemporaryDirectory(prefix="leaml_warm_") as folder:  # a socket's path has to be short
         found = Warm(Path(folder) / "socket")
-        found.stand_in()
+        stand_in(str(found.path))
         yield found
         found.close()
 

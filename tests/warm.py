@@ -39,10 +39,6 @@ class Warm:
         assert self._process.stdout is not None
         self._process.stdout.readline()  # it listens
 
-    def stand_in(self) -> None:
-        """Let this process start its workers so."""
-        stand_in(str(self.path))
-
     def close(self) -> None:
         """End it."""
         self._process.terminate()

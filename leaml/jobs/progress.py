@@ -13,7 +13,7 @@ BLOCK = 1 << 13
 def all_reports(path: Path) -> list[dict[str, Any]]:
     """Return all reports, the first one first; none where the file cannot be read."""
     try:
-        return list(_whole(path.read_bytes().split(b"\n")))
+        return list(whole_reports(path.read_bytes().split(b"\n")))
     except OSError:
         return []
 
@@ -30,14 +30,14 @@ def newest_reports(path: Path) -> Iterator[dict[str, Any]]:
                 start = max(0, end - BLOCK)
                 file.seek(start)
                 first, *lines = (file.read(end - start) + rest).split(b"\n")
-                yield from _whole(reversed(lines))
+                yield from whole_reports(reversed(lines))
                 end, rest = start, first  # the first line may begin in the block before
-            yield from _whole([rest])
+            yield from whole_reports([rest])
     except OSError:
         return
 
 
-def _whole(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+def whole_reports(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """Yield the reports among some lines; one that a full disk cut matters less than what is said next."""
     for line in lines:
         try:

@@ -242,6 +242,14 @@ def test_the_generator_card_offers_what_fits_its_state(view: RunView | None, sai
     assert f'id="{button_id}"' in html
 
 
+def test_a_generator_that_stops_is_not_said_to_go_on() -> None:
+    cards = [
+        generator_card(run("running", detail=detail), round_number=1, why_not=None, waiting=0, report={}, message="")
+        for detail in ("", "Stops after this step.")
+    ]
+    assert [text.CLOSE_PAGE in html for html in cards] == [True, False]
+
+
 def test_the_generator_card_leads_to_what_it_waits_for() -> None:
     for why_not, tab in ((text.NEEDS_LABELS, "label"), (text.NEEDS_IMAGES, "project"), (text.IS_RUNNING, None)):
         html = generator_card(None, round_number=1, why_not=why_not, waiting=0, report={}, message="")
