@@ -4,7 +4,7 @@ import sys
 
 from app.settings import parse_settings, set_environment
 from leaml.errors import LeamlError
-from leaml.workspace import keep_private
+from leaml.store.workspace import keep_private
 
 
 def main(argv: list[str]) -> int:

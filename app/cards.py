@@ -48,6 +48,7 @@ class LabelCard:
         chosen: An answer chosen already, after an undo.
         counts: Labels by question type id; None holds free questions.
         budget: Answers that make a good start.
+        enough: What is said once there are so many.
         history: This person's last labels, the newest first.
         has_more: Whether there are more labels of this person than listed.
         own: A label outside the question types, to be changed.
@@ -69,6 +70,7 @@ class LabelCard:
     chosen: str | None
     counts: dict[str | None, int]
     budget: int
+    enough: str
     history: Sequence[GivenLabel] = ()
     has_more: bool = False
     own: AnsweredQuestion | None = None
@@ -145,6 +147,7 @@ def label_screen(card: LabelCard) -> str:
         f'<div class="stage"><div class="plain">{actions}</div></div>'
         f"{bar(done / card.budget, label=text.YOUR_LABEL)}{_label_foot(card)}{_label_offer(card, done)}"
         f"</section></div>{history_panel(card.history, has_more=card.has_more)}"
+        f'<p class="only-busy" role="status">{label_text.SUGGESTING}</p>'
         f"{key_help('label', clip=bool(card.picture.frames))}</div>"
     )
 
@@ -163,7 +166,7 @@ def review_screen(card: ReviewCard) -> str:
         several=takes_several(candidate.question),
     )
     if not candidate.options:
-        options = f'<div class="opt on">{escape(candidate.answer)}</div>'
+        options = f'<div class="opt on"><span>{escape(candidate.answer)}</span></div>'
     caption = escape(card.caption) if card.caption else f"<em>{text.NO_CAPTION}</em>"
     data = {"card": True, "serial": card.serial, "candidate": candidate.id, "given": candidate.answer}
     written = (
@@ -262,7 +265,7 @@ def _label_foot(card: LabelCard) -> str:
 def _label_offer(card: LabelCard, done: int) -> str:
     """Return the line at the card's foot: train now, or let the reference answers label."""
     if done >= card.budget:
-        return note(label_text.ENOUGH[card.split], action=go_button(text.GO_TRAIN, "train", kind="go compact"))
+        return note(card.enough, action=go_button(text.GO_TRAIN, "train", kind="go compact"))
     return label_offer(card.for_me)
 
 

@@ -12,8 +12,8 @@ from app.screen import require_text
 from app.view import button, field, note, select
 from leaml.choices import Choices
 from leaml.config import BUNDLED_MODEL, FLIPS, Flips, Precision
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.notice import where_images_go
-from leaml.teacher_config import TeacherConfig
 
 NUMBERS = {
     "concurrency": choice_text.CONCURRENCY,

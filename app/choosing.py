@@ -7,13 +7,14 @@ from app import choice_text
 from app.errors import InputError
 from leaml.choices import Choices, generator_of, read_choices, write_choices
 from leaml.config import GeneratorConfig
-from leaml.estimate import Estimate, ModelFacts, estimate, model_facts, with_clips, with_pairs
+from leaml.errors import RunError
+from leaml.estimate import Estimate, ModelFacts, Size, estimate, largest_of, model_facts, with_clips, with_pairs
 from leaml.jobs import Jobs
 from leaml.records import ImageRow
 from leaml.store import Store
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.key import read_key
 from leaml.teacher.probe import Probe, probe
-from leaml.teacher_config import TeacherConfig
 
 TIMED_STAGES = ("importance", "generator", "judge", "sample")
 
@@ -39,7 +40,7 @@ class Choosing:
     def __init__(self, store: Store, workspace: Path, jobs: Jobs) -> None:
         """Choose for the project in this workspace."""
         self._store, self._workspace, self._jobs = store, workspace, jobs
-        self._facts: dict[str, ModelFacts] = {}
+        self._facts: dict[tuple[str, Size | None], ModelFacts] = {}
 
     def choices(self) -> Choices:
         """Return what is chosen.
@@ -65,16 +66,17 @@ class Choosing:
         Raises:
             ModelError: If it cannot be used.
         """
-        if model not in self._facts:
-            self._facts[model] = model_facts(model)
+        key = (model, largest_of(self._store.images("pool")))
+        if key not in self._facts:
+            self._facts[key] = model_facts(*key)
 
     def outlook(self, choices: Choices) -> Outlook | None:
-        """Return what a round would take; None where the model has not been looked at."""
-        facts = self._facts.get(choices.model)
+        """Return what a round would take; None where the model has not been looked at with images of this size."""
+        facts = self._facts.get((choices.model, largest_of(self._store.images("pool"))))
         if facts is None:
             return None
         config = generator_of(choices)
-        images = self.unlabelled()
+        images = self._store.answered.unlabelled()
         project = self._store.project()
         shown = with_clips(facts, (image.path for image in images))
         shown = with_pairs(shown, project.question_types if project else ())
@@ -82,19 +84,9 @@ class Choosing:
         took = self._last_took(choices.model)
         return Outlook(facts, found if took is None else replace(found, seconds=took), took is not None)
 
-    def unlabelled(self) -> list[ImageRow]:
-        """Return the images that captions are asked for."""
-        labelled = {label.pair.image_id for label in self._store.labels("pool")}
-        return [image for image in self._store.images("pool") if image.id not in labelled]
-
     def without_caption(self, teacher: TeacherConfig) -> int:
         """Return how many images this teacher has not described yet."""
-        done = {
-            row.image_id
-            for row in self._store.captions.all()
-            if (row.teacher, row.prompt) == (teacher.name, teacher.prompt)
-        }
-        return sum(image.id not in done for image in self.unlabelled())
+        return self._store.captions.count_missing(teacher.name, teacher.prompt)
 
     def test_image(self) -> ImageRow:
         """Return the image that a teacher is tested with.
@@ -102,7 +94,7 @@ class Choosing:
         Raises:
             InputError: If there is none.
         """
-        pool = self.unlabelled() or self._store.images("pool")
+        pool = self._store.answered.unlabelled() or self._store.images("pool")
         if not pool:
             raise InputError(choice_text.NO_IMAGES)
         return pool[0]
@@ -128,7 +120,10 @@ class Choosing:
     def _last_took(self, model: str) -> float | None:
         """Return how long the last round with this model took without its captions, seconds; None before the first."""
         for run in self._jobs.runs():
-            generator = run.config().get("generator") or {}
+            try:
+                generator = run.config().get("generator") or {}
+            except RunError:  # the Train screen says it
+                continue
             stages = (run.outcome() or {}).get("stages", {})
             if generator.get("model") == model and all(stage in stages for stage in TIMED_STAGES):
                 return float(sum(stages[stage] for stage in TIMED_STAGES))

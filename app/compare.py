@@ -1,10 +1,10 @@
 """The Compare screen: two models side by side on any image and question, and the table of all of them.
 
-Blind voting is not here yet. Figures of the table come from `leaml.stats`; models answer in a process of their own.
+Figures of the table come from `leaml.stats`; models answer in a process of their own.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +16,7 @@ from app import compare_text, text
 from app.comparison import OURS, SIDES, AskView, again_line, ask_screen, table_card
 from app.figures import interval_figure
 from app.label import picture
+from app.learnt import Basis
 from app.person import Person, who
 from app.screen import Screen, in_turn, on_act, panel, require_text, typed_options
 from app.services import Services
@@ -211,7 +212,7 @@ def answered(services: Services, now: Place) -> Place:
     images = services.store.images(now.images)
     question, options = _question(services, now)
     try:
-        answers = services.ask(list(now.sides), images[now.index % len(images)], question, options, off=now.off)
+        answers = services.asking.ask(list(now.sides), images[now.index % len(images)], question, options, off=now.off)
     except LeamlError as error:
         return replace(now, pending=False, trouble=str(error))
     return replace(now, pending=False, answers=tuple(answers))
@@ -245,8 +246,10 @@ def results(services: Services, *, may: bool = True) -> tuple[str, go.Figure | N
         (text.MAJORITY[0] if name == "majority" else text.METHODS[name][0], macro, name in OURS)  # type: ignore[index]
         for name, (_, macro) in rows.items()
     ]
-    told = finding(evaluations, services.scores.groups())
-    return table_card(rows, types, rests_on=rests_on, finding=told, again=again), interval_figure(dots)
+    learnt = bases(services, evaluations)
+    told = finding(evaluations, services.scores.groups(), learnt)
+    card = table_card(rows, types, rests_on=rests_on, finding=told, again=again, apart=apart(learnt))
+    return card, interval_figure(dots)
 
 
 def nothing_tested(services: Services) -> str:
@@ -266,10 +269,35 @@ def nothing_tested(services: Services) -> str:
     return empty_state(compare_text.NO_MODELS_TITLE, compare_text.NO_MODELS, to_train)
 
 
-def finding(evaluations: Mapping[str, Sequence[Prediction]], groups: Mapping[ImageId, str]) -> str:
+def bases(services: Services, names: Collection[str]) -> dict[str, Basis]:
+    """Return what the newest models of these methods learnt from, the one that was made last at the end."""
+    rows = [row for method, row in services.latest_models().items() if method in names]
+    return {row.method: services.learnt.of(row) for row in sorted(rows, key=lambda row: row.created_at)}
+
+
+def apart(learnt: Mapping[str, Basis]) -> dict[str, str]:
+    """Return in what models differ from the one that was trained last, but for their method, in words."""
+    trained = [basis for basis in learnt.values() if basis.labels is not None]
+    found = {name: differences(basis, trained[-1]) for name, basis in learnt.items() if trained}
+    return {name: compare_text.differs(reasons) for name, reasons in found.items() if reasons}
+
+
+def differences(one: Basis, other: Basis) -> list[str]:
+    """Return in what two models differ, but for their method, in words."""
+    checks = (
+        (one.same_labels(other), compare_text.other_labels(one.labels or 0, other.labels or 0)),
+        (one.same_model(other), compare_text.other_model(str(one.model), str(other.model))),
+        (one.same_flips(other), compare_text.OTHER_FLIPS),
+    )
+    return [reason for same, reason in checks if not same]
+
+
+def finding(
+    evaluations: Mapping[str, Sequence[Prediction]], groups: Mapping[ImageId, str], learnt: Mapping[str, Basis]
+) -> str:
     """Return the paired difference between our best-founded model and the strongest kind of rival, in words.
 
-    Without one of ours it is that of two rivals.
+    Without one of ours it is that of two rivals. It says so where they differ in more than their method.
     """
     tested = [method for method in COMPARED if method in evaluations]
     ours = next(iter(tested), None)
@@ -281,7 +309,9 @@ def finding(evaluations: Mapping[str, Sequence[Prediction]], groups: Mapping[Ima
     except LeamlError as error:
         return str(error)
     names = text.METHODS[ours][0], text.METHODS[rival][0]
-    return compare_text.difference(*names, 100 * gap.value, 100 * gap.low, 100 * gap.high)
+    told = compare_text.difference(*names, 100 * gap.value, 100 * gap.low, 100 * gap.high)
+    reasons = differences(learnt[ours], learnt[rival])
+    return f"{told} {compare_text.more_than_method(reasons)}" if reasons else told
 
 
 def _with_images(services: Services, wanted: Split) -> Split:

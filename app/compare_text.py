@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from app import text
+
 MODELS = ("Left", "Right")
 IMAGES = "Images"
 SPLITS = {"test": "Test images", "pool": "Images to learn from"}
@@ -85,3 +87,29 @@ def difference(one: str, other: str, value: float, low: float, high: float) -> s
     else:
         lead = f"{one} is {-value:.1f} points worse than {other}"
     return f"{lead} (95% interval {low:+.1f} to {high:+.1f})."
+
+
+ANEW = f"“{text.TRAIN_ALL}” on the Train screen has all of them learn from the same."
+OTHER_FLIPS = "images mirrored otherwise"
+
+
+def other_labels(labels: int, others: int) -> str:
+    """Say that two models learnt from different labels."""
+    if labels == others:
+        return f"{labels} labels each, but not the same"
+    return f"{labels} label{'' if labels == 1 else 's'} against {others}"
+
+
+def other_model(model: str, other: str) -> str:
+    """Say that two models began as different ones."""
+    return f"base model {model} against {other}"
+
+
+def differs(reasons: Sequence[str]) -> str:
+    """Say in what a model differs from the newest one."""
+    return f"Differs from the newest model: {'; '.join(reasons)}."
+
+
+def more_than_method(reasons: Sequence[str]) -> str:
+    """Say why the difference of two models is not that of their methods."""
+    return f"They differ in more than their method: {'; '.join(reasons)}."

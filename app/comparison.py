@@ -123,6 +123,7 @@ def table_card(
     rests_on: str,
     finding: str,
     again: str = "",
+    apart: Mapping[str, str],
 ) -> str:
     """Return the table: a row for each model, by type of question, with intervals.
 
@@ -132,6 +133,7 @@ def table_card(
         rests_on: How many questions and images there are.
         finding: The paired difference as a sentence.
         again: From `again_line`.
+        apart: In what a method's model differs from the newest one, as a sentence; nothing for those that do not.
     """
     head = "".join(f"<th>{escape(short_type(kind))}</th>" for kind in types)
     best = {
@@ -143,10 +145,12 @@ def table_card(
         cells = "".join(_cell(by_type.get(kind), best[kind]) for kind in types) + _cell(macro, best_macro)
         title, what = text.MAJORITY if name == "majority" else text.METHODS[name]  # type: ignore[index]
         kind = ' class="ours"' if name in OURS else ""
-        lines.append(f"<tr{kind}><td>{escape(title)}<small>{escape(what)}</small></td>{cells}</tr>")
+        more = f'<small class="apart">{escape(apart[name])}</small>' if name in apart else ""
+        lines.append(f"<tr{kind}><td>{escape(title)}<small>{escape(what)}</small>{more}</td>{cells}</tr>")
+    anew = f'<p class="small soft">{compare_text.ANEW}</p>' if apart else ""
     return (
         f'<div class="screen"><section class="card">{eyebrow(compare_text.TABLE_TITLE, rests_on)}'
-        f'<p class="finding">{escape(finding)}</p>{again}<div class="scroll"><table class="results">'
+        f'<p class="finding">{escape(finding)}</p>{anew}{again}<div class="scroll"><table class="results">'
         f"<tr><th>{compare_text.METHOD_COLUMN}</th>{head}<th>{compare_text.AVERAGE}</th></tr>{''.join(lines)}</table></div>"
         f'<p class="soft small" style="margin:10px 0 0">{compare_text.TABLE_NOTE}</p></section></div>'
     )

@@ -1,4 +1,4 @@
-"""The Label screen: one image, one question, saved at once. What comes next is chosen by `leaml.label_order`."""
+"""The Label screen: one image, one question, saved at once. What comes next is chosen by `leaml.labelling.order`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,23 +11,36 @@ import gradio as gr
 
 from app import label_text, people_text, text
 from app.cards import LabelCard, label_screen
-from app.errors import InputError
-from app.label_parts import GivenLabel, split_button
-from app.label_queue import asked_of, card_of
+from app.errors import InputError, shown_to_people
+from app.label_end import end_screen
+from app.label_parts import GivenLabel
+from app.label_queue import answered_questions, asked_of, card_of
 from app.person import Person, who
-from app.screen import Screen, header_of, on_act, panel, read_seconds, require_option, require_options, require_text
+from app.screen import (
+    Screen,
+    header_of,
+    in_turn,
+    on_act,
+    panel,
+    read_seconds,
+    require_option,
+    require_options,
+    require_text,
+)
 from app.services import Services, count_by_type
-from app.view import Picture, button, empty_state, go_button
+from app.view import WAITS, Picture, empty_state, go_button
 from leaml.data.images import shown_file
 from leaml.data.items import cover, picture_files
 from leaml.data.video import is_video
-from leaml.label_order import Asked, Reason
+from leaml.labelling.order import Asked, Reason
 from leaml.prompts import takes_several
 from leaml.records import AnsweredQuestion, ImageId, Label, QuestionType, Split, Suggestion
 
 AHEAD = 2
 LISTED, MORE = 12, 48
 """So many of a person's last labels are listed, and so many more each time that somebody asks."""
+WAITING_TICK_S = 5.0
+"""How often a page asks whether others have left one of the last questions."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,7 @@ class Place:
 def build(services: Services, header: gr.HTML) -> Screen:
     """Build the screen in the current tab."""
     place = gr.State(Place())
-    card = panel("label-panel")
+    card = panel("label-panel", tick_s=WAITING_TICK_S, tick_while=f".{WAITS}")
 
     def redraw(now: Place, request: gr.Request) -> tuple[Place, str, str]:
         person = who(services, request.username)
@@ -92,6 +105,7 @@ def build(services: Services, header: gr.HTML) -> Screen:
 
     on_act("label", card, act, [place], [place, card, header])
     on_act("label", card, suggest_slowly, [place], [place, card, header], event="slow")
+    card.tick(shown_to_people(redraw), [place], [place, card, header], trigger_mode="multiple", **in_turn("label"))
     return Screen(redraw, [place], [place, card, header])
 
 
@@ -108,7 +122,7 @@ def arrive(person: Person, now: Place) -> Place:
 
     def choose(others: set[str]) -> str | None:
         nonlocal asked, why, ahead
-        pairs = answered_questions(person, now.split)
+        pairs = answered_questions(store, now.split)
         answered = {(pair.image_id, pair.type_id) for pair in pairs}
         if asked is None or anew or card_of(asked) in others or (asked in answered and now.chosen is None):
             settled = store.answered.reviewed_questions() if reviewed is None else reviewed
@@ -125,12 +139,6 @@ def arrive(person: Person, now: Place) -> Place:
     return replace(now, asked=asked, chosen=None, own=None, draft=None, why=why, ahead=ahead, serial=now.serial + 1)
 
 
-def answered_questions(person: Person, split: Split) -> list[AnsweredQuestion]:
-    """Return what is answered about the images of a split; of test images, by the data or by people."""
-    store = person.services.store
-    return store.held_out.questions() if split == "test" else [label.pair for label in store.labels("pool")]
-
-
 def draw(person: Person, now: Place) -> str:
     """Return the screen's HTML."""
     services = person.services
@@ -143,12 +151,10 @@ def draw(person: Person, now: Place) -> str:
         return empty_state(text.LABEL_EMPTY_TITLE, text.LABEL_EMPTY, go_button(text.GO_PROJECT, "project"))
     test_questions, is_test = store.held_out.open_count(), now.split == "test"
     if now.asked is None:
-        other = split_button("pool" if is_test else "test") if test_questions or is_test else ""
-        undo = button(text.UNDO, key="u", data_act="undo")
-        said = label_text.ALL_ANSWERED[now.split if test_questions else None]
-        return empty_state(text.LABEL_ALL_TITLE, said, go_button(text.GO_TRAIN, "train") + other + undo)
+        return end_screen(person, now.split, project.question_types, now.skipped)
     labels = store.recent_labels(person.name, limit=now.listed + 1)
     history = _history(person, now, labels)
+    side = now.split if test_questions or is_test else None
     return label_screen(
         LabelCard(
             serial=f"{now.serial}",
@@ -159,7 +165,8 @@ def draw(person: Person, now: Place) -> str:
             own=now.own,
             draft=now.draft,
             last_own=next((row.pair for row in labels if row.pair.type_id is None), None),
-            split=now.split if test_questions or is_test else None,
+            split=side,
+            enough=label_text.ENOUGH[side] if is_test or store.unlabelled_count() else label_text.NO_IMAGE_LEFT,
             why=label_text.WHY_TEST if is_test else label_text.WHY[now.why] if now.why else "",
             history=history[: now.listed],
             has_more=len(history) > now.listed,
@@ -169,7 +176,7 @@ def draw(person: Person, now: Place) -> str:
             message=now.message,
             for_me=0 if is_test else person.labels_on_offer(),
             figures=_figures(now),
-            can_suggest=not is_test and services.suggesting_model() is not None,
+            can_suggest=not is_test and services.asking.suggesting_model() is not None,
             preload=[picture(services, image_id).url for image_id in now.ahead],
         )
     )
@@ -198,6 +205,9 @@ def decide(person: Person, now: Place, data: dict[str, Any]) -> Place:
     if act == "more":
         return replace(now, listed=now.listed + MORE, selected=_selected(data), message="")
     now = replace(now, selected=None, draft=None)
+    if act == "again":
+        there = frozenset(asked for asked in now.skipped if person.services.image(asked[0]).split != now.split)
+        return replace(now, asked=None, skipped=there, passed=(), message="")
     if act == "show":
         return _shown_again(person, now, str(data.get("event", "")))
     if act == "split":
@@ -277,7 +287,7 @@ def suggest(person: Person, now: Place, data: dict[str, Any]) -> Place:
     kind = _kind(person.services, now.asked) if now.split == "pool" else None  # a test is answered unswayed
     if now.asked is None or kind is None or (data.get("image"), data.get("type")) != now.asked:
         return now
-    found = person.services.suggest(now.asked[0], kind)
+    found = person.services.asking.suggest(person.services.image(now.asked[0]), kind)
     message = label_text.suggested(found.answer) if found.shown else label_text.KEPT_BACK
     return replace(now, suggested=(now.asked, found), selected=_selected(data), message=message)
 

@@ -48,7 +48,14 @@ def split_button(split: Split, *, chosen: bool | None = None) -> str:
 
 def answer_field(answer: str) -> str:
     """Return the field for the answer to an open question; it has the focus on every new card."""
-    values = {"type": "text", "name": "answer", "value": answer, "autocomplete": "off", "data_focus": True}
+    values = {
+        "type": "text",
+        "name": "answer",
+        "value": answer,
+        "autocomplete": "off",
+        "dir": "auto",
+        "data_focus": True,
+    }
     return f'<label class="typed">{label_text.TYPE_ANSWER}<input{attributes(values)}></label>'
 
 

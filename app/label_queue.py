@@ -4,8 +4,8 @@ import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from leaml.label_order import DISAGREEMENT_WEIGHT, Asked, Choice, Guess, LabelOrder, shuffled
-from leaml.looks import image_vectors
+from leaml.labelling.looks import image_vectors
+from leaml.labelling.order import DISAGREEMENT_WEIGHT, Asked, Choice, Guess, LabelOrder, shuffled
 from leaml.records import AnsweredQuestion, ImageId, ImageRow, QuestionType, Split
 from leaml.store import Store
 
@@ -86,6 +86,11 @@ class LabelQueue:
         with self._lock:
             if len(images) == self._count:
                 self._order = order
+
+
+def answered_questions(store: Store, split: Split) -> list[AnsweredQuestion]:
+    """Return what is answered about the images of a split; of test images, by the data or by people."""
+    return store.held_out.questions() if split == "test" else [label.pair for label in store.labels("pool")]
 
 
 def card_of(asked: Asked) -> str:

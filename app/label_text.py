@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from leaml.data.labels import Imported
-from leaml.label_order import Reason
+from leaml.labelling.order import Reason
 from leaml.records import Split
 
 # Image viewer
@@ -44,6 +44,24 @@ ALL_ANSWERED: dict[Split | None, str] = {
     "pool": "There is nothing left to learn from. Answer for the test, or train next.",
     "test": "There is nothing left to answer for the test. Label images to learn from, or train next.",
 }
+ALL_LABELLED = (
+    "The question generator writes about images without a label, and none is left for it. Fine-tune on your answers, "
+    "or bring more images on the Project screen."
+)
+SKIPPED_ONLY = "Nothing else is left here. Look at what you skipped again, or train next."
+REST_WITH_OTHERS = "Others have the last questions on their screens. What they leave comes here within ten minutes."
+
+
+def you_skipped(questions: int) -> str:
+    """Say that nothing is left but what this person left out."""
+    return f"You skipped {questions} question{'' if questions == 1 else 's'}"
+
+
+def show_again(questions: int) -> str:
+    """Name the button that brings them back."""
+    return "Show it again" if questions == 1 else "Show them again"
+
+
 TEST_ASKS_THE_PROJECTS = "The test asks the project's questions only. Nothing was saved."
 ANSWERED_BY_THE_DATA = "The data came with the answer to that question about this image."
 ENOUGH: dict[Split | None, str] = {
@@ -51,6 +69,7 @@ ENOUGH: dict[Split | None, str] = {
     "pool": "Enough to start: train now. Answers for the test show what it brings.",
     "test": "Enough for a first comparison. Four times as many show differences half as large.",
 }
+NO_IMAGE_LEFT = "Enough to fine-tune. Every image has a label: the generator has none to write about."
 TYPE_ANSWER = "Your answer, in your own words (Enter saves, Esc leaves the field)"
 HISTORY = "Your last answers"
 HISTORY_LEAD = "Click one to see it again and change it."
@@ -91,6 +110,7 @@ def before(answers: Sequence[str]) -> str:
 # A model's suggestion
 
 SUGGEST = "Suggest"
+SUGGESTING = "Asking the model: the card waits for it. A large model may take minutes to load."
 KEPT_BACK = "Kept back here, to measure its sway."
 NO_SUGGESTING_MODEL = "There is no model yet. Fine-tune one on the Train screen."
 QUESTION_GONE = "This question is not asked any more. Nothing was saved; reload the page."
@@ -116,6 +136,8 @@ def agreeing(agreeing: int, labels: int, low: float, high: float) -> str:
 # The project's questions
 
 QUESTIONS = "The questions of this project"
+NO_QUESTIONS_TITLE = "No questions yet"
+NO_QUESTIONS = f"This project asks none. Type them on the Project screen, below “{QUESTIONS}”; then they come here."
 QUESTIONS_LEAD = (
     "What is asked of the images from now on. Answers given before keep the list that they were given with. A question "
     "that ends with “Choose all that apply.” takes several of its answers; one without answers is answered in words."
@@ -132,16 +154,6 @@ def defines_nothing(line: int) -> str:
 
 SAVE_QUESTIONS = "Save the questions"
 QUESTIONS_SAVED = "Saved. The Label screen asks these questions from now on."
-
-
-def twice(number: int) -> str:
-    """Say that a line of typed questions repeats a question or an answer."""
-    return f"Line {number} has a question or an answer that is there already. Nothing was saved; remove one of the two."
-
-
-def no_semicolon(number: int) -> str:
-    """Say why an answer of a question that takes several may not hold a semicolon."""
-    return f"Line {number}: several answers are kept with a semicolon between, so none of them may hold one."
 
 
 # The answers of one question, typed with its card

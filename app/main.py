@@ -12,12 +12,13 @@ from starlette.middleware import Middleware
 
 from app import compare, label, people_text, project, review, terminal_text, text, train
 from app.errors import InputError, shown_to_people
+from app.listening import in_url, require_free
 from app.own_page import OwnPage
 from app.person import who
 from app.screen import Screen, header_of, in_turn
 from app.services import Services
 from app.settings import Settings
-from app.sign_in import SignIn
+from app.sign_in import SignIn, say_signed_out
 from app.view import header as header_html
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -86,14 +87,15 @@ def launch(page: gr.Blocks, services: Services) -> Path | None:
     """Serve the page until Ctrl+C, or until another project is opened; return the workspace of that one.
 
     Raises:
-        InputError: If the port is taken.
+        InputError: If it cannot listen where it should, or the server does not start.
     """
     settings = services.settings
+    require_free(settings.host, settings.port)
     # A page that is closed must not end a decision being saved, so the queue stays small and quick.
     page.queue(default_concurrency_limit=4)
     try:
         _, address, _ = page.launch(
-            server_name=settings.host,
+            server_name=in_url(settings.host),
             server_port=settings.port,
             auth=SignIn(services.store.users).check if services.needs_sign_in else None,
             auth_message=people_text.SIGN_IN,
@@ -104,7 +106,10 @@ def launch(page: gr.Blocks, services: Services) -> Path | None:
             footer_links=[],
             run_history=False,
             max_file_size=1,  # bytes: nothing of ours is uploaded by Gradio's way
-            app_kwargs={"middleware": [Middleware(OwnPage, local=not services.needs_sign_in)]},
+            app_kwargs={
+                "middleware": [Middleware(OwnPage, local=not services.needs_sign_in)],
+                "exception_handlers": {401: say_signed_out},
+            },
             # Only images may be read through the page: neither the database nor models.
             allowed_paths=[str(settings.workspace / "images")],
             favicon_path=str(ASSETS / "icon.svg"),
@@ -113,7 +118,8 @@ def launch(page: gr.Blocks, services: Services) -> Path | None:
             head="".join(f"<script>{(ASSETS / name).read_text()}</script>" for name in SCRIPTS),
         )
     except OSError as error:
-        raise InputError(terminal_text.port_taken(settings.port)) from error
+        certificates = os.environ.get("SSL_CERT_FILE", "")
+        raise InputError(terminal_text.server_failed(str(error), certificates)) from error
     print(terminal_text.listening(address, str(settings.workspace)), flush=True)
     try:
         services.leaving.wait()

@@ -1,6 +1,6 @@
 """What is said of other projects beside this one, which the page can open instead."""
 
-from leaml.neighbours import Obstacle
+from leaml.store.neighbours import Obstacle
 
 TITLE = "Other projects beside this one"
 LEAD = "Opening one leaves this one as it is; training that is under way goes on."

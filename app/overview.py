@@ -6,23 +6,30 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
-from app import choice_text, label_text, neighbours_text, text
+from app import choice_text, label_text, neighbours_text, project_text, text
 from app.cards import label_offer
 from app.view import Picture, attributes, button, eyebrow, go_button, note
 from app.view import field as text_field
-from leaml.neighbours import Neighbour
+from leaml.labelling.suggestions import Agreement
 from leaml.records import Project, QuestionType
-from leaml.suggestions import Agreement
+from leaml.store.neighbours import Neighbour
+
+_WORKING = f'<p class="only-busy" role="status">{choice_text.WORKING}</p>'
+"""Shown while a button with `data-by="slow"` is at work."""
 
 
 @dataclass(frozen=True)
 class LoopStep:
-    """One step of the loop on the Project screen; `at_work` while a run does it."""
+    """One step of the loop on the Project screen; `at_work` while a run does it.
+
+    Where the project `asks_nothing`, its questions come before the labels.
+    """
 
     id: str
     state: Literal["done", "next", "later"]
     detail: str
     at_work: bool = False
+    asks_nothing: bool = False
 
 
 def project_screen(
@@ -59,11 +66,11 @@ def project_screen(
     told = note(message, action=open_button(opens, kind="go compact") if opens else "") if message else ""
     others = _neighbours_card(neighbours) if neighbours else ""
     if project is None:
-        load = button(text.LOAD_SAMPLE, kind="go", data_act="sample", disabled=not may_import)
+        load = button(text.LOAD_SAMPLE, kind="go", data_act="sample", data_by="slow", disabled=not may_import)
         return (
             f'<div class="screen">{told}<div class="card empty" data-serial="0"><h1>{text.NO_PROJECT_TITLE}</h1>'
             f'<p class="soft">{text.NO_PROJECT}</p><div class="acts">{load}</div></div>'
-            f"{others}{_import_card(opened=True) if may_import else ''}</div>"
+            f"{others}{_import_card() if may_import else ''}{_WORKING}</div>"
         )
     numbers = "".join(
         f'<div class="tile"><b>{tiles[key]}</b><span>{text.TILES[key]}</span></div>' for key in text.TILES
@@ -80,8 +87,8 @@ def project_screen(
         f'<p class="soft">{escape(project.description)}</p><div class="tiles">{numbers}</div>'
         f'<p class="soft small">{text.TEST_WALL}</p><div class="thumbs">{pictures}</div></section></div>'
         f"{choices}{_insights_card(*sway) if sway else ''}{_questions_card(project) if may_label else ''}"
-        f"{_labels_card() + _import_card(opened=False) + _export_card() if may_import else ''}{others}"
-        f'<p class="only-busy" role="status">{choice_text.WORKING}</p></div>'
+        f"{_labels_card() + _import_card(project) + _export_card() if may_import else ''}{others}"
+        f"{_WORKING}</div>"
     )
 
 
@@ -100,7 +107,8 @@ def _export_card() -> str:
 
 def open_button(workspace: Path, **more: object) -> str:
     """Return the button that opens another project; the page loads again when the app is there."""
-    return button(neighbours_text.OPEN, data_act="open", data_workspace=str(workspace), data_reopen=True, **more)  # type: ignore[arg-type]
+    about = {"data_act": "open", "data_workspace": str(workspace), "data_reopen": neighbours_text.OPENING}
+    return button(neighbours_text.OPEN, **about, **more)  # type: ignore[arg-type]
 
 
 def _neighbours_card(neighbours: Sequence[Neighbour]) -> str:
@@ -121,12 +129,13 @@ def _way_in(one: Neighbour) -> str:
 
 
 def _questions_card(project: Project) -> str:
-    """Return the form with the project's questions, one a line."""
+    """Return the form with the project's questions, one a line, unfolded where there are none yet."""
     lines = "\n".join(map(_typed, project.question_types))
     rows = min(18, lines.count("\n") + 3)
     save = button(label_text.SAVE_QUESTIONS, kind="go", data_act="questions")
+    state = ' data-fold="questions"' if project.question_types else " open"
     return (
-        f'<details class="card fold import" data-card="questions" data-fold="questions"><summary>'
+        f'<details class="card fold import" data-card="questions"{state}><summary>'
         f'{label_text.QUESTIONS}</summary><p class="soft">{label_text.QUESTIONS_LEAD}</p>'
         f"{text_field(label_text.QUESTIONS_FIELD, 'question_list', lines, lines=rows)}"
         f'<div style="margin-top:14px">{save}</div></details>'
@@ -174,7 +183,9 @@ def _labels_card() -> str:
 def _loop_step(number: int, step: LoopStep) -> str:
     title, sentence = text.STEPS[step.id]
     tab = "train" if step.id == "finetune" else step.id
-    if step.state == "next":
+    if step.asks_nothing and step.id == "label" and step.state == "next":
+        sentence, end = project_text.QUESTIONS_FIRST, ""
+    elif step.state == "next":
         end = go_button(text.STEP_GO[step.id], tab)
     elif step.at_work:
         end = go_button(text.GO_TRAIN, tab, kind="")
@@ -189,17 +200,19 @@ def _loop_step(number: int, step: LoopStep) -> str:
     )
 
 
-def _import_card(*, opened: bool) -> str:
-    """Return the form that brings in a folder of images."""
-    questions = text_field(text.IMPORT_QUESTIONS, "import_questions", lines=4, hint=text.IMPORT_EXAMPLE)
+def _import_card(project: Project | None = None) -> str:
+    """Return the form that brings in a folder of images: for a project that is there, or unfolded for the first."""
+    asked = project_text.MORE_QUESTIONS if project and project.question_types else text.IMPORT_QUESTIONS
     fields = (
-        text_field(text.IMPORT_NAME, "import_name")
+        text_field(text.IMPORT_NAME, "import_name", project.name if project else "")
         + text_field(text.IMPORT_FOLDER, "import_folder", hint=text.IMPORT_FOLDER_EXAMPLE)
-        + f'<div class="wide">{questions}</div>'
+        + f'<div class="wide">{text_field(asked, "import_questions", lines=4, hint=text.IMPORT_EXAMPLE)}</div>'
     )
-    state = " open" if opened else ' data-fold="import"'
+    state = ' data-fold="import"' if project else " open"
+    lead = f"{text.IMPORT_LEAD} {project_text.SAME_PROJECT}" if project else text.IMPORT_LEAD
+    load = button(text.IMPORT_BUTTON, kind="go", data_act="import", data_by="slow")
     return (
         f'<details class="card fold import" data-card="import"{state}><summary>{text.IMPORT_TITLE}'
-        f'</summary><p class="soft">{text.IMPORT_LEAD}</p><div class="fields">{fields}</div>'
-        f'<div style="margin-top:14px">{button(text.IMPORT_BUTTON, kind="go", data_act="import")}</div></details>'
+        f'</summary><p class="soft">{lead}</p><div class="fields">{fields}</div>'
+        f'<div style="margin-top:14px">{load}</div></details>'
     )

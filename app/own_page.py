@@ -3,6 +3,8 @@
 Signing in does not keep such a website out. Gradio's cookie may be sent by any page, and its rules for other origins
 let every page read the answer. Without users it is worse: the app listens on this computer alone, but pages of the web
 can reach it from here, by its address or under a name of their own that they point at this computer.
+
+Nor does anybody have the app fetch what lies on another computer, or take files, as Gradio offers by paths of its own.
 """
 
 from urllib.parse import urlsplit
@@ -12,10 +14,13 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.settings import LOCAL_HOSTS
-from app.terminal_text import NOT_LOCAL, NOT_OWN
+from app.terminal_text import NOT_LOCAL, NOT_OURS, NOT_OWN
 
 PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 """Headers that a proxy adds: who comes through one sits at another computer."""
+GRADIOS, FILE = "/gradio_api/", "file="
+UNUSED = ("proxy=", "file/", "upload", "process_recording")
+"""How Gradio's paths begin that fetch from another computer, or take files."""
 
 
 class OwnPage:
@@ -35,6 +40,8 @@ class OwnPage:
             await PlainTextResponse(NOT_LOCAL, status_code=403)(scope, receive, send)
         elif not is_own(headers, scope["method"]):
             await PlainTextResponse(NOT_OWN, status_code=403)(scope, receive, send)
+        elif not is_used(scope["path"]):
+            await PlainTextResponse(NOT_OURS, status_code=403)(scope, receive, send)
         else:
             await self._app(scope, receive, lambda message: send(_kept_at_home(message)))
 
@@ -56,6 +63,14 @@ def is_own(headers: Headers, method: str) -> bool:
     if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         return method == "GET" and headers.get("sec-fetch-mode") == "navigate" and _opens_a_page(headers)
     return True
+
+
+def is_used(path: str) -> bool:
+    """Return whether a path, without percent signs, may be asked for: of files, those of this computer alone."""
+    asked = path.partition(GRADIOS)[2]
+    if asked.startswith(FILE):
+        return asked.startswith(f"{FILE}/")  # others may be addresses of the web
+    return not asked.startswith(UNUSED)
 
 
 def _opens_a_page(headers: Headers) -> bool:

@@ -1,7 +1,7 @@
 """Sentences about signing in and about rights. No logic beyond putting names into sentences."""
 
 SIGN_IN = "Sign in. Whoever looks after this computer gives you a name and a password."
-SIGN_IN_FIRST = "Sign in first: reload the page."
+SIGNED_OUT = "You are signed out. Nothing was saved; load the page again and sign in."
 SIGN_OUT = "Sign out"
 NEEDS_ADMIN = "An admin starts trainings."
 NOT_LABELLING_TITLE = "Labelling is for experts"

@@ -9,14 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from app import people_text
+from app import people_text, rounds_text
+from app.errors import InputError
 from app.services import Services
-from leaml.acceptance import order_by_acceptance
-from leaml.batches import Batch
 from leaml.choices import Choices
 from leaml.data.labels import Imported
 from leaml.errors import StoreError, UserError
-from leaml.experts import REFERENCE_EXPERT
+from leaml.labelling.experts import REFERENCE_EXPERT
 from leaml.records import (
     METHODS,
     AnsweredQuestion,
@@ -30,9 +29,11 @@ from leaml.records import (
     RunId,
     Suggestion,
 )
-from leaml.rollback import TakenBack
+from leaml.store.acceptance import order_by_acceptance
+from leaml.store.batch_accept import Batch
+from leaml.store.rollback import TakenBack
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.probe import Probe
-from leaml.teacher_config import TeacherConfig
 
 Right = Literal["label", "review", "train", "import", "oversee"]
 RIGHTS: dict[Role, frozenset[Right]] = {
@@ -123,8 +124,16 @@ class Person:
         return self.services.store.batches.accept(type_id, at_least=at_least, by=self.name)
 
     def take_round_back(self, number: int) -> TakenBack:
-        """Put the latest round's pairs out of use, and undo the decisions about them."""
+        """Put the latest round's pairs out of use, and undo the decisions about them.
+
+        Raises:
+            InputError: If a generator is at work, which learns from these decisions: its pairs would outlive them.
+            StoreError: If it is not the latest round that is in use.
+        """
         self.require("oversee")
+        self.services.note_finished()
+        if self.services.writes_pairs():
+            raise InputError(rounds_text.STOP_FIRST)
         taken = self.services.store.rounds.take_back(number, by=self.name)
         order_by_acceptance(self.services.store)
         return taken
@@ -177,7 +186,7 @@ class Person:
     def resume(self, run_id: RunId) -> None:
         """Let a stopped run go on."""
         self.require("train")
-        self.services.jobs.resume(run_id)
+        self.services.resume(run_id)
 
     # Project
 
@@ -230,6 +239,6 @@ def who(services: Services, username: str | None) -> Person:
     if not services.needs_sign_in:
         return Person(services, services.settings.author, RIGHTS["admin"])
     if username is None:
-        raise UserError(people_text.SIGN_IN_FIRST)
+        raise UserError(people_text.SIGNED_OUT)
     user = services.store.users.get(username)
     return Person(services, user.name, RIGHTS[user.role], signed_in=True)

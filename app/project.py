@@ -17,13 +17,16 @@ from app.screen import Screen, header_of, in_turn, on_act, panel, require_text, 
 from app.services import Services
 from app.view import Picture
 from leaml.choices import Choices
-from leaml.errors import LeamlError
-from leaml.prompts import SEPARATOR, normalise_answer, takes_several, without_several
+from leaml.data.questions import by_words, check_question, question_id
+from leaml.errors import ImportDataError, LeamlError
+from leaml.labelling.suggestions import Agreement, agreement
+from leaml.prompts import normalise_answer
 from leaml.records import METHODS, QuestionType
-from leaml.suggestions import Agreement, agreement
 
 THUMBS = 12
 TICK_S = 5.0
+BRINGS_IN = ("sample", "import")
+"""What takes as long as there are images, and has a turn of its own."""
 
 
 class Done(NamedTuple):
@@ -50,13 +53,15 @@ def build(services: Services, header: gr.HTML) -> Screen:
         person = who(services, request.username)
         return draw(person, *decide(person, event._data)), header_of(person)
 
-    def choose(event: gr.EventData, request: gr.Request) -> tuple[str, str]:
+    def act_slowly(event: gr.EventData, request: gr.Request) -> tuple[str, str]:
+        if event._data.get("act") in BRINGS_IN:
+            return act(event, request)
         person = who(services, request.username)
         shown, told = decide_choice(person, event._data)
         return draw(person, shown=shown, told=told), header_of(person)
 
     on_act("project", screen, act, [], [screen, header])
-    on_act("project", screen, choose, [], [screen, header], event="slow")
+    on_act("project", screen, act_slowly, [], [screen, header], event="slow")
     screen.tick(shown_to_people(tick), [], [screen, header], trigger_mode="multiple", **in_turn("project"))
     return Screen(redraw, [], [screen, header])
 
@@ -73,7 +78,8 @@ def decide(person: Person, data: Mapping[str, Any]) -> Done:
     if act == "questions":
         project = person.services.store.project()
         known = project.question_types if project else ()
-        person.save_questions(typed_questions(str(data.get("question_list", "")), known))
+        typed = typed_questions(require_text(str(data.get("question_list", "")), text.NO_QUESTIONS), known)
+        person.save_questions(typed)
         return Done(label_text.QUESTIONS_SAVED)
     if act == "import_labels":
         content = require_text(str(data.get("label_csv", "")), label_text.NO_LABEL_FILE)
@@ -89,8 +95,8 @@ def decide(person: Person, data: Mapping[str, Any]) -> Done:
     if act == "sample" and person.services.store.project() is None:
         person.load_sample()
     if act == "import":
-        typed = (str(data.get(name, "")) for name in ("import_name", "import_folder", "import_questions"))
-        return import_typed(person, *typed)
+        fields = (str(data.get(name, "")) for name in ("import_name", "import_folder", "import_questions"))
+        return import_typed(person, *fields)
     return Done()
 
 
@@ -206,11 +212,12 @@ def loop_steps(services: Services) -> list[LoopStep]:
     store, budget = services.store, services.settings.label_budget
     labels, counts, models = services.label_count(), store.queue.counts(), services.latest_models()
     decided, candidates = counts.accepted + counts.edited + counts.rejected, store.results.candidate_count()
-    training = at_work(services)
+    training, project = at_work(services), store.project()
+    asks_nothing = project is not None and not project.question_types
     done: dict[str, tuple[bool, str]] = {
         "label": (labels >= budget or candidates > 0, text.of(labels, budget)),
         "train": (candidates > 0, text.count_of("pair", candidates)),
-        "review": (reviewed_enough(services), text.count_of("decision", decided)),
+        "review": (services.reviewed_enough(), text.count_of("decision", decided)),
         "finetune": ("leaml_reviewed" in models and "full_finetune" in models, text.count_of("model", len(models))),
         "compare": (False, ""),
     }
@@ -218,15 +225,8 @@ def loop_steps(services: Services) -> list[LoopStep]:
     steps = []
     for name, (finished, detail) in done.items():
         state: Any = "next" if name == following else "done" if finished else "later"
-        steps.append(LoopStep(name, state, detail, at_work=name in training))
+        steps.append(LoopStep(name, state, detail, at_work=name in training, asks_nothing=asks_nothing))
     return steps
-
-
-def reviewed_enough(services: Services) -> bool:
-    """Return whether as many pairs are decided as make a good start, or all there are."""
-    counts = services.store.queue.counts()
-    decided = counts.accepted + counts.edited + counts.rejected
-    return bool(decided) and (decided >= services.settings.label_budget or not counts.open)
 
 
 def at_work(services: Services) -> set[str]:
@@ -262,10 +262,9 @@ def typed_questions(lines: str, known: Sequence[QuestionType] = ()) -> tuple[Que
         known: The project's question types: a question that is among them keeps its id.
 
     Raises:
-        InputError: If there is none, a question is there twice or has one answer only, or an answer cannot be told
-            from several.
+        InputError: If one could not be asked and answered, or is there twice; see `check_question`.
     """
-    ids = {normalise_answer(kind.question): kind.id for kind in known}
+    present = by_words(known)
     kinds: list[QuestionType] = []
     for number, line in enumerate(lines.splitlines(), 1):
         if line.strip().startswith(label_text.DEFINES):
@@ -277,23 +276,12 @@ def typed_questions(lines: str, known: Sequence[QuestionType] = ()) -> tuple[Que
         parts = typed_parts(line)
         if not parts:
             continue
-        if len(parts) == 2:
-            raise InputError(text.bad_question_line(number, line.strip()))
-        asked, options = parts[0], parts[1:]
-        if len({*map(normalise_answer, options)}) < len(options) or any(kind.question == asked for kind in kinds):
-            raise InputError(label_text.twice(number))
-        if takes_several(asked) and any(SEPARATOR.strip() in option for option in options):
-            raise InputError(label_text.no_semicolon(number))
-        taken = {kind.id for kind in (*kinds, *known)}
-        kinds.append(QuestionType(ids.get(normalise_answer(asked)) or _slug(asked, taken), asked, options))
-    if not kinds:
-        raise InputError(text.NO_QUESTIONS)
+        there = present.get(normalise_answer(parts[0]))
+        type_id = there.id if there else question_id(parts[0], {kind.id for kind in (*kinds, *known)})
+        kind = QuestionType(type_id, parts[0], parts[1:])
+        try:
+            check_question(kind, kinds, f"Line {number}")
+        except ImportDataError as error:
+            raise InputError(str(error)) from error
+        kinds.append(kind)
     return tuple(kinds)
-
-
-def _slug(question: str, taken: set[str]) -> str:
-    """Return a short id for a question, made of its last words, which tell questions apart best."""
-    asked = without_several(question).lower()
-    words = "".join(letter if letter.isalnum() else " " for letter in asked).split()
-    base = "_".join(words[-3:]) or "question"
-    return next(name for number in range(1, 1000) if (name := base if number == 1 else f"{base}_{number}") not in taken)

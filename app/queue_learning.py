@@ -3,9 +3,9 @@
 import contextlib
 import threading
 
-from leaml.acceptance import LEAST_DECISIONS, order_by_acceptance
 from leaml.errors import StoreError
 from leaml.store import Store
+from leaml.store.acceptance import LEAST_DECISIONS, order_by_acceptance
 
 EVERY = 10
 """Decisions between two looks at how many there are."""

@@ -6,12 +6,19 @@ from datetime import datetime
 from html import escape
 from typing import Any, Literal
 
-from app import rounds_text, text
+from app import rounds_text, text, train_text
 from app.view import bar, button, eyebrow, go_button, note
 from leaml.config import GENERATOR_STAGES
-from leaml.decided import OBJECTIONS
+from leaml.ingest import OUT_OF_USE
+from leaml.pairs.decided import OBJECTIONS
 from leaml.records import Interval, Method
 
+WAYS = {
+    text.NEEDS_LABELS: (text.GO_LABEL, "label"),
+    text.NEEDS_IMAGES: (text.GO_PROJECT, "project"),
+    train_text.NEEDS_UNLABELLED: (text.GO_PROJECT, "project"),
+}
+"""Where what the generator lacks can be had."""
 Coming = Literal["finetune", "compare"] | None
 """What comes next on the list of models: to train them, or to compare them; None while it is neither."""
 
@@ -22,7 +29,7 @@ class RunView:
 
     Attributes:
         id: Such as `r0003`.
-        kind: `generator`, or a method.
+        kind: `generator`, or a method; empty where its settings cannot be read.
         name: State, as in `leaml.jobs`.
         detail: Its sentence, where it has one.
         stages: In order.
@@ -60,6 +67,8 @@ class RunView:
     @property
     def title(self) -> str:
         """What it makes, in words."""
+        if not self.kind:
+            return train_text.UNREADABLE
         return text.GENERATOR_TITLE if self.kind == "generator" else text.METHODS[self.kind][0]  # type: ignore[index]
 
     @property
@@ -211,6 +220,9 @@ def _at_rest(
 ) -> str:
     """Return what can be done while the generator does not run."""
     parts = []
+    why = f'<p class="small soft" style="margin:12px 0">{escape(why_not)}</p>' if why_not else ""
+    way = WAYS.get(why_not or "")
+    onward = go_button(*way, kind="go" if run is None else "") if way else ""
     anew = rounds_text.begin_round(next_round) if run is not None and run.name == "done" else text.TRAIN_AGAIN
     again = button(anew, data_act="generator", disabled=bool(why_not))
     if run is not None and run.name == "done":
@@ -218,22 +230,22 @@ def _at_rest(
             decided = sum(report["turned_down"].get(objection, 0) for objection in OBJECTIONS)
             summary = text.generated(int(report["kept"]), int(report["generated"]), int(report["images"]), decided)
             parts.append(f'<p class="small">{escape(summary)}</p>')
+            if out := int(report["turned_down"].get(OUT_OF_USE, 0)):
+                parts.append(note(rounds_text.out_of_use(out), kind="warn"))
         parts.append(f'<p class="small soft">{escape(rounds_text.next_round(next_round, *answered))}</p>')
         review = go_button(text.GO_REVIEW, "review", kind="" if reviewed else "go")
-        parts.append(f'<div class="acts half">{review}{again}</div>')
+        parts.append(f'<div class="acts half">{review}{again}</div>{why}{onward}')
     elif run is not None:
         parts.append(note(f"{text.STATES.get(run.name, run.name).capitalize()}. {run.detail}".strip(), kind="warn"))
         resume = button(
             text.RESUME, kind="go", data_act="resume", data_run=run.id, id="resume-run", disabled=run.locked
         )
-        parts.append(f'<div class="acts half" style="margin-top:12px">{resume}{again}</div>')
+        parts.append(f'<div class="acts half" style="margin-top:12px">{resume}{again}</div>{why}{onward}')
     else:
         start = button(
             text.TRAIN_GENERATOR, kind="go", data_act="generator", disabled=bool(why_not), id="train-generator"
         )
-        onward = {text.NEEDS_LABELS: (text.GO_LABEL, "label"), text.NEEDS_IMAGES: (text.GO_PROJECT, "project")}
-        way = go_button(*onward[why_not]) if why_not in onward else ""
-        parts.append(f'<div class="acts half">{way}{start}</div>' if way else start)
+        parts.append(f'<div class="acts half">{onward}{start}</div>' if onward else start)
         parts.append(f'<p class="small soft" style="margin:12px 0 0">{escape(why_not or text.CLOSE_PAGE)}</p>')
     return "".join(parts)
 
@@ -274,9 +286,10 @@ def _run_row(run: RunView) -> str:
     action, ended_early = "", run.name in ("failed", "cancelled", "crashed")
     if run.active:
         action = button(text.CANCEL, kind="compact no", data_act="cancel", data_run=run.id, disabled=run.locked)
-    elif ended_early:
+    elif ended_early and run.kind:
         action = button(text.RESUME, kind="compact", data_act="resume", data_run=run.id, disabled=run.locked)
-    detail = f"<small>{escape(run.detail)}</small>" if run.detail and (ended_early or run.name == "stalled") else ""
+    told = run.detail and (ended_early or run.name == "stalled" or not run.kind)
+    detail = f"<small>{escape(run.detail)}</small>" if told else ""
     state = f'<span class="state {escape(run.name)}">{text.STATES.get(run.name, run.name)}</span>{detail}'
     cells = (run.id, escape(run.title), state, _clock(run.started_at), text.duration(run.took), action)
     return "<tr>" + "".join(f'<td class="text">{cell}</td>' for cell in cells) + "</tr>"

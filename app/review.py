@@ -32,7 +32,6 @@ from app.screen import (
 from app.services import Services
 from app.view import button, empty_state, go_button
 from leaml.prompts import takes_several
-from leaml.queue_order import LABELLED
 from leaml.records import (
     EVERYTHING,
     REJECT_REASONS,
@@ -46,6 +45,7 @@ from leaml.records import (
     ReviewCounts,
     Slice,
 )
+from leaml.store.queue_order import LABELLED
 
 AHEAD = 4
 """Pairs looked up at once: the one on the screen, and those whose images the browser loads already."""
@@ -114,8 +114,7 @@ def look(person: Person, now: Place) -> tuple[Place, str]:
     types = project.question_types if project else ()
     if not offers:
         left = services.store.queue.size(now.within)
-        kinds, coming = [kind.id for kind in types], services.writes_pairs()
-        return replace(now, shown="", seen=""), _nothing(counts, now.within, kinds, left, coming=coming)
+        return replace(now, shown="", seen=""), _nothing(services, counts, now.within, left)
     candidate = offers[0].candidate
     if candidate.id != now.shown:
         now = replace(now, shown=candidate.id, serial=now.serial + 1)
@@ -251,15 +250,20 @@ def _offers_to(person: Person, now: Place) -> list[Offer]:
     return offers
 
 
-def _nothing(counts: ReviewCounts, within: Slice, types: list[str], left: int, *, coming: bool) -> str:
-    """Return what the screen shows when there is no pair for this person."""
+def _nothing(services: Services, counts: ReviewCounts, within: Slice, left: int) -> str:
+    """Return what the screen shows when there is no pair for this person; `left` pairs of the slice are open."""
     if counts.open and within != EVERYTHING:
-        return empty_filter(within, types, left=left)
+        project = services.store.project()
+        return empty_filter(within, [kind.id for kind in (project.question_types if project else ())], left=left)
     undo = button(text.UNDO, key="u", data_act="undo")
     if counts.open:
         go = go_button(text.GO_LABEL, "label")
         return empty_state(text.REVIEW_WITH_OTHERS_TITLE, text.REVIEW_WITH_OTHERS, go + undo)
     if counts.accepted + counts.edited + counts.rejected:
         return empty_state(text.REVIEW_DONE_TITLE, text.REVIEW_DONE, go_button(text.GO_TRAIN, "train") + undo)
-    title, said = (text.REVIEW_SOON_TITLE, text.REVIEW_SOON) if coming else (text.REVIEW_EMPTY_TITLE, text.REVIEW_EMPTY)
+    title, said = text.REVIEW_EMPTY_TITLE, text.REVIEW_EMPTY
+    if services.writes_pairs():
+        title, said = text.REVIEW_SOON_TITLE, text.REVIEW_SOON
+    elif services.store.results.generator():  # has written pairs, but none is open and nobody has decided about any
+        title, said = review_text.ALL_LABELLED_TITLE, review_text.ALL_LABELLED
     return empty_state(title, said, go_button(text.GO_TRAIN, "train"))

@@ -12,12 +12,12 @@ from typing import Any
 from app import review_text
 from app.person import Person
 from app.view import button, note, percent, select, short_type
-from leaml.acceptance import measure_acceptance
-from leaml.checks import Audit
 from leaml.errors import ConfigError
 from leaml.records import Slice
 from leaml.stats import krippendorff_alpha
 from leaml.store import Store
+from leaml.store.acceptance import measure_acceptance
+from leaml.store.audit import Audit
 
 LEVELS = ("0.80", "0.90", "0.95", "0.99")
 QUOTAS = (0, 1, 2, 3, 5)

@@ -31,6 +31,11 @@ SAVE = "Save change"
 
 # Pairs whose question was labelled
 
+ALL_LABELLED_TITLE = "Nothing is left to review"
+ALL_LABELLED = (
+    "Every question that the model wrote has been answered on the Label screen by now. Next: fine-tune on the answers, "
+    "or begin another round."
+)
 LABELLED_MEANWHILE = "That question has been labelled by now. Nothing was saved; here is the next."
 
 

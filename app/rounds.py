@@ -6,7 +6,7 @@ from html import escape
 from app import rounds_text
 from app.view import button, percent
 from leaml.records import Interval
-from leaml.rounds import Round
+from leaml.store.rounds import Round
 
 
 def rounds_card(rounds: Sequence[Round], accuracy: Mapping[int, Interval], *, may: bool) -> str:

@@ -5,11 +5,21 @@ LEAD = "What each question generator wrote, what people decided about it, and ho
 COLUMNS = ("Round", "Written", "Pairs", "Decided", "Accepted unchanged, percent", "Test accuracy, percent", "")
 TAKE_BACK, YES = "Take back", "Take it back"
 TAKEN_BACK = "taken back"
+STOP_FIRST = (
+    "A question generator is at work, and learns from what was decided before it began. Stop it first, or let it end "
+    "and take its round back too. Nothing was changed."
+)
 
 
 def taken_back(number: int, decisions: int) -> str:
     """Say what was taken back."""
     return f"Round {number} is taken back, and {decisions} decision{'' if decisions == 1 else 's'} about its pairs."
+
+
+def out_of_use(pairs: int) -> str:
+    """Say why a generator's pairs are not shown to anybody."""
+    are = "pair is" if pairs == 1 else "pairs are"
+    return f"{pairs} {are} left out: the generator learnt from a round that was taken back since. Train it again."
 
 
 def really(number: int, decided: int) -> str:

@@ -86,7 +86,8 @@ def on_act(
         handler: Its last parameter is a `gr.EventData`.
         inputs: What it is called with.
         outputs: What it fills.
-        after: Called next with `inputs`, for what takes longer; it fills the same outputs.
+        after: Called next with `inputs`, for what takes longer; it fills the same outputs. It takes turns of its own:
+            nobody else waits for it, and this panel hears nothing until it has ended.
         event: `slow` for buttons with `data-by="slow"`: they take turns of their own, so nobody else waits for them.
     """
     release = f"() => leaml.release('{source.elem_id}')"
@@ -95,7 +96,7 @@ def on_act(
     done = getattr(source, event)(shown_to_people(handler), list(inputs), list(outputs), **turn)
     done.failure(None, js=release)
     if after is not None:
-        done = done.then(shown_to_people(after), list(inputs), list(outputs), **turn)
+        done = done.then(shown_to_people(after), list(inputs), list(outputs), **in_turn(f"{screen} after"))
         done.failure(None, js=release)
     done.then(None, js=release)
     return done

@@ -9,36 +9,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from app import label_text, neighbours_text, terminal_text, text
+from app import neighbours_text, terminal_text, text, train_text
+from app.asking import Asking
 from app.choosing import Choosing
 from app.errors import InputError
+from app.importing import import_images
 from app.label_queue import LabelQueue
+from app.learnt import Learnt, models_in_use
 from app.queue_learning import QueueLearning
 from app.scores import Evaluations, RunScores
 from app.settings import LOCAL_HOSTS, Settings
 from leaml import stats
-from leaml.answering import Answer, Answerer, Asked
+from leaml.answering import Answerer
 from leaml.choices import model_of
 from leaml.config import generator_run, model_run
 from leaml.data.export import export_now
-from leaml.data.folder import import_folder
 from leaml.data.labels import Imported, import_labels
 from leaml.data.project_folder import SAMPLES, import_project
 from leaml.errors import ConfigError, LeamlError
-from leaml.experts import label_from_references
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir, highest_number
-from leaml.neighbours import Neighbour, neighbours
+from leaml.labelling.experts import label_from_references
 from leaml.recipes import model_recipe
-from leaml.records import METHODS, ImageId, ImageRow, Interval, Method, QuestionType, RunId, Split, Suggestion
-from leaml.results import ModelRow
+from leaml.records import METHODS, ImageId, ImageRow, Interval, Method, QuestionType, RunId, Split
 from leaml.retest import retest
 from leaml.starts import start
 from leaml.store import Store
-from leaml.suggestions import may_be_shown
+from leaml.store.neighbours import Neighbour, neighbours
+from leaml.store.results import ModelRow
 
 ACTIVE = ("queued", "running", "stalled")
 RESUMABLE = ("cancelled", "failed", "crashed")
+UNKNOWN = ""
+"""The kind of a run whose settings cannot be read."""
 LABEL_SEED = 0
 IMAGES_KNOWN = 4096
 LEAVE_S = 0.5
@@ -57,6 +60,8 @@ class Services:
         self.label_queue = LabelQueue(store, settings.workspace)
         self.queue_learning = QueueLearning(store)
         self.choosing = Choosing(store, settings.workspace, jobs)
+        self.asking = Asking(store, settings.workspace, self.choosing, answerer)
+        self.learnt = Learnt(store, jobs, self.choosing)
         self.following: Path | None = None
         self.leaving = threading.Event()
         self._images: dict[ImageId, ImageRow] = {}
@@ -105,29 +110,15 @@ class Services:
         self._ratio = None
 
     def import_images(self, folder: Path, *, name: str, types: tuple[QuestionType, ...]) -> tuple[int, Path]:
-        """Bring in a folder of images; return how many, and the workspace they are in.
-
-        A workspace that has a project keeps it, and gets more images under its name: one of another name gets a
-        workspace beside it, or more images in the one that it has there already.
+        """Bring in a folder of images; return how many there are then, and the workspace they are in.
 
         Raises:
-            InputError: If no workspace can be called by the name, or that one has a project of another name.
+            InputError: If what was typed cannot be used; see `app.importing`.
             LeamlError: If the folder cannot be read or has no images.
         """
-        project = self.store.project()
-        if project is None or project.name == name:
-            import_folder(self.store, folder, name=name, question_types=types)
-            self._ratio = None
-            return len(self.store.images()), self.settings.workspace
-        slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
-        if not slug:
-            raise InputError(text.NAME_WITHOUT_LETTERS)
-        workspace = self.settings.workspace.parent / f"{self.settings.workspace.name}-{slug}"
-        with Store.open(workspace) as store:
-            if (there := store.project()) is not None and there.name != name:
-                raise InputError(neighbours_text.name_taken(there.name, str(workspace)))
-            import_folder(store, folder, name=name, question_types=types)
-            return len(store.images()), workspace
+        found = import_images(self.store, folder, name=name, types=types)
+        self._ratio = None
+        return found
 
     def neighbours(self) -> list[Neighbour]:
         """Return the projects beside this one; none where people sign in, of whom each would lose the others' page."""
@@ -201,6 +192,12 @@ class Services:
         missing = max(0, self.settings.label_budget - self.label_count())
         return min(missing, self.store.answered.count_references_left()) if missing else 0
 
+    def reviewed_enough(self) -> bool:
+        """Return whether enough pairs are decided to go on to the models: as many as labels are asked for, or all."""
+        counts = self.store.queue.counts()
+        decided = counts.accepted + counts.edited + counts.rejected
+        return bool(decided) and (decided >= self.settings.label_budget or not counts.open)
+
     def label_for_me(self) -> int:
         """Let the reference answers label up to the budget; return how many they labelled."""
         count = self.labels_on_offer()  # none where somebody else pressed at the same moment
@@ -226,6 +223,7 @@ class Services:
             if (steps := self.settings.generator_steps) is not None:
                 judge = config.judge.with_steps(min(steps, config.judge.steps))
                 config = replace(config, train=config.train.with_steps(steps), judge=judge)
+            self.answerer.release()
             return start(self.store, self.jobs, generator_run(config))
 
     def start_methods(self, methods: tuple[Method, ...]) -> int:
@@ -240,6 +238,7 @@ class Services:
             if not ready:
                 raise InputError(next((obstacles[method] for method in methods), text.NOTHING_TO_TRAIN))
             choices = self.choosing.choices()
+            self.answerer.release()
             for method in ready:
                 config = model_recipe(method, model=choices.model)
                 config = model_of(choices, config)
@@ -257,9 +256,20 @@ class Services:
         """Queue a test of each of these models; return how many."""
         with self._starting:
             waiting = self.to_test_again()
+            if waiting:
+                self.answerer.release()
             for model in waiting:
                 retest(self.store, self.jobs, RunId(model.run_id))
             return len(waiting)
+
+    def resume(self, run_id: RunId) -> None:
+        """Let a stopped run go on.
+
+        Raises:
+            RunError: If it is done or still going.
+        """
+        self.answerer.release()
+        self.jobs.resume(run_id)
 
     def obstacles(self) -> dict[str, str]:
         """Return what cannot be trained now, and why: by method, or `generator`."""
@@ -268,7 +278,8 @@ class Services:
         kept, free = self.store.image_count("test"), self.store.image_count("pool")
         no_test = text.NEEDS_TEST if kept else text.NEEDS_TEST_IMAGES if free else text.NEEDS_IMAGES
         no_images, no_labels = (not free, text.NEEDS_IMAGES), (not labels, text.NEEDS_LABELS)
-        checks: dict[str, list[tuple[bool, str]]] = {"generator": [no_images, no_labels]}
+        all_labelled = (not self.store.unlabelled_count(), train_text.NEEDS_UNLABELLED)
+        checks: dict[str, list[tuple[bool, str]]] = {"generator": [no_images, no_labels, all_labelled]}
         for method in METHODS:
             checks[method] = [(not test, no_test), (method != "zero_shot" and not labels, text.NEEDS_LABELS)]
         checks["leaml"].append((not pairs, text.NEEDS_GENERATOR))
@@ -298,7 +309,8 @@ class Services:
         return "generator" in self._active_kinds()
 
     def _active_kinds(self) -> set[str]:
-        return {run_kind(run) for run in self.runs() if run.state().name in ACTIVE}
+        kinds = {run_kind(run) for run in self.runs() if run.state().name in ACTIVE}
+        return kinds - {UNKNOWN}
 
     # Models
 
@@ -307,12 +319,8 @@ class Services:
 
         One that learnt from the pairs of a round that was taken back is not among them.
         """
-        newest = {row.method: row for row in self._models_in_use()}
+        newest = {row.method: row for row in models_in_use(self.store)}
         return {method: newest[method] for method in METHODS if method in newest}
-
-    def _models_in_use(self) -> list[ModelRow]:
-        out = self.store.rounds.taken_back()
-        return [row for row in self.store.results.models() if not (row.pairs and row.round in out)]
 
     def comparable(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the newest models' runs, and the kinds of runs on their way: what the comparison changes with."""
@@ -330,65 +338,15 @@ class Services:
         shared = stats.in_common(newest)  # the test may have grown between them
         return {int(number): self.scores.of(answers)[1] for number, answers in shared.items() if answers}
 
-    def model_path(self, name: str) -> str:
-        """Return a model's name or its delta's file, from `base` or the id of the run that made it."""
-        rows = {str(row.run_id): row for row in self.store.results.models()}
-        row = rows.get(name)
-        if row is None or row.method == "zero_shot" or not row.path:
-            return self.choosing.choices().model
-        path = Path(row.path)
-        return str(path if path.is_absolute() else self.settings.workspace / path)
-
-    def suggesting_model(self) -> ModelRow | None:
-        """Return the newest trained model, which suggests answers; None before the first."""
-        trained = [row for row in self._models_in_use() if row.method != "zero_shot" and row.path]
-        return trained[-1] if trained else None
-
-    def suggest(self, image_id: ImageId, kind: QuestionType) -> Suggestion:
-        """Return the newest model's answer to a question, and whether it may be shown.
-
-        Raises:
-            InputError: If there is no trained model.
-            ModelError: If it cannot answer.
-        """
-        model = self.suggesting_model()
-        if model is None:
-            raise InputError(label_text.NO_SUGGESTING_MODEL)
-        name = str(model.run_id)
-        (found,) = self.ask([name], self.image(image_id), kind.question, kind.options, off=frozenset())
-        figures, answer = found.option_probabilities, found.text
-        if figures:
-            answer = kind.options[figures.index(max(figures))]
-        return Suggestion(name, answer, tuple(figures), may_be_shown(image_id, kind.question))
-
-    def ask(
-        self, names: list[str], image: ImageRow, question: str, options: tuple[str, ...], *, off: frozenset[int]
-    ) -> list[Answer]:
-        """Return each named model's answer.
-
-        Args:
-            names: Of the models: `base`, or the id of the run that made it.
-            image: What the question is about.
-            question: Without its options.
-            options: Empty for an open question.
-            off: Places in `names` whose model answers with the pretrained model's own values.
-
-        Raises:
-            ModelError: If a model cannot answer.
-        """
-        precision = self.choosing.choices().precision
-        models = [
-            Asked(self.model_path(name), adapter=place not in off, precision=precision)
-            for place, name in enumerate(names)
-        ]
-        path = self.image_path(image)
-        return self.answerer.ask(models, image_id=image.id, image=path, question=question, options=options)
-
 
 def run_kind(run: RunDir) -> str:
-    """Return `generator`, or the method of the model that a run makes."""
-    config = run.config()
-    return "generator" if config.get("generator") else str((config.get("finetune") or {}).get("method", ""))
+    """Return `generator`, or the method of the model that a run makes; `UNKNOWN` where its settings do not say."""
+    try:
+        config = run.config()
+    except LeamlError:
+        return UNKNOWN
+    method = str((config.get("finetune") or {}).get("method", ""))
+    return "generator" if config.get("generator") else method if method in METHODS else UNKNOWN
 
 
 def count_by_type(services: Services, split: Split = "pool") -> dict[str | None, int]:

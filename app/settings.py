@@ -14,6 +14,8 @@ from leaml.config import FinetuneConfig, GeneratorConfig
 from leaml.errors import ConfigError
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+WITHOUT_PROXY = ("NO_PROXY", "no_proxy")
+"""Variables that name hosts to be reached without a proxy. Programs read one or the other."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,10 @@ def parse_settings(argv: Sequence[str]) -> Settings:
 
 
 def set_environment(settings: Settings) -> None:
-    """Keep Gradio's files in the workspace, its telemetry and its statistics off. Call before Gradio is imported."""
+    """Keep Gradio's files in the workspace, its telemetry and its statistics off. Call before Gradio is imported.
+
+    Nor may it ask a proxy of the web for its own page, as it does when it starts.
+    """
     temporary = settings.workspace.resolve() / "tmp"
     os.environ.update(
         GRADIO_ANALYTICS_ENABLED="False",
@@ -103,4 +108,13 @@ def set_environment(settings: Settings) -> None:
         # After every event Gradio puts its last 10,000 into a data frame, for a page that is not used here.
         GRADIO_ANALYTICS_MAX_EVENTS="1",
         GRADIO_ANALYTICS_CACHE_FREQUENCY="1000000000",
+        **dict.fromkeys(WITHOUT_PROXY, _without_proxy(settings.host)),
     )
+
+
+def _without_proxy(host: str) -> str:
+    """Return the hosts that no proxy is asked for: those of the environment, and this computer's."""
+    given = ",".join(os.environ.get(name, "") for name in WITHOUT_PROXY).split(",")
+    hosts = [name.strip() for name in given if name.strip()]
+    # A * stands for all, but to some libraries only where it stands alone.
+    return "*" if "*" in hosts else ",".join(dict.fromkeys((*hosts, *LOCAL_HOSTS, host)))

@@ -1,10 +1,19 @@
-"""Signing in: the check that Gradio's `auth` calls, slow for those who guess. What is counted lives in memory only."""
+"""Signing in: the check that Gradio's `auth` calls, slow for those who guess. What is counted lives in memory only.
+
+Also what a page is told whose session has ended.
+"""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 
-from leaml.users import Users
+from fastapi import HTTPException, Request
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import JSONResponse, Response
+
+from app import people_text
+from leaml.store.users import Users
 
 GUESSES = 5
 WAIT_S = 30.0
@@ -38,3 +47,22 @@ class SignIn:
                 return True
             self._wrong[name] = (count + 1, self._clock())
             return False
+
+
+async def say_signed_out(request: Request, error: HTTPException) -> Response:
+    """Answer who is not signed in: a page that was open when its session ended gets a sentence for what was pressed.
+
+    Gradio gives an object as the reason, which its own page cannot show: it says nothing then. That is right for what
+    the page asks by itself, again and again; and the page to sign in, which asks for `/config`, reads that object.
+    """
+    if request.scope["path"].endswith("/queue/join") and _was_pressed(await request.body()):
+        return JSONResponse({"detail": people_text.SIGNED_OUT}, status_code=error.status_code)
+    return await http_exception_handler(request, error)
+
+
+def _was_pressed(body: bytes) -> bool:
+    """Return whether a person raised an event: what the page raises by itself says nothing about where it came from."""
+    try:
+        return bool(json.loads(body)["event_data"])
+    except (ValueError, TypeError, KeyError):
+        return False

@@ -13,6 +13,7 @@ NOT_OWN = (
     "This app answers its own page alone, not other websites. If you see this on its own page, the proxy in between "
     "changes the Host header: have it pass on the one that the browser sent."
 )
+NOT_OURS = "This app does not answer that address: it shows its own images alone, and takes no files in this way."
 
 
 def host_refused(host: str, workspace: str) -> str:
@@ -38,6 +39,33 @@ def port_taken(port: int) -> str:
     return (
         f"Port {port} is in use. Stop what runs there, or choose another: --port {port + 1 if port < 65535 else 7861}."
     )
+
+
+def port_privileged(port: int) -> str:
+    """Say that the system keeps a port for itself."""
+    return (
+        f"This user may not listen on port {port}: systems keep those below 1024 for themselves. Choose another, such "
+        "as --port 7860, and put a proxy in front (docs/deployment.md)."
+    )
+
+
+def not_this_computer(host: str) -> str:
+    """Say that a host is none to listen on."""
+    return (
+        f"--host {host} is no address of this computer. Use --host 127.0.0.1 for this computer alone, or --host "
+        "0.0.0.0 for every network that it is in."
+    )
+
+
+def cannot_listen(host: str, port: int, why: str) -> str:
+    """Say why the app cannot listen, in the system's words."""
+    return f"It cannot listen on --host {host} --port {port}: {why}. Choose others."
+
+
+def server_failed(why: str, certificates: str) -> str:
+    """Say why the server does not start, in its words, and which file of certificates it was told to read."""
+    told = f" SSL_CERT_FILE names {certificates}: it must be a file of certificates that this user can read."
+    return f"The web server does not start: {why}.{told if certificates else ''}"
 
 
 def listening(address: str, workspace: str) -> str:

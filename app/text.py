@@ -1,4 +1,7 @@
-"""Every sentence a person reads on the page. No logic beyond putting numbers into sentences."""
+"""Sentences that several screens share, and most of those of Project, Label, Train and Review.
+
+`label_text` and the other `*_text` have the rest. No logic beyond putting numbers into sentences.
+"""
 
 from collections.abc import Sequence
 
@@ -100,11 +103,6 @@ WRITE = "Write"
 def exported(rows: int, file: str) -> str:
     """Say what was written, and where."""
     return f"{rows} row{'' if rows == 1 else 's'} written to {file}"
-
-
-def bad_question_line(number: int, line: str) -> str:
-    """Say what a line of typed questions must be like."""
-    return f"Line {number}, “{line}”, has one answer only. Write: question | answer | another answer, or none at all."
 
 
 NO_QUESTIONS = "Type at least one question, such as: Is a polyp visible? | yes | no"

@@ -6,6 +6,7 @@ app shows the same.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -16,17 +17,16 @@ from app.figures import loss_figure, loss_series, running_mean
 from app.losses import loss_log
 from app.mask import mask_picture
 from app.person import Person, who
-from app.project import reviewed_enough
 from app.reports import Coming, MethodView, RunView, generator_card, loss_line, methods_card, runs_card
 from app.rounds import rounds_card
 from app.screen import Screen, header_of, in_turn, on_act, panel
-from app.services import RESUMABLE, Services, run_kind
+from app.services import RESUMABLE, UNKNOWN, Services, run_kind
 from leaml.errors import LeamlError
 from leaml.jobs import RunDir
 from leaml.records import METHODS, RunId
 from leaml.teacher.book import FAILURES_FILE, read_lines
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.notice import where_images_go
-from leaml.teacher_config import TeacherConfig
 
 TICK_S = 1.0
 
@@ -94,7 +94,8 @@ def draw(person: Person, before: Mapping[str, Any]) -> tuple[Any, ...]:
     runs = [observe(folder, locked=not person.may("train")) for folder in folders]
     by_id = {folder.path.name: folder for folder in folders}
     generator = next((run for run in runs if run.kind == "generator"), None)
-    focus = next((run for run in runs if run.active and run.name != "queued"), runs[0] if runs else None)
+    known = [run for run in runs if run.kind]
+    focus = next((run for run in known if run.active and run.name != "queued"), known[0] if known else None)
     series, total = loss_series(loss_log(by_id[focus.id].path / "progress.jsonl").reports()) if focus else ([], 0)
     obstacles = person.obstacles()
     now = {
@@ -102,7 +103,7 @@ def draw(person: Person, before: Mapping[str, Any]) -> tuple[Any, ...]:
         "loss_head": loss_line(focus, {row.name: running_mean(row.values)[-1] for row in series}),
         "loss": [focus.id if focus else "", total, [len(row.steps) for row in series]],
         "mask": mask_picture(_mask_summary(by_id, runs)),
-        "models": _models_html(person, runs, by_id, obstacles),
+        "models": _models_html(person, runs, obstacles),
         "header": header_of(person),
     }
     values: list[str | go.Figure] = []
@@ -113,16 +114,32 @@ def draw(person: Person, before: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def observe(folder: RunDir, *, locked: bool) -> RunView:
-    """Return a run as it stands, from the files that it leaves; `locked` for those who only look."""
-    state, outcome = folder.state(), folder.outcome() or {}
-    stages = tuple(folder.config().get("stages", ()))
+    """Return a run as it stands, from the files that it leaves; `locked` for those who only look.
+
+    One whose settings cannot be read says so, beside the others.
+    """
+    state = folder.state()
+    seen = RunView(
+        id=folder.path.name,
+        kind=UNKNOWN,
+        name=state.name,
+        detail=state.detail,
+        stages=(),
+        seconds={},
+        started_at=state.started_at,
+        took=(folder.outcome() or {}).get("seconds"),
+        locked=locked,
+    )
+    try:
+        stages, host = tuple(folder.config().get("stages", ())), _host(folder)
+    except LeamlError as error:
+        return replace(seen, detail=str(error))
     seconds = {stage: took for stage in stages if (took := folder.seconds_of(stage)) is not None}
     failures = read_lines(folder.path / "output" / FAILURES_FILE)
-    would_send = text.resuming_sends(_host(folder)) if state.name in RESUMABLE and "captions" not in seconds else ""
-    return RunView(
-        id=folder.path.name,
+    would_send = text.resuming_sends(host) if state.name in RESUMABLE and "captions" not in seconds else ""
+    return replace(
+        seen,
         kind=run_kind(folder),
-        name=state.name,
         detail=f"{state.detail} {would_send}".strip(),
         stages=stages,
         seconds=seconds,
@@ -130,9 +147,6 @@ def observe(folder: RunDir, *, locked: bool) -> RunView:
         step=state.step or 0,
         total=state.total or 0,
         seconds_left=state.seconds_left,
-        started_at=state.started_at,
-        took=outcome.get("seconds"),
-        locked=locked,
         failures=choice_text.captions_failed(len(failures), failures[-1]["error"]) if failures else "",
     )
 
@@ -154,8 +168,8 @@ def _generator_html(
         report=report,
         message=trouble,
         answered=(services.label_count(), services.store.answered.count_reviewed()),
-        sending=_sending(services),
-        reviewed=reviewed_enough(services),
+        sending="" if run and run.active else _sending(services),
+        reviewed=services.reviewed_enough(),
     )
 
 
@@ -167,9 +181,7 @@ def _sending(services: Services) -> str:
     return where_images_go(teacher, services.choosing.without_caption(teacher))
 
 
-def _models_html(
-    person: Person, runs: Sequence[RunView], by_id: Mapping[str, RunDir], obstacles: Mapping[str, str]
-) -> str:
+def _models_html(person: Person, runs: Sequence[RunView], obstacles: Mapping[str, str]) -> str:
     services, rows = person.services, []
     latest = services.latest_models()
     for method in METHODS:
@@ -191,33 +203,11 @@ def _models_html(
     ready = 0 if busy else reasons.count(None)
     why_not = "" if ready else text.ALL_AGAIN if busy else str(reasons[0])
     coming: Coming = None
-    if not any(run.active for run in runs) and not any(row.why_not for row in rows) and reviewed_enough(services):
-        coming = "compare" if _nothing_new(services, by_id) else "finetune"
+    if not any(run.active for run in runs) and not any(row.why_not for row in rows) and services.reviewed_enough():
+        coming = "compare" if services.learnt.nothing_new(latest) else "finetune"
     rounds = rounds_card(services.store.rounds.all(), services.round_accuracy(), may=person.may("oversee"))
     cards = methods_card(rows, ready=ready, why_not=why_not, coming=coming) + rounds + runs_card(runs)
     return f'<div class="screen stack" data-serial="0">{cards}</div>'
-
-
-def _nothing_new(services: Services, by_id: Mapping[str, RunDir]) -> bool:
-    """Return whether each method has a model that learnt from what is there now, by today's settings.
-
-    What it learnt from is told by its counts; pairs that nobody reviewed are told by their round.
-    """
-    labels, reviewed = services.label_count(), services.store.answered.count_reviewed()
-    latest, choices = services.latest_models(), services.choosing.choices()
-    for method in METHODS:
-        model = latest.get(method)
-        if model is None or (method != "zero_shot" and model.labels != labels):
-            return False
-        if model.pairs and model.round != services.store.rounds.latest():
-            return False
-        if method == "leaml_reviewed" and model.pairs != reviewed:
-            return False
-        config = by_id[model.run_id].config()["finetune"] if model.run_id in by_id else {}
-        before = config.get("model", choices.model), config.get("train", {}).get("flips", choices.flips)
-        if before != (choices.model, choices.flips):
-            return False
-    return True
 
 
 def _host(folder: RunDir) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from app import label_text, people_text, text
 
+WAITS = "waits"
+"""Class of what may change by itself: a page that shows it asks again and again."""
 ICON = (Path(__file__).parent.parent / "assets" / "icon.svg").read_text()
 
 
@@ -66,10 +68,17 @@ def eyebrow(left: str, right: str = "") -> str:
     return f'<div class="eyebrow"><span>{escape(left)}</span><span>{escape(right)}</span></div>'
 
 
-def empty_state(title: str, sentence: str, action: str) -> str:
-    """Return what a screen shows when it has nothing: what to do, and the button that leads there."""
+def empty_state(title: str, sentence: str, action: str, *, waits: bool = False) -> str:
+    """Return what a screen shows when it has nothing: what to do, and the button that leads there.
+
+    Args:
+        title: What there is not.
+        sentence: Why, and what to do.
+        action: Buttons.
+        waits: Whether it may come by itself; see `WAITS`.
+    """
     return (
-        f'<div class="screen"><div class="card empty">{ICON}<h1>{escape(title)}</h1>'
+        f'<div class="screen"><div class="card empty{f" {WAITS}" if waits else ""}">{ICON}<h1>{escape(title)}</h1>'
         f'<p class="soft">{escape(sentence)}</p><div class="acts">{action}</div></div></div>'
     )
 
@@ -187,7 +196,7 @@ def key_help(screen: str, *, clip: bool = False) -> str:
 
 def field(label: str, name: str, value: str = "", *, lines: int = 1, hint: str = "", fixed: bool = False) -> str:
     """Return a labelled text field, with a faint example where there is a hint; a fixed one can only be read."""
-    common = {"name": name, "placeholder": hint or None, "autocomplete": "off", "readonly": fixed}
+    common = {"name": name, "placeholder": hint or None, "autocomplete": "off", "dir": "auto", "readonly": fixed}
     content = (
         f"<input{attributes({'type': 'text', 'value': value, **common})}>"
         if lines == 1

@@ -21,13 +21,14 @@ window.leaml = (() => {
     panel.drafts = new Map();
     panel.choices = new Map();
     panel.addEventListener('click', (e) => {
+      if (e.target.dataset.read) emptied(panel, e.target);
       const button = e.target.closest('[data-act],[data-local]');
       if (!button || button.disabled || (panel.dataset.busy && !harmless.has(button.dataset.local))) return;
       if (button.dataset.local) { local[button.dataset.local]?.(button, panel); return; }
       // Most drawings keep the button and its focus; where one was replaced, its follower gets the focus on release.
       panel.focused = button.matches(':focus') && e.detail === 0 ? button.id : '';
       send(panel, trigger, events, button);
-      if ('reopen' in button.dataset) reopen();
+      if (button.dataset.reopen) reopen(panel, button.dataset.reopen);
     });
     panel.addEventListener('change', (e) => {
       const field = e.target.closest('[data-change]');
@@ -72,6 +73,12 @@ window.leaml = (() => {
     fresh();
     if (before && before !== 'project') setTimeout((tab) => tab?.click(), 0, document.getElementById(`tab-${before}-button`));
     before = '';
+  }
+
+  /* A file that was corrected has the name that it had: a browser tells of no change unless nothing is chosen before. */
+  function emptied(panel, input) {
+    input.value = '';
+    panel.querySelector(`[name=${input.dataset.read}]`).value = '';
   }
 
   /* Each tab keeps the room of its name in bold (assets/app.css), so that none moves when another is chosen. */
@@ -135,15 +142,16 @@ window.leaml = (() => {
     }, 20);
   }
 
-  /* The app goes on in another workspace, as another process: load its page as soon as it answers. */
-  async function reopen() {
+  /* The app goes on in another workspace, as another process: load its page as soon as it answers. Stop asking where
+   * this one goes on instead, having said why in place of what it says when it leaves: what is typed here must stay. */
+  async function reopen(panel, leaving) {
     const id = window.gradio_config.app_id;
-    for (let tries = 0; tries < 600; tries += 1) {
+    let leaves = false;
+    while ((leaves ||= panel.textContent.includes(leaving)) || panel.dataset.busy) {
       await new Promise((done) => setTimeout(done, 300));
       const answer = await fetch('gradio_api/app_id').then((found) => found.json()).catch(() => null);
-      if (answer && answer.app_id !== id) break;
+      if (answer && answer.app_id !== id) return location.reload();
     }
-    location.reload();
   }
 
   /* A new card: forget what was typed or opened on the last one. */
@@ -241,6 +249,8 @@ window.leaml = (() => {
       if (button.getAttribute('role') === 'checkbox') button.setAttribute('aria-checked', button.getAttribute('aria-checked') !== 'true');
       else for (const option of card.querySelectorAll('[aria-checked]')) option.setAttribute('aria-checked', option === button);
       changed(card);
+      const edited = card.querySelector('[name=edit_answer]');  // whoever goes on to edit the question keeps the answer
+      if (edited) edited.value = chosen(card);
     },
     edit: (button) => open(button.closest('[data-card]'), 'edit'),
     reject: (button) => open(button.closest('[data-card]'), 'reject'),
@@ -253,6 +263,21 @@ window.leaml = (() => {
 
   /* Enter saves a change where a button says so, and then nothing else. */
   const entered = (button) => button.dataset.enter !== 'changed' || !!button.closest('[data-changed]');
+
+  /* What a key may press, what comes first first. On a keyboard without digits where they usually are (a French one), or
+   * without Latin letters, it is the place of the key that counts, unless nothing has that key. */
+  function keysOf(e) {
+    const key = e.key.toLowerCase(), place = e.shiftKey ? null : /^(Digit|Key)(.)$/.exec(e.code);
+    const foreign = place?.[1] === 'Digit' ? /[^0-9]/ : /[^\0-\x7f]/;
+    return place && foreign.test(key) ? [place[2].toLowerCase(), key] : [key];
+  }
+
+  /* The button that a key presses. One in an open part of the card comes before the others. */
+  function buttonOf(panel, key) {
+    const found = panel.querySelectorAll(`[data-key~="${CSS.escape(key)}"]`);
+    const buttons = [...found].filter((b) => shown(b) && !b.disabled && (key !== 'enter' || entered(b)));
+    return buttons.find((b) => b.closest('.panel')) || buttons[0];
+  }
 
   function visiblePanels() {
     return Object.values(panels).filter((panel) => panel.isConnected && shown(panel));
@@ -270,9 +295,7 @@ window.leaml = (() => {
     // Enter on a focused button presses that button, as everywhere; an option is chosen already, so Enter saves.
     if (key === 'enter' && e.target.closest?.('button,a,summary') && !e.target.closest('[role=radio],[role=checkbox]')) return;
     for (const panel of visiblePanels()) {
-      const buttons = [...panel.querySelectorAll(`[data-key~="${CSS.escape(key)}"]`)].filter((b) => shown(b) && !b.disabled && (key !== 'enter' || entered(b)));
-      // A key inside an open part of the card belongs to that part first.
-      const button = buttons.find((b) => b.closest('.panel')) || buttons[0];
+      const button = keysOf(e).map((one) => buttonOf(panel, one)).find(Boolean);
       if (!button || (field && !button.closest('.panel') && !('typed' in button.dataset))) continue;
       e.preventDefault();
       // Whoever goes on by keys has left the button that has the focus: Enter must not press it again.
@@ -286,6 +309,12 @@ window.leaml = (() => {
 
   // A mouse click must not leave the focus on a button, a tab for one, that Enter would then press again.
   document.addEventListener('click', (e) => { if (e.detail > 0) e.target.closest?.('button')?.blur(); });
+
+  // Nor may it leave the focus in a list of choices, which would take the screen's keys. Whoever came by Tab stays in it.
+  let pointed = null;
+  document.addEventListener('pointerdown', (e) => { pointed = e.target.closest?.('select'); });
+  document.addEventListener('focusout', (e) => { if (e.target === pointed) pointed = null; });
+  document.addEventListener('change', (e) => { if (e.target === pointed) e.target.blur(); });
 
   // The address names the screen, so that loading the page again comes back to it.
   document.addEventListener('click', (e) => {

@@ -1,21 +1,26 @@
 """How much memory each stage needs with a model: `python -m benchmarks.memory` prints the table of docs/backbones.md.
 
-Computed, not measured, in bytes, from published sizes. W weights in all, of which the decoder has D and its linear
-layers L; l layers of width h, keys and values of width k; rows of S tokens, B at once; a share r of L is trained:
+Computed, not measured, in bytes, from published sizes, for a project that saves memory: samples are trained and scored
+one at a time, and at most T tokens are read at once. W weights of w bytes in all, of which the decoder has D and its
+linear layers L; l layers of width h, keys and values of width k; V words; a sample of S tokens, A of them an answer; a
+share r of L is trained:
 
-    weights     4 W, or 2 W                         float32, or bfloat16 (`--precision bfloat16`)
-    sample      weights + 4 l k S B                 keys and values in 2 bytes
-    score       weights + 4 L + activations         a float32 score for each linear weight
-    selective   weights + 18 r L + activations      master copy, two moments, gradient (4 each) and place (2)
-    full        weights + 12 D + activations        gradient and two moments; in bfloat16 16 D, with a master copy
-    activations = (2 l + 34) B S h                  recomputed (`checkpoint_activations`), and 34 for one block:
-                                                    Korthikanti et al. 2022, without the attention's own square
+    weights     w W                                     w: 4 (float32), or 2 (bfloat16, `--precision bfloat16`)
+    sample      weights + w L + (2 w l k + 34 h) T      what the second opinion changed; keys, values, one block
+    score       weights + 4 L + activations             a float32 score for each linear weight
+    selective   weights + 18 r L + activations          master copy, two moments, gradient (4 each) and place (2)
+    full        weights + 12 D + activations            gradient and two moments; in bfloat16 16 D, with a master copy
+    activations = (2 l + 34) S h + 12 A V               recomputed (`checkpoint_activations`), and 34 for one block:
+                                                        Korthikanti et al. 2022, without the attention's own square;
+                                                        scores of the vocabulary, probabilities and gradients
 """
 
 from dataclasses import dataclass
 
-ROWS, TOKENS, SHARE = 16, 512, 0.1
-SAMPLED_ROWS = 64
+from leaml.training.buckets import SAVING, TOKENS_AT_ONCE
+
+TOKENS, ANSWER_TOKENS, SHARE = 512, 64, 0.1
+READ_TOKENS = TOKENS_AT_ONCE // SAVING
 STAGES = ("sample", "score", "selective", "full")
 
 
@@ -81,9 +86,10 @@ MODELS = (
 def stage_bytes(model: Model, stage: str, weight_bytes: int = 4) -> float:
     """Return the memory that a stage of STAGES needs with weights of so many bytes."""
     weights = weight_bytes * model.weights
-    activations = (2 * model.layers + 34) * ROWS * TOKENS * model.width
+    activations = (2 * model.layers + 34) * TOKENS * model.width + 12 * ANSWER_TOKENS * model.vocabulary
+    read = (2 * weight_bytes * model.layers * model.key_width + 34 * model.width) * READ_TOKENS
     beside = {
-        "sample": 4 * model.layers * model.key_width * TOKENS * SAMPLED_ROWS,
+        "sample": weight_bytes * model.linear + read,
         "score": 4 * model.linear + activations,
         "selective": 18 * SHARE * model.linear + activations,
         "full": (12 if weight_bytes == 4 else 16) * model.decoder + activations,

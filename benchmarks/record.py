@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import transformers
 
-from leaml.precision import multiplies_bfloat16
+from leaml.models.precision import multiplies_bfloat16
 
 RESULTS = Path(__file__).parent / "results.csv"
 

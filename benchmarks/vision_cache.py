@@ -26,12 +26,12 @@ from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
 from benchmarks import record
 from benchmarks.mini.photos import blood_smears
-from leaml.backbone import Backbone, load
 from leaml.config import BUNDLED_MODEL
-from leaml.features import ImageFeatures
-from leaml.objectives import Sample, answer_sample, collate, cycle_indices, sequence_losses
-from leaml.precision import autocast
-from leaml.updates import Update, full_update
+from leaml.models.backbone import Backbone, load
+from leaml.models.features import ImageFeatures
+from leaml.models.precision import autocast
+from leaml.training.objectives import Sample, answer_sample, collate, cycle_indices, sequence_losses
+from leaml.training.updates import Update, full_update
 
 TARGET = 1.3
 ROUNDS, BATCH_SIZE, IMAGES, LEARNING_RATE = 9, 16, 48, 1e-6

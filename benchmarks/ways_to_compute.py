@@ -1,10 +1,10 @@
 """What the ways to compute bring on a quiet machine: `python -m benchmarks.ways_to_compute [--rounds N]`.
 
 Of the bundled model on the sample's pool, in turns within one process: the probabilities of all options with prompts in
-float32 products and in those of `leaml.precision`, each prompt alone and what those about one image share once; the
-tower with a picture's channels one after the other and side by side; a training step with torch's fused attention and
-with plain products, in one share on all cores and in two at once. Prints the median of the rounds, and of their ratios
-to the first way.
+float32 products and in those of `leaml.models.precision`, each prompt alone and what those about one image share once;
+the tower with a picture's channels one after the other and side by side; a training step with torch's fused attention
+and with plain products, in one share on all cores and in two at once. Prints the median of the rounds, and of their
+ratios to the first way.
 """
 
 import argparse
@@ -21,18 +21,18 @@ import torch
 
 from benchmarks import record
 from benchmarks.mini.photos import blood_smears
-from leaml import attention
-from leaml.backbone import Backbone, load
 from leaml.config import BUNDLED_MODEL
 from leaml.data.items import open_pictures
-from leaml.features import ImageFeatures
-from leaml.generate import option_probabilities
-from leaml.objectives import Sample, answer_sample, collate, sequence_losses, split
-from leaml.precision import autocast, multiplies_bfloat16
+from leaml.models import attention
+from leaml.models.backbone import Backbone, load
+from leaml.models.decoding import option_probabilities
+from leaml.models.features import ImageFeatures
+from leaml.models.precision import autocast, multiplies_bfloat16
 from leaml.records import AnsweredQuestion
 from leaml.threads import share_cores
-from leaml.training import Loss, backward
-from leaml.updates import full_update
+from leaml.training.objectives import Sample, answer_sample, collate, sequence_losses, split
+from leaml.training.train import Loss, backward
+from leaml.training.updates import full_update
 
 ROUNDS, BATCH_SIZE, IMAGES, LEARNING_RATE = 9, 16, 48, 1e-6
 
@@ -68,7 +68,7 @@ def answering(backbone: Backbone, features: ImageFeatures, questions: list[Answe
 
     def score(*, fast: bool, shared: bool) -> None:
         with (
-            patch("leaml.precision.multiplies_bfloat16", lambda _: fast),
+            patch("leaml.models.precision.multiplies_bfloat16", lambda _: fast),
             patch.object(backbone, "shares_prefill", shared),
         ):
             option_probabilities(backbone, features, questions, lambda done, total: None)

@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 
-from leaml.backbone import Backbone, base_dtype, base_of, load
 from leaml.config import Flips, Precision
 from leaml.errors import LeamlError, ModelError
 from leaml.evaluate import predict
-from leaml.features import ImageFeatures
-from leaml.precision import dtype_of
+from leaml.models.backbone import Backbone, base_dtype, base_of, load
+from leaml.models.features import ImageFeatures
+from leaml.models.precision import dtype_of
 from leaml.records import AnsweredQuestion, ImageId
 from leaml.selective import Delta
 
@@ -98,6 +98,29 @@ def answer(request: dict[str, Any], cache: Path, loaded: Callable[[], None]) -> 
     return told | {"seconds": seconds, "swap_seconds": swap_seconds}
 
 
+def answer_or_error(request: dict[str, Any], cache: Path, loaded: Callable[[], None]) -> dict[str, Any]:
+    """Return the answer to a request, or why there is none, as `error`; see `answer`."""
+    try:
+        return answer(request, cache, loaded)
+    except LeamlError as error:
+        return {"error": str(error)}
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        said = str(error).partition(". ")[0] or type(error).__name__
+    _forget()  # out of the handler, whose traceback holds what was loaded
+    return {
+        "error": f"There is not enough memory for the model {request['model']!r} ({said}). Ask again when no run is "
+        "being trained, or choose a smaller model or a lower precision on the Project screen."
+    }
+
+
+def _forget() -> None:
+    """Give back the memory of what is loaded; values may have been swapped by half."""
+    _resident.clear()
+    _delta.cache_clear()
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
 def main() -> None:
     """Answer until the input closes."""
     # Only replies may go to the real standard output; whatever libraries print goes to the log.
@@ -109,10 +132,7 @@ def main() -> None:
         replies.write(json.dumps(reply) + "\n")
 
     for line in sys.stdin:
-        try:
-            say(answer(json.loads(line), cache, lambda: say({"loaded": True})))
-        except LeamlError as error:
-            say({"error": str(error)})
+        say(answer_or_error(json.loads(line), cache, lambda: say({"loaded": True})))
 
 
 if __name__ == "__main__":

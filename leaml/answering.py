@@ -1,7 +1,8 @@
 """Answers of trained models, on demand, from a resident process of their own.
 
 The app must stay light and alive whatever a model does, so models live in `leaml.answer_worker`, spoken with by one
-JSON object a line. Batch evaluation is not done here: that is the stage `evaluate`.
+JSON object a line. The process is there only while people ask: training needs the memory that a model takes. Batch
+evaluation is not done here: that is the stage `evaluate`.
 """
 
 import json
@@ -24,6 +25,9 @@ LOAD_S = 600.0
 """Longest wait for a model to be loaded: a large one takes minutes, and one that is given up begins from zero."""
 ANSWER_S = 120.0
 """Longest wait for the answer of a model that is loaded."""
+IDLE_S = 600.0
+"""So long after the last answer the process ends. Loading a large model again takes minutes: no sooner than people who
+look at answers have stopped."""
 WORKER = (sys.executable, "-m", "leaml.answer_worker")
 """The process's command, without the folder of its cache."""
 
@@ -69,7 +73,9 @@ class Answerer:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
-        self._closed = False
+        self._closed = self._released = False
+        self._last_answer = 0.0
+        self._ending: threading.Timer | None = None
 
     def ask(
         self, models: Sequence[Asked], *, image_id: str, image: Path, question: str, options: Sequence[str]
@@ -87,8 +93,28 @@ class Answerer:
             ModelError: If a model cannot be loaded, the process ends or does not answer in time, or this is closed.
         """
         request = {"image_id": image_id, "image": str(image), "question": question, "options": list(options)}
-        with self._lock:
-            return [Answer(**self._exchange(asdict(model) | request)) for model in models]
+        try:
+            with self._lock:
+                try:
+                    return [Answer(**self._exchange(asdict(model) | request)) for model in models]
+                finally:
+                    self._end_later()
+        finally:
+            if self._released:  # meanwhile, when the lock was taken
+                self.release()
+
+    def release(self) -> None:
+        """End the process, so that others have its memory; the next question starts it again.
+
+        Nobody waits: where a question is being answered, it ends after the answer.
+        """
+        self._released = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._stop()
+                self._released = False
+            finally:
+                self._lock.release()
 
     def close(self) -> None:
         """End the process, if it runs, for good; whoever waits for an answer waits no longer."""
@@ -97,6 +123,22 @@ class Answerer:
             process.kill()  # before the lock, which is held by who waits for it
         with self._lock:
             self._stop()
+
+    def _end_later(self) -> None:
+        """Have the process end when nobody asks any more; the lock is held."""
+        self._last_answer = time.monotonic()
+        if self._ending is not None:
+            self._ending.cancel()
+        if self._process is None:
+            return
+        self._ending = threading.Timer(IDLE_S, self._end_idle)
+        self._ending.daemon = True
+        self._ending.start()
+
+    def _end_idle(self) -> None:
+        # Whoever is asking, or has asked just before the time was up, has it begin anew.
+        if not self._lock.locked() and time.monotonic() - self._last_answer >= IDLE_S:
+            self.release()
 
     def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
         process = self._running()
@@ -149,6 +191,9 @@ class Answerer:
         return self._process
 
     def _stop(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -18,7 +18,7 @@ from leaml.errors import ConfigError
 from leaml.jobs.files import write_json
 from leaml.json_config import JsonConfig, require
 from leaml.recipes import generator_recipe
-from leaml.teacher_config import TeacherConfig
+from leaml.teacher.config import TeacherConfig
 
 CHOICES_FILE = "settings.json"
 
@@ -30,7 +30,7 @@ class Choices(JsonConfig):
     Attributes:
         model: Name or folder of the pretrained model that every run starts from.
         teacher: Where captions come from.
-        precision: Of its weights.
+        precision: Of the weights of `model`.
         saves_memory: Train with one sample at a time and compute activations twice: the same updates, slower.
         flips: How the project's pictures may be mirrored: not where a side has a meaning of its own.
     """

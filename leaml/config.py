@@ -9,7 +9,7 @@ from typing import Literal
 
 from leaml.json_config import JsonConfig, require
 from leaml.records import METHODS
-from leaml.teacher_config import TeacherConfig
+from leaml.teacher.config import TeacherConfig
 
 BUNDLED_MODEL = "leaml-mini"
 
@@ -32,7 +32,7 @@ class TrainConfig(JsonConfig):
     """One training run of AdamW with cosine decay.
 
     Attributes:
-        steps: Optimizer updates.
+        steps: Optimizer updates; more where `passes` take more.
         batch_size: Samples an update.
         learning_rate: At the end of warm-up.
         weight_decay: Decoupled; acts on the entries that are trained only.
@@ -45,6 +45,7 @@ class TrainConfig(JsonConfig):
         compile_blocks: Compile each block of the decoder: faster steps after a slow first one, for long trainings.
         flips: Show each picture mirrored, too, by chance, and exchange the sides in its text. Of answers and captions:
             questions are asked in the project's words.
+        passes: How often each sample is read at least: the updates grow with the data. None leaves them at `steps`.
     """
 
     steps: int
@@ -59,6 +60,7 @@ class TrainConfig(JsonConfig):
     checkpoint_activations: bool = False
     compile_blocks: bool = False
     flips: Flips = "none"
+    passes: float | None = None
 
     def __post_init__(self) -> None:
         """Check each value."""
@@ -72,10 +74,11 @@ class TrainConfig(JsonConfig):
         parts = f"1 to {self.batch_size} (batch_size)"
         require(1 <= self.accumulation <= self.batch_size, "accumulation", self.accumulation, parts)
         require(self.flips in FLIPS, "flips", self.flips, "one of " + ", ".join(FLIPS))
+        require(self.passes is None or self.passes > 0, "passes", self.passes, "above 0, or nothing")
 
     def with_steps(self, steps: int) -> "TrainConfig":
-        """Return the settings for another number of steps; a shorter training has no longer warm-up than itself."""
-        return replace(self, steps=steps, warmup_steps=min(self.warmup_steps, max(steps, 0)))
+        """Return the settings for just so many steps; a shorter training has no longer warm-up than itself."""
+        return replace(self, steps=steps, passes=None, warmup_steps=min(self.warmup_steps, max(steps, 0)))
 
 
 @dataclass(frozen=True)

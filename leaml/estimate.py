@@ -18,7 +18,9 @@ from leaml.config import BUNDLED_MODEL, GeneratorConfig, Precision, TrainConfig
 from leaml.data.video import FRAMES, is_video
 from leaml.errors import ModelError
 from leaml.prompts import longest_answers, pair_target
-from leaml.records import QuestionType
+from leaml.records import ImageRow, QuestionType
+from leaml.training.buckets import SAVING, TOKENS_AT_ONCE, rows_at_once
+from leaml.training.passes import for_passes, generator_sides
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +38,12 @@ PLACE_BYTES = 2
 """Of a selected entry: its column."""
 HIDDEN_KEPT = 24
 """Numbers that a decoder layer keeps for its backward pass, for each token and hidden unit."""
+SCORES_KEPT = 3
+"""Numbers for each word of the vocabulary and token of an answer: its score, its probability, its gradient."""
+BLOCK_BYTES = 34
+"""What one decoder layer works with, for each token and hidden unit (Korthikanti et al. 2022)."""
+READ_AT_ONCE = 128
+"""Questions whose options are scored together, at most."""
 TEXT_TOKENS = 64
 """Of a question with its answer, or of a caption, at least."""
 BYTES_A_TOKEN = 3
@@ -45,6 +53,8 @@ USABLE = 0.9
 SPEED = 0.25
 """Share of a processor's speed in large products that training reaches."""
 USUAL_IMAGE_TOKENS = 256
+Size = tuple[int, int]
+"""Width and height, pixels."""
 MEASURED_PRODUCTS = 5
 FORWARD_FLOPS, TRAINING_FLOPS = 2, 6
 """Operations for each weight and token: reading; reading and learning."""
@@ -59,10 +69,12 @@ class ModelFacts:
         decoder: Weights of the language decoder, which training may move.
         layers: Of the decoder.
         hidden: Units of the decoder's hidden states.
-        image_tokens: That one image takes; a usual number where it depends on the image.
+        key_width: Units of a layer's keys, and of its values.
+        vocabulary: Words that it knows.
+        image_tokens: That the project's largest image takes; a usual number where there is none yet.
         here: Whether its weights are on this computer already.
         device: `cpu`, or the name of the accelerator.
-        memory_bytes: Of the device; of this computer for a CPU.
+        memory_bytes: Of the accelerator, what is free; of this computer for a CPU.
         flops: Operations a second in large products, measured.
         text_tokens: That a question takes with its options and its answer.
     """
@@ -71,6 +83,8 @@ class ModelFacts:
     decoder: int
     layers: int
     hidden: int
+    key_width: int
+    vocabulary: int
     image_tokens: int
     here: bool
     device: str
@@ -115,13 +129,20 @@ class Estimate:
         return self.least_bytes <= self.available_bytes
 
 
-def model_facts(model: str) -> ModelFacts:
-    """Return the facts of a model, found in a process of its own.
+def model_facts(model: str, largest: Size | None = None) -> ModelFacts:
+    """Return the facts of a model, found in a process of its own; `largest` is that of the images that it is shown.
 
     Raises:
         ModelError: As `facts_here` does.
     """
-    return ModelFacts(**call_apart("leaml.estimate", {"model": model}, timeout_s=FACTS_TIMEOUT_S))
+    request = {"model": model, "largest": largest}
+    return ModelFacts(**call_apart("leaml.estimate", request, timeout_s=FACTS_TIMEOUT_S))
+
+
+def largest_of(images: Iterable[ImageRow]) -> Size | None:
+    """Return the size of the image with the most pixels; None where there is none."""
+    sizes = [(image.width, image.height) for image in images]
+    return max(sizes, key=lambda size: size[0] * size[1], default=None)
 
 
 def estimate(facts: ModelFacts, config: GeneratorConfig, *, images: int, saves_memory: bool) -> Estimate:
@@ -133,14 +154,13 @@ def estimate(facts: ModelFacts, config: GeneratorConfig, *, images: int, saves_m
         images: Those without a label.
         saves_memory: Whether samples are read one at a time and activations computed twice.
     """
-    fixed = LIBRARIES_BYTES + _weights_bytes(facts, config)
-    plain = fixed + _activations(facts, config.train.batch_size, facts.layers)
-    one_by_one = _activations(facts, 1, 1)
-    saving = fixed + one_by_one
-    least = LIBRARIES_BYTES + _weights_bytes(facts, replace(config, precision="bfloat16")) + one_by_one
+    plain, saving = _round_bytes(facts, config, saves=False), _round_bytes(facts, config, saves=True)
+    least = _round_bytes(facts, replace(config, precision="bfloat16"), saves=True)
     available = int(USABLE * facts.memory_bytes)
     room = max(0, available - LIBRARIES_BYTES) / max(1, least - LIBRARIES_BYTES)
-    seconds = sum(_training_s(facts, train) for train in (config.train, config.judge)) * (4 / 3 if saves_memory else 1)
+    captions = images if config.caption_weight else 0
+    train = for_passes(config.train, generator_sides(config.train, questions=0, captions=captions))
+    seconds = sum(_training_s(facts, part) for part in (train, config.judge)) * (4 / 3 if saves_memory else 1)
     texts = images * config.sampling.pairs_per_image
     read = images * _tokens(facts) + texts * max(config.sampling.max_new_tokens, facts.text_tokens)
     seconds += FORWARD_FLOPS * facts.decoder * read / (SPEED * facts.flops)
@@ -189,9 +209,24 @@ def reading_bytes(facts: ModelFacts, *, bits: int | None = None) -> int:
     return LIBRARIES_BYTES + facts.parameters * (8 * FLOAT_BYTES if bits is None else bits) // 8
 
 
-def _weights_bytes(facts: ModelFacts, config: GeneratorConfig) -> int:
-    """Return what the weights take, and what is kept beside those that move."""
-    return WEIGHT_BYTES[config.precision] * facts.parameters + int(_moving_bytes(facts, config) * facts.decoder)
+def _round_bytes(facts: ModelFacts, config: GeneratorConfig, *, saves: bool) -> int:
+    """Return what the largest stage takes: one that learns, or one that writes and scores."""
+    weights = LIBRARIES_BYTES + WEIGHT_BYTES[config.precision] * facts.parameters
+    samples, layers = (1, 1) if saves else (config.train.batch_size, facts.layers)
+    learning = int(_moving_bytes(facts, config) * facts.decoder) + _activations(facts, samples, layers)
+    return weights + max(learning, _reading(facts, config, TOKENS_AT_ONCE // SAVING if saves else TOKENS_AT_ONCE))
+
+
+def _reading(facts: ModelFacts, config: GeneratorConfig, tokens: int) -> int:
+    """Return what sampling and scoring take beside the weights, where so many tokens are read at once.
+
+    Keys and values are of the weights' type. The values that the second opinion has changed are kept as they were.
+    """
+    row = facts.image_tokens + max(config.sampling.max_new_tokens, facts.text_tokens)
+    read = row * max(config.sampling.pairs_per_image, rows_at_once(row, READ_AT_ONCE, tokens))
+    bytes_each = WEIGHT_BYTES[config.precision]
+    cached = 2 * facts.layers * facts.key_width * bytes_each
+    return read * (cached + BLOCK_BYTES * facts.hidden) + bytes_each * facts.decoder
 
 
 def _moving_bytes(facts: ModelFacts, config: GeneratorConfig) -> float:
@@ -236,7 +271,8 @@ def _tokens(facts: ModelFacts) -> int:
 def _activations(facts: ModelFacts, samples: int, layers: int) -> int:
     """Return the bytes that a backward pass needs; `layers` are those whose activations are there at once."""
     kept = HIDDEN_KEPT * layers + facts.layers  # with activations computed twice, each layer's input stays
-    return FLOAT_BYTES * samples * _tokens(facts) * facts.hidden * kept
+    scores = SCORES_KEPT * facts.text_tokens * facts.vocabulary
+    return FLOAT_BYTES * samples * (_tokens(facts) * facts.hidden * kept + scores)
 
 
 def _training_s(facts: ModelFacts, train: TrainConfig) -> float:
@@ -244,26 +280,36 @@ def _training_s(facts: ModelFacts, train: TrainConfig) -> float:
     return TRAINING_FLOPS * facts.decoder * read / (SPEED * facts.flops)
 
 
-def facts_here(name: str) -> ModelFacts:
+def facts_here(name: str, largest: Size | None = None) -> ModelFacts:
     """Return the facts of a model, found in this process, which loads torch.
 
+    Args:
+        name: Its name or path.
+        largest: Of the images that it is shown; None where no image is known.
+
     Raises:
-        ModelError: If there is no such model, or it does not answer questions about images.
+        ModelError: If there is no such model, it does not answer questions about images, or does not take this one.
     """
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
-    from leaml.backbone import model_path
-    from leaml.loading import runs_own_code
+    from leaml.models.backbone import model_path
+    from leaml.models.loading import runs_own_code
+    from leaml.models.processors import load_processor, tokens_of
 
+    shown = None
     try:
         allowed = runs_own_code(name)
         config = AutoConfig.from_pretrained(model_path(name), trust_remote_code=allowed)
         with torch.device("meta"):
             model = AutoModelForImageTextToText.from_config(config, trust_remote_code=allowed)
+        if largest is not None:
+            shown = tokens_of(load_processor(model_path(name), config, trust_remote_code=allowed), largest)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"Cannot use the model {name!r}. {_reason(name, error)}") from None
     text = config.get_text_config()
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    head_width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     decoder = model.get_decoder()
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
@@ -272,10 +318,12 @@ def facts_here(name: str) -> ModelFacts:
         decoder=sum(parameter.numel() for parameter in decoder.parameters()),
         layers=int(text.num_hidden_layers),
         hidden=int(text.hidden_size),
-        image_tokens=int(getattr(config, "image_seq_length", USUAL_IMAGE_TOKENS)),
+        key_width=int(heads * head_width),
+        vocabulary=int(text.vocab_size),
+        image_tokens=shown or int(getattr(config, "image_seq_length", USUAL_IMAGE_TOKENS)),
         here=name == BUNDLED_MODEL or _has_weights(name),
         device=torch.cuda.get_device_name() if cuda else "cpu",
-        memory_bytes=torch.cuda.mem_get_info()[1] if cuda else _memory_bytes(),
+        memory_bytes=_memory_bytes(device),
         flops=_measured_flops(device),
     )
 
@@ -316,8 +364,12 @@ def _has_weights(name: str) -> bool:
     return any(isinstance(try_to_load_from_cache(name, file), str) for file in files)
 
 
-def _memory_bytes() -> int:
-    """Return this computer's memory."""
+def _memory_bytes(device: "torch.device") -> int:
+    """Return an accelerator's memory that nobody uses; for a CPU this computer's."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
@@ -325,7 +377,7 @@ def _measured_flops(device: "torch.device") -> float:
     """Return operations a second of a large product in the precision that training uses, the best of a few."""
     import torch
 
-    from leaml.precision import autocast
+    from leaml.models.precision import autocast
 
     side = 4096 if device.type == "cuda" else 1024
     matrix = torch.ones(side, side, device=device)
@@ -339,7 +391,8 @@ def _measured_flops(device: "torch.device") -> float:
 
 
 def _answer(request: Values) -> Values:
-    return asdict(facts_here(str(request["model"])))
+    width_height = request["largest"]
+    return asdict(facts_here(str(request["model"]), tuple(width_height) if width_height else None))
 
 
 if __name__ == "__main__":

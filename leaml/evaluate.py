@@ -2,17 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 
-from leaml.backbone import Backbone
-from leaml.buckets import by_image
 from leaml.config import Flips
-from leaml.decoding import greedy, option_log_probabilities, prefill
-from leaml.features import ImageFeatures
-from leaml.flips import WAYS
-from leaml.generate import Progress, option_probabilities, softmax
+from leaml.models.backbone import Backbone
+from leaml.models.decoding import (
+    Progress,
+    greedy,
+    option_log_probabilities,
+    option_probabilities,
+    prefill,
+    softmax,
+)
+from leaml.models.features import ImageFeatures
 from leaml.prompts import longest_answers, marked, match_option, question_prompt, takes_several
 from leaml.records import AnsweredQuestion, Prediction
+from leaml.training.buckets import TOKENS_AT_ONCE, by_image
+from leaml.training.flips import WAYS
 
 ANSWER_BATCH = 128
+"""Questions that are answered at once, at most."""
 ANSWER_TOKENS = 24
 """Room for an answer to a question with options, at least."""
 OPEN_TOKENS = 64
@@ -25,20 +32,32 @@ def predict(
     questions: Sequence[AnsweredQuestion],
     progress: Progress,
     flips: Flips = "none",
+    *,
+    tokens: int = TOKENS_AT_ONCE,
 ) -> list[Prediction]:
     """Return the model's answer to each question, in their order.
 
     A model that knows mirrored pictures is asked about these too: its answer is the option of the largest mean
     probability. An answer outside the options is wrong, never replaced by a guess.
+
+    Args:
+        backbone: The model.
+        features: Of the questions' images.
+        questions: With their reference answers.
+        progress: Hears of each batch.
+        flips: How the model has met pictures mirrored.
+        tokens: Of questions with their images at once, at most.
     """
     others = WAYS[flips][1:]
     total = (1 + len(others)) * len(questions)
-    found = _predict(backbone, features, questions, lambda done, _: progress(done, total))
+    found = _predict(backbone, features, questions, lambda done, _: progress(done, total), tokens)
     if not others:
         return found
-    seen = option_probabilities(
-        backbone, features, questions, lambda done, _: progress(len(found) + done, total), others
-    )
+
+    def tell(done: int, _: int) -> None:
+        progress(len(found) + done, total)
+
+    seen = option_probabilities(backbone, features, questions, tell, others, tokens=tokens)
     progress(total, total)
     return [_together(*row, len(others)) for row in zip(questions, found, seen, strict=True)]
 
@@ -53,12 +72,16 @@ def _together(question: AnsweredQuestion, plain: Prediction, mirrored: Sequence[
 
 
 def _predict(
-    backbone: Backbone, features: ImageFeatures, questions: Sequence[AnsweredQuestion], progress: Progress
+    backbone: Backbone,
+    features: ImageFeatures,
+    questions: Sequence[AnsweredQuestion],
+    progress: Progress,
+    tokens: int,
 ) -> list[Prediction]:
     predictions: dict[int, Prediction] = {}
     prompts = [question_prompt(item.question, item.options) for item in questions]
     lengths = features.lengths((item.image_id for item in questions), prompts)
-    for places in _batches(questions, lengths):
+    for places in _batches(questions, lengths, tokens):
         batch = [questions[place] for place in places]
         shown = features.batch(item.image_id for item in batch)
         prefix = prefill(backbone, [prompts[place] for place in places], shown)
@@ -82,10 +105,10 @@ def _room(backbone: Backbone, batch: Sequence[AnsweredQuestion]) -> int:
     return max(ANSWER_TOKENS, *(len(backbone.chat.target_ids(answer)) for answer in answers))
 
 
-def _batches(questions: Sequence[AnsweredQuestion], lengths: Sequence[int]) -> Iterator[list[int]]:
+def _batches(questions: Sequence[AnsweredQuestion], lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
     """Yield the places of questions with options and of open ones apart: an open one has nothing to score."""
     for closed in (True, False):
         own = [place for place, item in enumerate(questions) if bool(item.options) == closed]
         images = [questions[place].image_id for place in own]
-        for batch in by_image(images, [lengths[place] for place in own], ANSWER_BATCH):
+        for batch in by_image(images, [lengths[place] for place in own], ANSWER_BATCH, tokens=tokens):
             yield [own[place] for place in batch]

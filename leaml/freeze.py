@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from leaml.acceptance import expected_acceptance
-from leaml.checks import Decision
 from leaml.errors import SnapshotError
 from leaml.snapshot import SnapshotTables, write_snapshot
 from leaml.store import Store
+from leaml.store.acceptance import expected_acceptance
+from leaml.store.audit import Decision
 
 
 def freeze(store: Store, directory: Path) -> None:
@@ -35,8 +35,8 @@ def _read(store: Store) -> tuple[SnapshotTables, list[Decision]]:
         images=store.images(),
         labels=[label.pair for label in store.labels("pool")],
         captions=[caption for caption in store.captions.all() if caption.image_id in pool],
-        reviewed=store.reviewed_pairs(),
-        rejected=store.rejections(),
+        reviewed=store.answered.reviewed(),
+        rejected=store.answered.rejections(),
         pseudo=store.results.pseudo_pairs(),
         question_types=project.question_types,
         evaluation=store.held_out.questions(),

@@ -1,4 +1,8 @@
-"""Takes over into the store what finished runs left. Doing it twice changes nothing."""
+"""Takes over into the store what finished runs left. Doing it twice changes nothing.
+
+A generator that learnt from decisions about a round's pairs writes nothing for people once that round was taken back:
+of such a run, stopped before and resumed afterwards, only the captions are taken over.
+"""
 
 import json
 import os
@@ -7,17 +11,20 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from leaml.acceptance import order_by_acceptance
 from leaml.config import FinetuneConfig, RunConfig
 from leaml.errors import LeamlError
 from leaml.jobs import Jobs, RunDir
 from leaml.jobs.files import write_json
 from leaml.records import Candidate, Caption, Prediction
-from leaml.results import ModelRow
-from leaml.snapshot import Snapshot, read_snapshot
+from leaml.snapshot import Snapshot, read_snapshot, snapshot_round
 from leaml.stage_context import TESTED_FILE
 from leaml.store import Store
+from leaml.store.acceptance import order_by_acceptance
+from leaml.store.results import ModelRow
 from leaml.tables import read_rows
+
+OUT_OF_USE = "learnt from a round that was taken back"
+"""Why a run's pairs were left out, as its report names it."""
 
 
 def ingest_finished(store: Store, jobs: Jobs) -> int:
@@ -51,7 +58,10 @@ def _take(store: Store, run: RunDir) -> bool:
     described = read_rows(captions, Caption) if asked and captions.exists() else []
     if candidates.exists():
         store.captions.add(described)
-        _tell(run, store.results.add_generator_run(run.id, read_rows(candidates, Candidate)))
+        written = read_rows(candidates, Candidate)
+        out = snapshot_round(run.path / "data") in store.rounds.taken_back()
+        left_out = store.results.add_generator_run(run.id, [] if out else written)
+        _tell(run, Counter({OUT_OF_USE: len(written)}) if out else left_out)
         order_by_acceptance(store)
         return True
     if described:

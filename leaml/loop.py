@@ -15,10 +15,10 @@ from leaml import stats
 from leaml.choices import Choices, generator_of, model_of, read_choices
 from leaml.config import FinetuneConfig, GeneratorConfig, SamplingConfig, generator_run, model_run
 from leaml.errors import RunError
-from leaml.experts import label_from_references, review_with_policy
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs, RunDir, RunState
 from leaml.jobs.environment import cores
+from leaml.labelling.experts import label_from_references, review_with_policy
 from leaml.recipes import generator_recipe, model_recipe
 from leaml.records import METHODS, Interval, Method, RunId
 from leaml.starts import start

@@ -14,44 +14,53 @@ from functools import partial
 from pathlib import Path
 
 from leaml import stats
-from leaml.backbone import Backbone, load, load_adapted
 from leaml.config import FinetuneConfig, GeneratorConfig, LoraConfig, MixtureConfig, TrainConfig
-from leaml.decided import REJECTED
 from leaml.errors import RunError, TrainingError
 from leaml.evaluate import predict
-from leaml.features import ImageFeatures
-from leaml.flips import WAYS
-from leaml.generate import (
+from leaml.jobs.files import write_json
+from leaml.models.backbone import Backbone, load, load_adapted
+from leaml.models.decoding import option_probabilities
+from leaml.models.features import ImageFeatures
+from leaml.models.precision import dtype_of
+from leaml.pairs.decided import REJECTED
+from leaml.pairs.generate import (
     NO_CAPTIONS,
     Captions,
     as_question,
     candidates,
-    option_probabilities,
     sample_texts,
     score_texts,
     with_room,
 )
-from leaml.jobs.files import write_json
-from leaml.mixture import mix
-from leaml.objectives import (
+from leaml.pairs.quality import PairChecker, SampledText, choose_pairs
+from leaml.pairs.sample_by_server import sample_by_server
+from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, Prediction, RunId
+from leaml.selective import Delta, Selection, linear_weights
+from leaml.stage_context import GENERATOR_FILE, MODEL_FILE, START_FILE, StageContext
+from leaml.tables import read_rows, write_rows
+from leaml.teacher.ask import Teacher
+from leaml.teacher.recorded import recorded_captions
+from leaml.training.buckets import tokens_at_once
+from leaml.training.flips import WAYS
+from leaml.training.mixture import mix
+from leaml.training.objectives import (
     answer_sample,
     caption_sample,
     data_hash,
     generation_sample,
 )
-from leaml.precision import dtype_of
-from leaml.quality import PairChecker, SampledText, choose_pairs
-from leaml.reading import BLANK, blank_picture
-from leaml.records import AnsweredQuestion, Candidate, Caption, ImageId, Prediction, RunId
-from leaml.sample_server import sample_by_server
-from leaml.selective import Delta, Selection, linear_weights
-from leaml.stage_context import GENERATOR_FILE, MODEL_FILE, START_FILE, StageContext
-from leaml.step_losses import answer_losses, generator_losses
-from leaml.tables import read_rows, write_rows
-from leaml.teacher.ask import Teacher
-from leaml.teacher.recorded import recorded_captions
-from leaml.training import Loss, train
-from leaml.updates import Update, choose_entries, full_update, selective_update, started_from
+from leaml.training.passes import Side, for_passes, generator_sides, tell_read
+from leaml.training.reading import BLANK, blank_picture
+from leaml.training.step_losses import answer_losses, generator_losses
+from leaml.training.train import Loss, train
+from leaml.training.updates import (
+    Update,
+    choose_entries,
+    full_update,
+    scored_at_once,
+    selective_update,
+    started_from,
+)
 
 SAMPLED_FILE, SAMPLED_BY_SERVER_FILE = "sampled.jsonl", "sampled_by_server.jsonl"
 """What a generator has written so far, here or on a server, in a run's checkpoints."""
@@ -72,7 +81,7 @@ def collect_captions(context: StageContext) -> None:
     if "sample" in context.config.stages:
         _to_write_about(context)  # says so before the training where there are none
     config, tell = context.generator.teacher, context.progress("captions")
-    images = context.snapshot.images if context.generator.generator_reads else context.unlabelled
+    images = context.snapshot.images if context.generator.generator_reads else context.snapshot.unlabelled
     if config.source == "recorded":
         found = recorded_captions(context.snapshot.captions, images=images)
         tell(len(found), len(images))
@@ -88,7 +97,9 @@ def choose_neurons(context: StageContext) -> None:
         return
     answered = _answered(context)
     backbone, features = _open(context, context.generator, {pair.image_id for pair in answered})
-    targets = linear_weights(backbone.model, within=backbone.decoder)
+    targets, train = linear_weights(backbone.model, within=backbone.decoder), context.generator.train
+    if train.checkpoint_activations:
+        backbone.checkpoint_activations()
     selection = choose_entries(
         backbone,
         features,
@@ -96,6 +107,7 @@ def choose_neurons(context: StageContext) -> None:
         context.generator.selection,
         weights=targets.weights,
         data_hash=data_hash(answered),
+        at_once=scored_at_once(train),
         tell=context.progress("importance"),
     )
     selection.save(context.output / "selection.safetensors")
@@ -118,7 +130,8 @@ def train_generator(context: StageContext) -> None:
         selection = Selection.load(context.output / "selection.safetensors")
         update = selective_update(backbone, selection, weight_decay=config.train.weight_decay)
     losses = partial(generator_losses, backbone, features, questions, captions, config)
-    figures = _train(context, "generator", update, losses, config.train, backbone)
+    sides = generator_sides(config.train, questions=len(questions), captions=len(captions))
+    figures = _train(context, "generator", update, losses, config.train, backbone, sides)
     update.save(backbone, context.output / GENERATOR_FILE, model=config.model, **figures)
 
 
@@ -130,8 +143,9 @@ def train_judge(context: StageContext) -> None:
     moves = partial(_judge_update, config, backbone)
     start = _start(context, GENERATOR_FILE if config.judge_starts_from == "generator" else None)
     update = started_from(start, backbone, moves)
-    losses = partial(answer_losses, backbone, features, mix(answered, (), MixtureConfig()), config.judge)
-    _train(context, "judge", update, losses, config.judge, backbone)
+    mixture = mix(answered, (), MixtureConfig())
+    losses = partial(answer_losses, backbone, features, mixture, config.judge)
+    _train(context, "judge", update, losses, config.judge, backbone, mixture.sides(config.judge))
     update.save(backbone, context.output / "judge.safetensors", model=config.model)
 
 
@@ -147,7 +161,8 @@ def sample_pairs(context: StageContext) -> None:
     pairs, refused = choose_pairs(checker, texts)
     generator.resident.apply(Delta.load(context.output / "judge.safetensors"))
     questions = [as_question(pair) for pair in pairs]
-    probabilities = option_probabilities(generator, features, questions, tell, WAYS[config.judge.flips])
+    ways, tokens = WAYS[config.judge.flips], tokens_at_once(config.judge)
+    probabilities = option_probabilities(generator, features, questions, tell, ways, tokens=tokens)
     run_id = RunId(context.output.parent.name)
     scored = candidates(pairs, probabilities, run_id=run_id, round_number=config.round, answered_by=config.answered_by)
     rows = [row for row in scored if checker.accepts(row)]  # the judge may have answered what was rejected
@@ -163,7 +178,7 @@ def finetune(context: StageContext) -> None:
     if config.method == "zero_shot":
         context.progress("finetune")(1, 1)
         return
-    captions = recorded_captions(context.snapshot.captions, images=context.unlabelled)
+    captions = recorded_captions(context.snapshot.captions, images=context.snapshot.unlabelled)
     mixture = mix(*_training_pairs(context), config.mixture, captions, context.snapshot.acceptance)
     samples = mixture.samples
     backbone, features = _open(context, config, {sample.image_id for sample in samples})
@@ -171,7 +186,7 @@ def finetune(context: StageContext) -> None:
     start = _start(context, START_FILE if config.starts_from == "generator" else None)
     update = started_from(start, backbone, moves)
     losses = partial(answer_losses, backbone, features, mixture, config.train)
-    figures = _train(context, "finetune", update, losses, config.train, backbone)
+    figures = _train(context, "finetune", update, losses, config.train, backbone, mixture.sides(config.train))
     about = {"method": config.method, "moves": config.moves, "flips": config.train.flips, "samples": len(samples)}
     update.save(backbone, context.output / MODEL_FILE, model=config.model, **about, **figures)
 
@@ -194,7 +209,8 @@ def evaluate(context: StageContext) -> None:
     wanted = {question.image_id for question in questions}
     features.add({image_id: path for image_id, path in context.snapshot.test_images.items() if image_id in wanted})
     flips = "none" if untrained else config.train.flips  # the pretrained model knows of no mirrors
-    predictions = predict(backbone, features, questions, context.progress("evaluate"), flips)
+    tell, tokens = context.progress("evaluate"), tokens_at_once(config.train)
+    predictions = predict(backbone, features, questions, tell, flips, tokens=tokens)
     write_rows(context.output / "predictions.parquet", predictions, Prediction)
     groups = context.snapshot.test_groups
     by_type = {type_id: asdict(row) for type_id, row in stats.accuracy_by_type(predictions, groups).items()}
@@ -230,9 +246,9 @@ def _answered(context: StageContext) -> list[AnsweredQuestion]:
 
 
 def _to_write_about(context: StageContext) -> dict[ImageId, Path]:
-    if not context.unlabelled:
+    if not context.snapshot.unlabelled:
         raise RunError("Every pool image is labelled already: there is nothing left to write questions for.")
-    return context.unlabelled
+    return context.snapshot.unlabelled
 
 
 def _captions(context: StageContext) -> Captions:
@@ -242,7 +258,7 @@ def _captions(context: StageContext) -> Captions:
 
 def _unlabelled_captions(context: StageContext) -> list[Caption]:
     """Return what L_C is taken over."""
-    rows, unlabelled = read_rows(context.output / "captions.parquet", Caption), context.unlabelled
+    rows, unlabelled = read_rows(context.output / "captions.parquet", Caption), context.snapshot.unlabelled
     return [row for row in rows if row.image_id in unlabelled]
 
 
@@ -270,13 +286,14 @@ def _sampled(
     """Return what the generator writes: here, or through the server that has it. What was written before is kept."""
     sampling = with_room(generator, context.generator.sampling, _answered(context))
     tell, stop, folder = context.progress("sample"), context.report.cancelled, context.checkpoints
+    tokens = tokens_at_once(context.generator.train)
     if sampling.server is None:
         read, kept = _captions(context) if context.generator.generator_reads else NO_CAPTIONS, folder / SAMPLED_FILE
-        return sample_texts(generator, features, list(images), sampling, tell, read, kept=kept)
+        return sample_texts(generator, features, list(images), sampling, tell, read, kept=kept, tokens=tokens)
     kept = folder / SAMPLED_BY_SERVER_FILE
     written = sample_by_server(images, sampling.server, sampling, tell=tell, cancelled=stop, kept=kept)
     texts = [(image_id, text) for image_id, found in written.items() for text in found]
-    return score_texts(generator, features, texts, sampling.batch_size)
+    return score_texts(generator, features, texts, sampling.batch_size, tokens=tokens)
 
 
 def _open(
@@ -308,7 +325,7 @@ def _judge_update(config: GeneratorConfig, backbone: Backbone) -> Update:
     """Return what moves in the model that scores agreement."""
     decay = config.judge.weight_decay
     if config.judge_update == "lora":
-        from leaml.adapters import lora_update  # PEFT is loaded only where it is needed
+        from leaml.training.adapters import lora_update  # PEFT is loaded only where it is needed
 
         return lora_update(backbone, LoraConfig(), weight_decay=decay, seed=config.judge.seed)
     return full_update(backbone, weight_decay=decay)
@@ -319,7 +336,7 @@ def _finetune_update(context: StageContext, backbone: Backbone, features: ImageF
     config = context.finetune
     decay, seed = config.train.weight_decay, config.train.seed
     if config.moves in ("lora", "shira"):
-        from leaml.adapters import lora_update, shira_update  # PEFT is loaded only where it is needed
+        from leaml.training.adapters import lora_update, shira_update  # PEFT is loaded only where it is needed
 
         if config.moves == "lora":
             return lora_update(backbone, config.lora, weight_decay=decay, seed=seed)
@@ -333,8 +350,16 @@ def _finetune_update(context: StageContext, backbone: Backbone, features: ImageF
     features.add({label.image_id: context.snapshot.images[label.image_id] for label in labels})
     weights = linear_weights(backbone.model, within=backbone.decoder).weights
     samples = [answer_sample(label) for label in labels]
+    if config.train.checkpoint_activations:
+        backbone.checkpoint_activations()
     selection = choose_entries(
-        backbone, features, samples, config.selection, weights=weights, data_hash=data_hash(labels)
+        backbone,
+        features,
+        samples,
+        config.selection,
+        weights=weights,
+        data_hash=data_hash(labels),
+        at_once=scored_at_once(config.train),
     )
     selection.save(chosen)
     return selective_update(backbone, selection, weight_decay=decay)
@@ -347,13 +372,16 @@ def _train(
     losses_of_step: Callable[[int], Sequence[Iterator[Loss]]],
     config: TrainConfig,
     backbone: Backbone,
+    sides: Sequence[Side],
 ) -> dict[str, float]:
+    """Train, for as many steps as the data takes, and note how much of it was read."""
+    config = for_passes(config, sides)
     if config.checkpoint_activations:
         backbone.checkpoint_activations()
     if config.compile_blocks:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(context.cache / "compiled"))
         backbone.compile_blocks()
-    return train(
+    figures = train(
         stage,
         update.optimizer,
         losses_of_step,
@@ -362,3 +390,5 @@ def _train(
         report=context.report,
         device=backbone.device,
     )
+    tell_read(context.output, stage, config, sides)
+    return figures

@@ -88,18 +88,11 @@ class ImageRow:
 
 
 @dataclass(frozen=True)
-class Question:
-    """A question about an image, with its options (empty: open). `type_id` is None for a free question."""
-
-    image_id: ImageId
-    question: str
-    options: tuple[str, ...]
-    type_id: str | None = None
-
-
-@dataclass(frozen=True)
 class AnsweredQuestion:
-    """A question with the answer that counts as right: a label, a reference answer, or a reviewed pair."""
+    """A question with the answer that counts as right: a label, a reference answer, or a reviewed pair.
+
+    Its options are empty where it is open, and `type_id` is None where it is none of the project's.
+    """
 
     image_id: ImageId
     question: str

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from leaml.errors import SnapshotError
 from leaml.records import Acceptance, AnsweredQuestion, Candidate, Caption, ImageId, ImageRow, QuestionType, Rejection
@@ -52,6 +53,12 @@ class Snapshot:
     evaluation: tuple[AnsweredQuestion, ...]
     acceptance: dict[str, float]
     round: int | None
+
+    @property
+    def unlabelled(self) -> dict[ImageId, Path]:
+        """D_u: the pool's images without a label."""
+        labelled = {label.image_id for label in self.labels}
+        return {image_id: path for image_id, path in self.images.items() if image_id not in labelled}
 
     @property
     def answered(self) -> list[AnsweredQuestion]:
@@ -107,14 +114,24 @@ def write_snapshot(tables: SnapshotTables, directory: Path, *, workspace: Path) 
         raise SnapshotError(f"Cannot write the run's data: {error}. Free some disk space and try again.") from error
 
 
+def snapshot_round(directory: Path) -> int | None:
+    """Return a snapshot's `round`, for which its tables need not be read.
+
+    Raises:
+        SnapshotError: If its manifest cannot be read.
+    """
+    found = _manifest(directory).get("round")
+    return None if found is None else int(found)
+
+
 def read_snapshot(directory: Path) -> Snapshot:
     """Return a snapshot, its files checked against the manifest.
 
     Raises:
         SnapshotError: If it is missing, or a file is not what was written.
     """
+    manifest = _manifest(directory)
     try:
-        manifest = json.loads((directory / MANIFEST).read_text())
         for name, expected in manifest["files"].items():
             if _hash(directory / name) != expected:
                 raise SnapshotError(f"The run's data were altered: {name} is not what was written. Start a new run.")
@@ -138,6 +155,14 @@ def read_snapshot(directory: Path) -> Snapshot:
         },
         round=manifest.get("round"),
     )
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"Cannot read the run's data: {error}. Start a new run.") from error
+    return manifest
 
 
 def _contents(tables: SnapshotTables) -> list[tuple[str, Sequence[object], type]]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from leaml.config import FinetuneConfig, GeneratorConfig, RunConfig
 from leaml.errors import RunError
-from leaml.records import ImageId
 from leaml.report import Cancelled, Report
 from leaml.snapshot import Snapshot, read_snapshot
 
@@ -59,12 +58,6 @@ class StageContext:
         if self.config.finetune is None:
             raise RunError("This run has no fine-tuning settings. Start a new run.")
         return self.config.finetune
-
-    @property
-    def unlabelled(self) -> dict[ImageId, Path]:
-        """D_u: the pool's images without a label."""
-        labelled = {label.image_id for label in self.snapshot.labels}
-        return {image_id: path for image_id, path in self.snapshot.images.items() if image_id not in labelled}
 
     def progress(self, stage: str) -> Callable[[int, int], None]:
         """Return a function (done, all) that reports a stage's progress and stops it when asked to."""

@@ -81,7 +81,7 @@ def _outcome(run: RunDir, reporter: Reporter, run_stage: Stage | None, at_once: 
         status, error = "failed", f"{type(failure).__name__}: {failure}. The rest is in {run.path / 'log.txt'}."
         traceback.print_exc()
     took = time.monotonic() - began if began is not None else 0.0
-    return {"status": status, "error": error, "seconds": took, "stages": stages}
+    return {"status": status, "error": error, "seconds": run.seconds_before() + took, "stages": stages}
 
 
 def _do_stages(run: RunDir, reporter: Reporter, run_stage: Stage | None, seconds: dict[str, float]) -> str:

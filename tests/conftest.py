@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # for the processes that tests start, too
 
-from leaml.backbone import Backbone, load
 from leaml.config import BUNDLED_MODEL
-from leaml.features import ImageFeatures
+from leaml.models.backbone import Backbone, load
+from leaml.models.features import ImageFeatures
 from leaml.records import AnsweredQuestion, ImageId
 from tests.warm import Warm, stand_in
 
@@ -73,7 +73,7 @@ def pictures(tmp_path: Path) -> dict[ImageId, Path]:
 @pytest.fixture
 def float32_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute alike on every processor: the models' own ways, which ours are held against, know no autocast."""
-    monkeypatch.setattr("leaml.precision.multiplies_bfloat16", lambda device_type: False)
+    monkeypatch.setattr("leaml.models.precision.multiplies_bfloat16", lambda device_type: False)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leaml.config import RunConfig
+from leaml.jobs.progress import whole_reports
 
 
 def put_run(
@@ -23,6 +24,12 @@ def put_run(
         outcome: dict[str, Any] = {"status": "done", "error": "", "seconds": 1.0, "stages": {}}
         (folder / "outcome.json").write_text(json.dumps(outcome))
     return folder
+
+
+def reports(folder: Path) -> list[dict[str, Any]]:
+    """Return all that a run has reported so far, the first first; half a line is left out."""
+    file = folder / "progress.jsonl"
+    return list(whole_reports(file.read_bytes().split(b"\n"))) if file.exists() else []
 
 
 def line(step: int, loss: float) -> str:

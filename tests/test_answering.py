@@ -1,5 +1,6 @@
 """The real answer process: one resident model, whose values come and go with a delta."""
 
+import re
 import shutil
 import sys
 import time
@@ -13,12 +14,12 @@ import torch
 
 from leaml import answer_worker, answering
 from leaml.answering import Answer, Answerer, Asked
-from leaml.backbone import BUNDLED_PATH, Backbone, load
 from leaml.config import BUNDLED_MODEL, Flips
 from leaml.errors import ModelError
 from leaml.estimate import FACTS_TIMEOUT_S
 from leaml.evaluate import predict
-from leaml.features import ImageFeatures
+from leaml.models.backbone import BUNDLED_PATH, Backbone, load
+from leaml.models.features import ImageFeatures
 from leaml.records import AnsweredQuestion, ImageId
 from leaml.selective import Delta, linear_weights, select_rows
 from tests.conftest import draw
@@ -195,6 +196,57 @@ def test_who_closes_does_not_wait_for_an_answer_and_nobody_is_answered_after_it(
     with pytest.raises(ModelError, match="is being stopped"):
         ask_slow(slow, "0 0")
     assert slow._process is None
+
+
+def is_gone(answerer: Answerer) -> bool:
+    """Wait until there is no process any more."""
+    until = time.monotonic() + 20
+    while answerer._process is not None and time.monotonic() < until:
+        time.sleep(0.01)
+    return answerer._process is None
+
+
+def test_a_model_leaves_its_memory_to_training_and_is_loaded_again_by_the_next_question(slow: Answerer) -> None:
+    slow.release()
+    assert ask_slow(slow, "0 0") == ["left"] and slow._process is not None
+    slow.release()
+    assert slow._process is None
+    assert ask_slow(slow, "0 0") == ["left"]
+
+
+def test_who_is_being_answered_has_the_answer_before_the_memory_is_left(slow: Answerer) -> None:
+    with ThreadPoolExecutor(1) as people:
+        waiting = people.submit(ask_slow, slow, "2 0", "0 0")
+        while slow._process is None:
+            time.sleep(0.01)
+        began = time.monotonic()
+        slow.release()
+        assert time.monotonic() - began < 1 and not waiting.done(), "nobody waits"
+        assert waiting.result(30) == ["left", "left"]
+    assert is_gone(slow)
+
+
+def test_a_model_that_nobody_asks_is_not_kept(slow: Answerer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "IDLE_S", 0.2)
+    assert ask_slow(slow, "0 0") == ["left"] and is_gone(slow)
+    monkeypatch.setattr(answering, "IDLE_S", 1.0)
+    assert ask_slow(slow, "0 0") == ["left"]
+    process = slow._process
+    assert ask_slow(slow, "1.5 0") == ["left"] and slow._process is process is not None, "its time begins anew"
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), MemoryError()])
+def test_no_memory_left_is_a_sentence_and_what_was_loaded_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(answer_worker, "_resident", {("large", torch.float32): "half swapped"})
+    monkeypatch.setattr(answer_worker, "answer", full)
+    reply = answer_worker.answer_or_error({"model": "large"}, tmp_path, lambda: None)
+    assert re.match(r"There is not enough memory for the model 'large'.*Ask again when no run", reply["error"])
+    assert answer_worker._resident == {}
 
 
 def test_the_limits_fit_a_large_model() -> None:

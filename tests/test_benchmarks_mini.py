@@ -22,9 +22,9 @@ from benchmarks.mini.report import TARGETS, check_targets, table, write_docs
 from benchmarks.mini.rows import Row, ratio_interval, share_row
 from benchmarks.mini.splits import derangement, hold_out
 from benchmarks.mini.timed import train_for, train_within
-from leaml.backbone import BUNDLED_PATH
-from leaml.objectives import Sample, answer_sample
+from leaml.models.backbone import BUNDLED_PATH
 from leaml.records import AnsweredQuestion, ImageId
+from leaml.training.objectives import Sample, answer_sample
 from tests.conftest import place_question
 
 TINY = Amounts(scenes=3, obedience=2, prior=20, distil_s=0.2, finetune_s=0.2, photos=16, repeats=3)

@@ -10,7 +10,7 @@ from benchmarks import record
 from benchmarks.review.__main__ import Target
 from benchmarks.review.crowd import Crowd, lost_and_doubled
 from benchmarks.review.workspace import make_workspace
-from leaml.experts import as_pair
+from leaml.labelling.experts import as_pair
 from leaml.records import Review
 from leaml.store import Store
 

@@ -18,8 +18,9 @@ def test_the_table_is_the_computed_one():
 def test_the_formulas_by_hand():
     model = Model("f", "n", "l", 1000, 300, 10, 4, False, 3, 2)
     assert (model.decoder, model.linear) == (700, 620)
-    activations = (2 * 3 + 34) * 16 * 512 * 4
-    assert stage_bytes(model, "sample") == 4000 + 4 * 3 * 2 * 512 * 64
+    activations = (2 * 3 + 34) * 512 * 4 + 12 * 64 * 10
+    assert stage_bytes(model, "sample") == 4000 + 4 * 620 + (2 * 4 * 3 * 2 + 34 * 4) * 4096
+    assert stage_bytes(model, "sample", 2) == 2000 + 2 * 620 + (2 * 2 * 3 * 2 + 34 * 4) * 4096
     assert stage_bytes(model, "score") == 4000 + 4 * 620 + activations
     assert stage_bytes(model, "selective") == pytest.approx(4000 + 18 * SHARE * 620 + activations)
     assert stage_bytes(model, "full") == 4000 + 12 * 700 + activations

@@ -7,11 +7,11 @@ import pytest
 import leaml.evaluate
 from leaml.config import TrainConfig
 from leaml.evaluate import ANSWER_TOKENS, OPEN_TOKENS, predict
-from leaml.flips import WAYS, ask_flipped, unflip_probabilities
-from leaml.objectives import answer_sample, collate, sequence_losses
 from leaml.records import AnsweredQuestion, ImageId
-from leaml.training import train
-from leaml.updates import full_update
+from leaml.training.flips import WAYS, ask_flipped, unflip_probabilities
+from leaml.training.objectives import answer_sample, collate, sequence_losses
+from leaml.training.train import train
+from leaml.training.updates import full_update
 from tests.backbones.test_chain import Silent
 from tests.conftest import place_question
 

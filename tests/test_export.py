@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from leaml.data.export import export
-from tests.test_store import image, pair, store  # noqa: F401 - a fixture
+from tests.store.test_store import image, pair, store  # noqa: F401 - a fixture
 
 
 def test_images_of_one_name_are_told_apart(store, tmp_path):  # noqa: F811

@@ -227,6 +227,19 @@ def test_an_imported_tiff_has_its_png(tmp_path):
     assert names == [f"{row.id}.shown.png", f"{row.id}.tif"] and row.path == f"images/{row.id}.tif"
 
 
+@pytest.mark.parametrize("kept", [0, 80])
+def test_a_png_that_was_damaged_is_made_anew_by_importing_again(tmp_path, kept):
+    item = read_item(saved(halves(), tmp_path / "a.tiff"))
+    (tmp_path / "work" / "images").mkdir(parents=True)
+    row = image_row(item, name="a.tiff", group="g", split="pool")
+    copy_item(item, tmp_path / "work", row)
+    shown = shown_file(tmp_path / "work" / row.path)
+    whole = shown.read_bytes()
+    shown.write_bytes(whole[:kept])
+    copy_item(item, tmp_path / "work", row)
+    assert shown.read_bytes() == whole
+
+
 def test_two_who_open_a_tiff_at_once_both_get_it(tmp_path, monkeypatch):
     path, found, both = saved(halves(), tmp_path / "a.tif"), [], threading.Barrier(2)
     save = Image.Image.save

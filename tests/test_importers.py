@@ -1,22 +1,21 @@
-"""Bringing data in and out, and what is said about data that does not fit."""
+"""Project folders in, labels out, and what is said about data that does not fit."""
 
-import hashlib
 import json
 import shutil
-from collections import defaultdict
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from leaml.choices import CHOICES_FILE, Choices, read_choices, write_choices
 from leaml.data.export import export
-from leaml.data.folder import import_folder, question_type, split_of
+from leaml.data.folder import import_folder, split_of
 from leaml.data.project_folder import import_project
 from leaml.errors import ImportDataError
 from leaml.records import QuestionType
 from leaml.store import Store
 from tests.conftest import draw
+from tests.test_import_folder import MORE, put, sides
 
 TYPES = [{"id": "place", "question": "Where?", "options": ["left", "right"]}]
 
@@ -80,6 +79,11 @@ def test_a_project_folder_comes_in_whole_and_twice_is_once(store, project):
             '{"file": "0.png", "question_type": "place", "answer": "up"}\n',
             "'up' is no answer to place",
         ),
+        (
+            "reference.jsonl",
+            lines([{"file": "0.png", "question_type": "place", "answer": side} for side in ("left", "right")]),
+            r"reference.jsonl answers 'Where[?]' about 0.png by 'left' and 'right'. Keep one.",
+        ),
         ("captions.jsonl", '{"file": "9.png", "caption": "x"}\n', "'9.png' is not listed"),
         ("project.json", "[]", "lacks the project's name"),
         ("project.json", '{"name": 3, "question_types": []}', "project.json has 3 as its 'name'"),
@@ -90,6 +94,37 @@ def test_a_project_folder_comes_in_whole_and_twice_is_once(store, project):
         ("project.json", types({"id": "a", "question": "?", "options": ["x", 1]}), r"has the options \['x', 1\]"),
         ("project.json", types({"id": 1, "question": "?", "options": []}), "type 1 of project.json has 1 as its 'id'"),
         ("project.json", types(*TYPES, *TYPES), "Question type 2 of project.json has the id 'place' again"),
+        (
+            "project.json",
+            types({"id": "a", "question": "Size?", "options": ["big"]}),
+            "1 of .* has one answer only, “big”",
+        ),
+        (
+            "project.json",
+            types({"id": "a", "question": "Size?", "options": ["big", " "]}),
+            "has an answer without a lett",
+        ),
+        (
+            "project.json",
+            types({"id": "a", "question": "Size?", "options": ["big", "x|y"]}),
+            r"has “x\|y” with a \|, which",
+        ),
+        (
+            "project.json",
+            types({"id": "a", "question": "Size?", "options": ["big", "Big."]}),
+            "answers “big” and “Big.”",
+        ),
+        ("project.json", types({"id": "a", "question": " ", "options": []}), "type 1 .* has an empty id or question"),
+        (
+            "project.json",
+            types({"id": "a", "question": "Which? Choose all that apply.", "options": ["x; y", "z"]}),
+            "semic",
+        ),
+        (
+            "project.json",
+            types(*TYPES, {"id": "b", "question": "WHERE", "options": []}),
+            "type 2 .* “Where[?]” is there",
+        ),
         ("images.jsonl", '["file", "group", "split"]\n', "Line 1 of images.jsonl is no JSON object"),
         (
             "images.jsonl",
@@ -116,6 +151,35 @@ def test_parts_that_do_not_fit_are_named_and_nothing_comes_in(store, project, fi
         import_project(store, project)
     assert store.project() is None and store.images() == []
     assert list((store.workspace / "images").iterdir()) == []
+
+
+def test_a_project_that_comes_again_keeps_the_questions_that_people_changed(store, project):
+    import_project(store, project)
+    edited = (QuestionType("place", "where", ("left", "right", "middle")), QuestionType("size", "How large?"))
+    store.save_project(replace(store.project(), question_types=edited))
+    coming = [*TYPES, {"id": "size", "question": "How many?", "options": ["one", "two"]}]
+    (project / "project.json").write_text(types(*coming))
+    with (project / "reference.jsonl").open("a") as file:
+        file.write(lines([{"file": "1.png", "question_type": "size", "answer": "two"}]))
+    import_project(store, project)
+    assert store.project().question_types == (*edited, QuestionType("size_2", "How many?", ("one", "two")))
+    assert [pair.type_id for pair in store.references("pool")].count("size_2") == 1
+    assert len(store.references()) == 5, "a question in the same words has one answer"
+
+
+def test_a_reference_answer_that_would_change_is_named_and_nothing_comes_in(store, project):
+    import_project(store, project)
+    before = store.references()
+    content = (project / "reference.jsonl").read_text().splitlines()
+    content[2] = content[2].replace("left", "right")
+    (project / "reference.jsonl").write_text("\n".join(content))
+    draw(project / "images" / "9.png", 9)
+    with (project / "images.jsonl").open("a") as file:
+        file.write(lines([{"file": "9.png", "group": "g9", "split": "pool"}]))
+    said = r"'Where\?' about 2\.png is 'left' already, and would now be 'right'\. Write the former one"
+    with pytest.raises(ImportDataError, match=said):
+        import_project(store, project)
+    assert store.references() == before and len(store.images()) == 4
 
 
 def test_how_pictures_may_be_mirrored_comes_along_until_people_choose(store, project):
@@ -153,78 +217,6 @@ def test_one_group_on_both_sides_is_refused(store, project):
     (project / "images.jsonl").write_text(lines(rows))
     with pytest.raises(ImportDataError, match="'same' is in the pool and in the test"):
         import_project(store, project)
-
-
-def test_a_folder_is_split_by_subfolder_and_stays_so(store, tmp_path):
-    folder = tmp_path / "pictures"
-    for number in range(30):
-        (folder / f"patient{number}").mkdir(parents=True)
-        for view in range(2):
-            (folder / f"patient{number}" / f"{view}.png").write_bytes(picture(number * 2 + view))
-    import_folder(store, folder, name="Mine", question_types=[question_type("Where is it?", ["a", "b"])])
-    images = store.images()
-    assert len(images) == 60 and 4 <= len(store.images("test")) <= 24
-    assert all(image.split == split_of(image.group) == split_of(image.name.split("/")[0]) for image in images)
-    assert store.project().question_types[0].id == "where_is_it"
-
-
-PATIENTS = [f"patient_{number:02d}" for number in range(1, 13)]  # not one of them is the test's by chance
-
-
-@pytest.mark.parametrize("names", [PATIENTS, ["a", "b"], ["patient_17", "patient_18"]])
-def test_of_several_groups_some_are_on_either_side(store, tmp_path, names):
-    folder = tmp_path / "pictures"
-    for number, name in enumerate(names):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "0.png").write_bytes(picture(number))
-    import_folder(store, folder, name="Mine")
-    before = store.images()
-    assert store.images("pool") and store.images("test")
-    (folder / "z").mkdir()
-    (folder / "z" / "0.png").write_bytes(picture(200))
-    import_folder(store, folder, name="Mine")
-    assert [image for image in store.images() if image in before] == before, "each stays where it was"
-
-
-def test_a_copy_that_was_damaged_is_mended_by_importing_again(store, tmp_path):
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "a.png").write_bytes(picture(1))
-    import_folder(store, tmp_path / "pictures", name="Mine")
-    copy = store.workspace / store.images()[0].path
-    copy.write_bytes(b"")  # what a power cut may leave
-    import_folder(store, tmp_path / "pictures", name="Mine")
-    assert copy.read_bytes() == picture(1)
-
-
-def picture(value):
-    from io import BytesIO
-
-    buffer = BytesIO()
-    Image.new("RGB", (40, 30), (value, 255 - value, 9)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def test_broken_pictures_are_named_and_the_rest_comes_in_only_when_asked(store, tmp_path):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    (folder / "good.png").write_bytes(picture(1))
-    (folder / "cut.png").write_bytes(picture(2)[:60])
-    (folder / "text.jpg").write_text("hello")
-    Image.new("RGB", (8, 8)).save(folder / "tiny.png")
-    with pytest.raises(
-        ImportDataError, match=r"Nothing was imported\. .*cut\.png cannot be read.*text\.jpg.*tiny\.png"
-    ):
-        import_folder(store, folder, name="x")
-    assert store.images() == []
-    assert len(import_folder(store, folder, name="x", skip_broken=True)) == 3
-    assert [image.name for image in store.images()] == ["good.png"]
-
-
-def test_empty_and_missing_folders_are_said(store, tmp_path):
-    with pytest.raises(ImportDataError, match="holds no image or clip"):
-        import_folder(store, tmp_path / "workspace", name="x")
-    with pytest.raises(ImportDataError, match="There is no folder"):
-        import_folder(store, tmp_path / "nowhere", name="x")
 
 
 def test_a_full_disk_is_said(store, project, monkeypatch):
@@ -268,88 +260,6 @@ def test_a_file_outside_the_project_is_refused(store, project, tmp_path):
             import_project(store, project)
 
 
-def test_images_that_all_lie_in_one_subfolder_are_not_one_group(store, tmp_path):
-    (tmp_path / "study" / "images").mkdir(parents=True)
-    for number in range(30):
-        (tmp_path / "study" / "images" / f"{number}.png").write_bytes(picture(number))
-    import_folder(store, tmp_path / "study", name="x")
-    assert len({image.group for image in store.images()}) == 30
-    assert 1 <= len(store.images("test")) <= 15
-
-
-def test_more_images_leave_the_project_and_earlier_splits_as_they_were(store, tmp_path):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    (folder / "0.png").write_bytes(picture(0))
-    import_folder(store, folder, name="Mine", question_types=[question_type("Where?", ["a", "b"])])
-    project, first = store.project(), store.images()[0]
-    (folder / "1.png").write_bytes(picture(1))
-    import_folder(store, folder, name="Mine")
-    assert store.project() == project and len(store.images()) == 2
-    assert store.image(first.id) == first
-
-
-def put(folder, *names):
-    """Save a picture under each name; equal names have equal pictures, whichever folder they are in."""
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (40, 30), tuple(hashlib.sha256(path.name.encode()).digest()[:3])).save(path)
-
-
-def sides(store):
-    """Return the sides that the images of each first subfolder are on."""
-    found = defaultdict(set)
-    for image in store.images():
-        found[image.name.split("/")[0]].add(image.split)
-    return dict(found)
-
-
-SOME = [f"{number}.png" for number in range(12)]
-MORE = [f"more{number}.png" for number in range(12)]
-
-
-def test_a_subfolder_that_held_everything_cannot_become_a_group_later(store, tmp_path):
-    folder = tmp_path / "pictures"
-    put(folder / "p1", *SOME)
-    import_folder(store, folder, name="x")
-    before = store.images()
-    assert {image.split for image in before} == {"pool", "test"}
-    put(folder / "p1", *MORE)
-    put(folder / "p2", "last.png")
-    with pytest.raises(ImportDataError, match=r"is in a group of its own already, .* in the group 'p1'"):
-        import_folder(store, folder, name="x")
-    for name in SOME:  # a drop folder: what came in before is there no more
-        (folder / "p1" / name).unlink()
-    with pytest.raises(ImportDataError, match=r"The subfolder p1 would now be a group .* came in from there"):
-        import_folder(store, folder, name="x")
-    assert store.images() == before
-    assert len(list((store.workspace / "images").iterdir())) == len(before)
-
-
-def test_a_subfolder_that_is_a_group_keeps_its_side_when_it_comes_alone(store, tmp_path):
-    folder = tmp_path / "pictures"
-    for patient in ("p1", "p2"):
-        put(folder / patient, f"{patient}.png")
-    import_folder(store, folder, name="x")
-    before = sides(store)
-    shutil.rmtree(folder / "p2")
-    put(folder / "p1", *MORE)
-    import_folder(store, folder, name="x")
-    assert len(store.images()) == 14
-    assert sides(store) == before and len(before["p1"]) == 1
-
-
-def test_a_folder_that_is_imported_from_within_is_refused_where_its_groups_are_lost(store, tmp_path):
-    folder = tmp_path / "pictures"
-    put(folder, "p1/a.png", "p2/b.png", "p1/c.png")
-    import_folder(store, folder, name="x")
-    put(folder / "p1", *MORE)
-    with pytest.raises(ImportDataError, match=r"is in the group 'p1' already, .* in a group of its own"):
-        import_folder(store, folder / "p1", name="x")
-    assert len(store.images()) == 3
-
-
 def test_a_group_of_a_project_keeps_its_side_in_a_folder(store, project, tmp_path):
     other = {"pool": "test", "test": "pool"}[split_of("p1")]
     (project / "images.jsonl").write_text(lines([{"file": "0.png", "group": "p1", "split": other}]))
@@ -359,17 +269,6 @@ def test_a_group_of_a_project_keeps_its_side_in_a_folder(store, project, tmp_pat
     put(tmp_path / "pictures", *(f"p1/{name}" for name in MORE), "p2/z.png")
     import_folder(store, tmp_path / "pictures", name="x")
     assert sides(store)["p1"] == {other}
-
-
-def test_a_copy_of_a_picture_in_another_subfolder_leaves_it_where_it_is(store, tmp_path):
-    folder = tmp_path / "pictures"
-    put(folder, "p1/a.png", "p2/b.png")
-    import_folder(store, folder, name="x")
-    before = {image.id: image for image in store.images()}
-    put(folder, "p0/b.png", "p3/a.png", "p3/c.png")
-    import_folder(store, folder, name="x")
-    after = {image.id: image for image in store.images()}
-    assert len(after) == 3 and before.items() <= after.items()
 
 
 def test_a_project_keeps_its_groups_on_their_side_over_several_imports(store, project):

@@ -7,14 +7,15 @@ import pytest
 
 from leaml.config import FinetuneConfig, GeneratorConfig, MixtureConfig, generator_run, model_run
 from leaml.freeze import freeze
-from leaml.ingest import ingest_finished
+from leaml.ingest import OUT_OF_USE, ingest_finished
 from leaml.jobs import Jobs
 from leaml.jobs.files import write_json
-from leaml.records import Candidate, RunId
+from leaml.records import Candidate, Caption, ImageId, RunId
 from leaml.snapshot import SnapshotTables, write_snapshot
 from leaml.tables import write_rows
-from tests.test_queue import assert_derived
-from tests.test_store import PLACE, SIZE, candidate, image, pair, review, store  # noqa: F401 - a fixture
+from leaml.teacher.config import TeacherConfig
+from tests.store.test_queue import assert_derived
+from tests.store.test_store import PLACE, SIZE, candidate, image, pair, review, store  # noqa: F401 - a fixture
 from tests.test_worker import make_run
 
 DONE = {"status": "done", "error": "", "seconds": 1.0, "stages": {}}
@@ -55,7 +56,7 @@ def test_what_was_decided_while_a_generator_trained_is_not_asked_again(store, jo
     new = [row for row in store.results.candidates() if row.run_id == "r0002"]
     assert [(row.image_id, row.type_id) for row in new] == [("i3", "place"), ("i1", "size")], "right may be right"
     assert {row.id for row in store.queue.next(9)} == {row.id for row in new}
-    assert store.results.pseudo_pairs() == new and store.reviewed_pairs() == [pair(1)]
+    assert store.results.pseudo_pairs() == new and store.answered.reviewed() == [pair(1)]
     report = json.loads((late.path / "output" / "sample_report.json").read_text())
     assert report["kept"] == 2 and report["generated"] == 9
     assert report["turned_down"] == {"answered already": 3, "rejected before": 1, "other": 2}
@@ -118,6 +119,22 @@ def test_nothing_comes_into_a_round_that_was_taken_back(store, jobs):  # noqa: F
     ingest_finished(store, jobs)
     assert [(row.number, row.taken_back) for row in store.rounds.all()] == [(1, True), (2, False)]
     assert [row.image_id for row in store.queue.next(9)] == ["i1"] and store.results.generator() == "r0002"
+
+
+def test_what_came_of_a_round_taken_back_meanwhile_is_left_out(store, jobs):  # noqa: F811
+    """A generator that was stopped, and goes on after the round that it learnt from was taken back."""
+    ends(asked(store, jobs, "r0001"), candidate(0), candidate(1))
+    ingest_finished(store, jobs)
+    teacher = TeacherConfig(source="local", model="a teacher")
+    late = asked(store, jobs, "r0002", generator_run(GeneratorConfig(round=1, teacher=teacher)))
+    store.rounds.take_back(1, by="ann")
+    ends(late, candidate(2), candidate(3))
+    write_rows(late.path / "output" / "captions.parquet", [Caption(ImageId("i2"), "A disc.", "t", "p")], Caption)
+    assert ingest_finished(store, jobs) == 1 and ingest_finished(store, jobs) == 0
+    assert store.queue.next(9) == [] and [row.number for row in store.rounds.all()] == [1]
+    assert store.captions.newest(ImageId("i2")).text == "A disc.", "which knows nothing of rounds"
+    report = json.loads((late.path / "output" / "sample_report.json").read_text())
+    assert (report["kept"], report["turned_down"][OUT_OF_USE]) == (0, 2)
 
 
 @pytest.mark.parametrize("order", [("r0001", "r0002"), ("r0002", "r0001")])

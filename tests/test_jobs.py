@@ -15,6 +15,7 @@ from leaml.config import GeneratorConfig, generator_run
 from leaml.errors import RunError, SnapshotError
 from leaml.jobs import Jobs, RunDir, highest_number
 from leaml.jobs.progress import BLOCK, newest_reports
+from tests.runs import reports
 
 STAGES = ("captions", "importance", "generator")
 WORKER = """
@@ -88,7 +89,7 @@ def test_a_run_does_its_stages_and_says_so(jobs):
     assert (state.name, state.stage, state.step, state.total) == ("done", "generator", 10, 10)
     outcome = jobs.run("r0001").outcome()
     assert tuple(outcome["stages"]) == STAGES and outcome["error"] == ""
-    assert [line["step"] for line in jobs.run("r0001").progress()] == [*range(1, 11)] * 3
+    assert [line["step"] for line in reports(jobs.run("r0001").path)] == [*range(1, 11)] * 3
 
 
 def test_runs_take_turns_in_order(jobs):
@@ -101,7 +102,7 @@ def test_runs_take_turns_in_order(jobs):
     jobs.cancel(names[0])
     ended = [jobs.wait(name, timeout_s=60) for name in (names[0], names[2])]
     assert [state.name for state in ended] == ["cancelled", "done"]
-    assert not jobs.run(names[1]).progress()
+    assert not reports(jobs.run(names[1]).path)
     first, last = ended
     assert last.started_at >= first.finished_at - 0.1 and jobs.run(names[1]).outcome()["seconds"] == 0
     assert jobs.run(names[2]).outcome()["seconds"] <= last.finished_at - last.started_at + 0.1, "waiting is not counted"
@@ -110,16 +111,18 @@ def test_runs_take_turns_in_order(jobs):
 def test_cancel_saves_and_resume_goes_on(jobs):
     name = submit(jobs, "slow")
     run = jobs.run(name)
-    wait_for(lambda: len(run.progress()) >= 3)
+    wait_for(lambda: len(reports(run.path)) >= 3)
     with pytest.raises(RunError, match="is running, so there is nothing to resume"):
         jobs.resume(name)
     jobs.cancel(name)
     assert jobs.wait(name, timeout_s=30).name == "cancelled"
-    done = run.progress()[-1]["step"]
+    done = reports(run.path)[-1]["step"]
+    before = run.outcome()["seconds"]
     (run.path / "data").write_text("quick")
     jobs.resume(name)
     assert jobs.wait(name, timeout_s=60).name == "done"
-    assert run.progress()[done]["step"] == done + 1
+    assert reports(run.path)[done]["step"] == done + 1
+    assert run.outcome()["seconds"] > before >= 0.6, "both workers' time"
     for action in (jobs.cancel, jobs.resume):
         with pytest.raises(RunError, match="r0001"):
             action(name)
@@ -128,13 +131,15 @@ def test_cancel_saves_and_resume_goes_on(jobs):
 def test_kill_9_is_a_crash_and_resume_goes_on(jobs):
     name = submit(jobs, "slow")
     run = jobs.run(name)
-    wait_for(lambda: len(run.progress()) >= 3)
+    wait_for(lambda: len(reports(run.path)) >= 3)
     os.kill(worker_pid(run), signal.SIGKILL)
     wait_for(lambda: run.state().name == "crashed")
     assert "Resume it" in run.state().detail
+    os.utime(run.path / "turn", (run.path.stat().st_atime, (run.path / "heartbeat").stat().st_mtime - 100))
     (run.path / "data").write_text("quick")
     jobs.resume(name)
     assert jobs.wait(name, timeout_s=60).name == "done"
+    assert run.outcome()["seconds"] > 100, "from its turn to its last sign of life"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +152,7 @@ def test_a_failing_stage_is_told_and_the_rest_is_in_the_log(jobs, behaviour, sen
     (jobs.run("r0001").path / "data").write_text("quick")
     jobs.resume("r0001")
     assert jobs.wait("r0001", timeout_s=60).name == "done"
-    assert sum(line["stage"] == "captions" for line in jobs.run("r0001").progress()) == 10, "done stages run once"
+    assert sum(line["stage"] == "captions" for line in reports(jobs.run("r0001").path)) == 10, "done stages run once"
 
 
 def test_two_runs_at_once_share_the_cores(jobs, monkeypatch):
@@ -266,7 +271,7 @@ def test_after_9999_runs_are_in_order_too(tmp_path):
 def test_reports_are_read_from_the_end_whatever_their_length(tmp_path, filling):
     path, said = tmp_path / "progress.jsonl", [{"step": step, "filling": filling} for step in range(300)]
     path.write_text("".join(json.dumps(line) + "\n" for line in said) + '{"step": 300, "tot')
-    assert list(newest_reports(path)) == said[::-1] == RunDir(tmp_path).progress()[::-1]
+    assert list(newest_reports(path)) == said[::-1] == reports(tmp_path)[::-1]
     assert list(newest_reports(tmp_path / "missing")) == []
 
 
@@ -281,7 +286,7 @@ def test_a_look_at_a_run_reads_the_end_of_its_reports_only(tmp_path, monkeypatch
 
 def test_half_a_line_of_progress_is_left_out(tmp_path):
     (tmp_path / "progress.jsonl").write_text(json.dumps({"step": 1}) + '\n{"step": 2, "tot')
-    assert RunDir(tmp_path).progress() == [{"step": 1}]
+    assert reports(tmp_path) == [{"step": 1}]
 
 
 def test_unknown_runs_are_said(jobs):

@@ -6,7 +6,7 @@ import pytest
 
 from leaml.config import FinetuneConfig, model_run
 from leaml.errors import RunError
-from leaml.experts import label_from_references
+from leaml.labelling.experts import label_from_references
 from leaml.retest import retest
 from tests.test_pipeline import TRAIN, finish, here, store, submit  # noqa: F401 - fixtures among them
 

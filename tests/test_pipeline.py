@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from leaml.backbone import load, load_adapted
 from leaml.choices import Choices, write_choices
 from leaml.cli import main
 from leaml.config import (
@@ -23,29 +22,32 @@ from leaml.config import (
     generator_run,
     model_run,
 )
-from leaml.decoding import nucleus
 from leaml.errors import RunError
 from leaml.evaluate import predict
-from leaml.experts import as_pair, label_from_references, review_with_policy
-from leaml.features import ImageFeatures
 from leaml.freeze import freeze
-from leaml.generate import SPARE_TOKENS, with_room
 from leaml.ingest import ingest_finished
 from leaml.jobs import Jobs
+from leaml.labelling.experts import as_pair, label_from_references, review_with_policy
 from leaml.loop import run_round
-from leaml.objectives import data_hash
+from leaml.models.backbone import load, load_adapted
+from leaml.models.decoding import nucleus
+from leaml.models.features import ImageFeatures
+from leaml.pairs.generate import SPARE_TOKENS, with_room
+from leaml.pairs.quality import SampledText
 from leaml.pipeline import run_stage
 from leaml.prompts import pair_target
-from leaml.quality import SampledText
 from leaml.records import Candidate, Review
 from leaml.selective import Delta, Selection
 from leaml.stage_context import StageContext
 from leaml.store import Store
 from leaml.tables import read_rows, write_rows
-from leaml.teacher_config import TeacherConfig
+from leaml.teacher.config import TeacherConfig
+from leaml.training.objectives import data_hash
+from leaml.training.passes import READ_FILE
 from tests.backbones.test_chain import Silent
 from tests.conftest import draw, place_question
 from tests.here import JobsHere
+from tests.runs import reports
 from tests.teacher.servers import completion, small_server
 
 TRAIN = TrainConfig(steps=8, batch_size=4, learning_rate=1e-3, warmup_steps=1, checkpoint_every=2)
@@ -103,7 +105,8 @@ def finish(store, jobs, config):
 
 
 def losses(run):
-    return [(line["step"], line["figures"]["question_loss"]) for line in run.progress() if line["stage"] == "generator"]
+    lines = (line for line in reports(run.path) if line["stage"] == "generator")
+    return [(line["step"], line["figures"]["question_loss"]) for line in lines]
 
 
 def test_a_killed_worker_resumes_to_the_same_losses_and_weights(store, jobs):
@@ -191,7 +194,7 @@ def test_captions_may_be_told_from_wrong_images_and_mirrored(store, here):
     first, captions = {}, {}
     for name, config in changes.items():
         run = finish(store, here, generator_run(config, until="generator"))
-        figures = [line["figures"] for line in run.progress() if line["stage"] == "generator"]
+        figures = [line["figures"] for line in reports(run.path) if line["stage"] == "generator"]
         first[name], captions[name] = figures[0], [row["caption_loss"] for row in figures]
     assert "wrong_image_loss" not in first["plain"]
     assert first["told"]["caption_loss"] == first["plain"]["caption_loss"] != first["told"]["wrong_image_loss"]
@@ -205,7 +208,7 @@ def test_captions_may_be_told_from_wrong_images_and_mirrored(store, here):
 @pytest.mark.parametrize("update", ["selective", "lora", "shira"])
 def test_a_model_is_made_by_other_updates_too(store, here, update):
     label_from_references(store, count=3, seed=0)
-    config = FinetuneConfig("leaml_reviewed", train=replace(TRAIN, steps=2), update=update)
+    config = FinetuneConfig("leaml_reviewed", train=replace(TRAIN, steps=1, passes=1.0), update=update)
     store.results.add_generator_run("r0000", [_candidate(store, "r0000", number) for number in range(3)])
     review_with_policy(store, "reference")
     made = finish(store, here, model_run(config))
@@ -214,6 +217,9 @@ def test_a_model_is_made_by_other_updates_too(store, here, update):
     learnt = Delta.load(trained)
     assert (learnt.about["moves"], learnt.about["method"]) == (update, "leaml_reviewed")
     assert learnt.about["trained_entries"] > 0
+    (side,) = json.loads((made.path / "output" / READ_FILE).read_text())["finetune"]
+    steps = [line["total"] for line in reports(made.path) if line["stage"] == "finetune"]
+    assert side["read"] == side["there"] > TRAIN.batch_size and steps == [2, 2], "a pass takes more than one step"
     base = {name: weight.detach() for name, weight in load(BUNDLED_MODEL).model.named_parameters()}
     assert any(not value.equal(learnt.entries[name].gather(base[name])) for name, value in learnt.values.items())
     folder = store.workspace / "merged"
@@ -246,7 +252,7 @@ def test_a_model_learns_from_mirrored_pictures(store, here):
         for flips in ("none", "both")
     )
     first, second = (
-        [line["figures"]["answer_loss"] for line in run.progress() if line["stage"] == "finetune"]
+        [line["figures"]["answer_loss"] for line in reports(run.path) if line["stage"] == "finetune"]
         for run in (plain, mirrored)
     )
     assert len(first) == len(second) == 4 and first != second
@@ -284,7 +290,7 @@ def test_a_whole_round_by_hand(store, jobs):
         assert len(store.results.predictions(made.id)) == 3
         assert (made.path / "output/model.safetensors").exists() == (method != "zero_shot")
     assert [model.method for model in store.results.models()] == ["zero_shot", "lora", "leaml_reviewed"]
-    assert store.results.models()[2].pairs == len(store.reviewed_pairs()) > 0
+    assert store.results.models()[2].pairs == len(store.answered.reviewed()) > 0
     assert ingest_finished(store, jobs) == 0
 
 
@@ -323,7 +329,7 @@ def test_the_next_generator_learns_from_decisions_and_repeats_none(store, tmp_pa
     report = json.loads((folders["output"] / "sample_report.json").read_text())
     assert report["turned_down"] == {"answered already": 2, "rejected before": 1}
 
-    def judged(backbone, features, questions, tell, ways):
+    def judged(backbone, features, questions, tell, ways, **_):
         own = {third.image_id: third.answer, fourth.image_id: fourth.answer}
         return [tuple(float(option == own[q.image_id]) for option in q.options) for q in questions]
 
@@ -352,7 +358,7 @@ def test_pairs_like_the_labels_can_be_written_however_few_tokens_are_set(store, 
         given.append(max_new_tokens)
         return nucleus(backbone, prefix, max_new_tokens=max_new_tokens, **settings)
 
-    monkeypatch.setattr("leaml.generate.nucleus", drawn)
+    monkeypatch.setattr("leaml.pairs.generate.nucleus", drawn)
     run_stage("sample", context)
     with small_server(lambda *_: completion("x")) as (url, requests):
         sampling = replace(config.sampling, pairs_per_image=1, server=TeacherConfig("server", "g", url))
@@ -402,7 +408,7 @@ def test_what_is_missing_is_said(store, here, config, labels, sentence):
 def test_a_generator_that_nothing_is_left_for_is_not_trained(store, here):
     label_from_references(store, count=6, seed=0)
     run_id = submit(store, here, generator_run(GENERATOR))
-    assert here.wait(run_id, timeout_s=300).name == "failed" and here.run(run_id).progress() == []
+    assert here.wait(run_id, timeout_s=300).name == "failed" and reports(here.run(run_id).path) == []
     captions = submit(store, here, generator_run(GENERATOR, until="captions"))
     assert here.wait(captions, timeout_s=300).name == "done", "no question was to be written"
 

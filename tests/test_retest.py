@@ -8,12 +8,13 @@ import pytest
 from leaml.cli import main
 from leaml.config import FinetuneConfig, GeneratorConfig, generator_run, model_run
 from leaml.errors import RunError, SnapshotError
-from leaml.experts import label_from_references
 from leaml.ingest import ingest_finished
+from leaml.labelling.experts import label_from_references
 from leaml.records import AnsweredQuestion, QuestionType
 from leaml.retest import retest
 from leaml.selective import Delta
 from leaml.snapshot import read_snapshot
+from tests.runs import reports
 from tests.test_pipeline import TRAIN, finish, here, jobs, store, submit  # noqa: F401 - fixtures among them
 
 NOTE = QuestionType("note", "What stands out?")
@@ -47,7 +48,7 @@ def test_the_same_model_answers_the_test_of_today(store, here, made):  # noqa: F
     assert len(store.labels("pool")) == 6 and len(read_snapshot(run.path / "data").labels) == 3
     one, other = (Delta.load(path.path / "output/model.safetensors") for path in (made, run))
     assert all(values.equal(other.values[name]) for name, values in one.values.items())
-    assert not any(line["stage"] == "finetune" for line in run.progress()), "nothing is trained again"
+    assert not any(line["stage"] == "finetune" for line in reports(run.path)), "nothing is trained again"
     assert (run.path / "output/model.safetensors").samefile(made.path / "output/model.safetensors")
 
 

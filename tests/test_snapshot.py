@@ -11,7 +11,7 @@ from leaml.freeze import freeze
 from leaml.records import Acceptance, Project
 from leaml.snapshot import SnapshotTables, read_snapshot, write_snapshot
 from leaml.store import Store
-from tests.test_store import PLACE, SIZE, candidate, image, pair, review, store  # noqa: F401 - a fixture
+from tests.store.test_store import PLACE, SIZE, candidate, image, pair, review, store  # noqa: F401 - a fixture
 
 TABLES = SnapshotTables(
     images=[image(0), image(1), image(8, "test")], labels=[pair(0)], captions=[], reviewed=[], pseudo=[candidate(1)],

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from leaml.backbone import load_adapted
 from leaml.config import FinetuneConfig, RunConfig, generator_run, model_run
 from leaml.errors import ConfigError
-from leaml.experts import label_from_references, review_with_policy
+from leaml.labelling.experts import label_from_references, review_with_policy
+from leaml.models.backbone import load_adapted
 from leaml.selective import Delta
 from leaml.starts import start
 from tests.test_pipeline import GENERATOR, TRAIN, _candidate, finish, here, jobs, store  # noqa: F401

@@ -24,7 +24,8 @@ from leaml.records import ImageId, ImageRow, Prediction, Project, QuestionType, 
 from leaml.report import Cancelled
 from leaml.store import Store
 from leaml.tables import write_rows
-from tests.test_store import candidate, pair
+from tests.runs import reports
+from tests.store.test_store import candidate, pair
 
 CONFIG = generator_run(GeneratorConfig(), until="importance").to_json()
 
@@ -282,7 +283,7 @@ def test_a_line_that_a_full_disk_cut_does_not_hide_the_run(tmp_path):
     run = make_run(tmp_path)
     whole = '{"at": 1.0, "stage": "captions", "step": 1, "total": 2, "figures": {}}'
     (run.path / "progress.jsonl").write_text(f'{whole}\n{{"at": 2.0, "sta{whole}\n{whole}\n')
-    assert [line["step"] for line in run.progress()] == [1, 1]
+    assert [line["step"] for line in reports(run.path)] == [1, 1]
     assert run.state().step == 1
 
 

@@ -15,7 +15,7 @@ from assets.pretraining.features import HELD_OUT_SEED
 from assets.pretraining.model.bundle import Whitening
 from assets.pretraining.scenes.facts import Rng
 from assets.pretraining.scenes.plan import plan_scene
-from leaml.precision import autocast
+from leaml.models.precision import autocast
 
 CPU = torch.device("cpu")
 BATCH = 24

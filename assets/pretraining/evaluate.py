@@ -23,7 +23,7 @@ from assets.pretraining.scenes.plan import plan_scene
 from assets.pretraining.texts.captions import write_caption
 from assets.pretraining.texts.questions import Question, reworded
 from assets.pretraining.texts.skills import SKILLS, UNSEEN
-from leaml.precision import autocast
+from leaml.models.precision import autocast
 from leaml.prompts import CAPTION_PROMPT, question_prompt
 
 CPU = torch.device("cpu")

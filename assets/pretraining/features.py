@@ -19,7 +19,7 @@ from assets.pretraining.model.tower import folded, preprocess
 from assets.pretraining.model.wide_tower import load_wide_tower
 from assets.pretraining.scenes.drawing import draw_scene
 from assets.pretraining.scenes.plan import plan_scene
-from leaml.precision import multiplies_bfloat16
+from leaml.models.precision import multiplies_bfloat16
 
 IMAGE_SIZE = 256
 SHARD = 500

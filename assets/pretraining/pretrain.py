@@ -28,7 +28,7 @@ from assets.pretraining.model.tokenizer import carry_over, train_tokenizer
 from assets.pretraining.scenes.facts import Scene
 from assets.pretraining.scenes.plan import plan_scene
 from assets.pretraining.texts.english import read_glosses
-from leaml.precision import autocast
+from leaml.models.precision import autocast
 
 BATCH = 8
 PEAK_LEARNING_RATE = 1.2e-3

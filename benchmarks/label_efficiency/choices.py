@@ -1,4 +1,4 @@
-"""Labels that are chosen instead of drawn, in the app's own order (`leaml.label_order`): by looks, or by doubt."""
+"""Labels that are chosen instead of drawn, in the app's own order (`leaml.labelling.order`): by looks, or by doubt."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.label_efficiency.collection import Collection
-from leaml.backbone import Backbone
-from leaml.features import ImageFeatures
-from leaml.generate import option_probabilities
-from leaml.label_order import Guess, Guesses, LabelOrder
-from leaml.looks import image_vectors
+from leaml.labelling.looks import image_vectors
+from leaml.labelling.order import Guess, Guesses, LabelOrder
+from leaml.models.backbone import Backbone
+from leaml.models.decoding import option_probabilities
+from leaml.models.features import ImageFeatures
 from leaml.records import AnsweredQuestion, ImageRow
 
 OFFERED = 0.8

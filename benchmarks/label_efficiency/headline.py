@@ -7,7 +7,7 @@ from benchmarks.label_efficiency.collection import Collection
 from benchmarks.label_efficiency.compare import Estimate, Exam, accuracy, difference
 from benchmarks.label_efficiency.draws import label_count
 from benchmarks.label_efficiency.log import Run
-from benchmarks.label_efficiency.methods import FULL, LEAML, LORA, SUPERVISED
+from benchmarks.label_efficiency.methods import BY_NAME, FULL, LEAML, LONGER, LORA, SUPERVISED, Budget, Method
 
 LABEL_SECONDS, REVIEW_SECONDS = 12.0, 4.0
 """What an expert needs for a label and for a review. Assumed until the pace of real reviewers is known."""
@@ -64,8 +64,11 @@ class Headline:
                 yield self._majority(share)
             for name, text in said.items():
                 yield self._row(exam, self._of(name, share), text, full, lora)
-        for name in dict.fromkeys((SUPERVISED.name + end, SUPERVISED.name, f"{SUPERVISED.name}, all weights")):
-            text = name.replace(SUPERVISED.name, "all labels, as many updates")
+        for name in dict.fromkeys(
+            (LONGER.name + end, SUPERVISED.name + end, SUPERVISED.name, f"{SUPERVISED.name}, all weights")
+        ):
+            longer = name.startswith(LONGER.name)
+            text = name.replace(LONGER.name if longer else SUPERVISED.name, _all_labels(BY_NAME[name], self.runs))
             yield self._row(exam, self._most(name), text, (), ())
 
     def _row(self, exam: Exam, runs: Sequence[Run], text: str, full: Sequence[Run], lora: Sequence[Run]) -> str:
@@ -97,10 +100,7 @@ class Headline:
         for order, words in (("", "most doubtful first"), (" as queued", "in the app's order")):
             for share in shares:
                 ours = self._of(f"{leaml}, 200 reviewed{order}{end}", share)
-                for seconds, pace in (
-                    (REVIEW_SECONDS, "a review takes 4 s"),
-                    (LABEL_SECONDS, "it takes 12 s, as a label"),
-                ):
+                for seconds, pace in EQUAL_PACES:
                     theirs = self._nearest(lora, ours, seconds) if ours else ()
                     against = difference(ours, theirs, exam) if theirs else None
                     if against is not None:
@@ -123,6 +123,15 @@ class Headline:
 
     def _of(self, method: str, share: float) -> list[Run]:
         return [run for run in self.runs if run.method == method and run.share == share]
+
+
+def _all_labels(method: Method, runs: Sequence[Run]) -> str:
+    """Return how often full supervision reads the labels, of which it has more than it has samples for."""
+    train, labels = method.config(Budget(), seed=0).train, max(run.labels for run in runs)
+    samples = train.steps * train.batch_size
+    return f"all labels, {train.steps} updates, which read " + (
+        f"{samples} of them" if samples < labels else f"each {samples / labels:.0f} times"
+    )
 
 
 def recipe_of(runs: Sequence[Run]) -> tuple[str, str]:

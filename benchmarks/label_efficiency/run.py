@@ -26,8 +26,8 @@ from benchmarks.label_efficiency.methods import BY_NAME, METHODS, Budget, Method
 from benchmarks.label_efficiency.report import print_tables, write_docs
 from benchmarks.label_efficiency.study import Study
 from leaml import stats
-from leaml.backbone import load
 from leaml.config import BUNDLED_MODEL
+from leaml.models.backbone import load
 
 COLLECTIONS = ("blood_smears", "kvasir_polyps")
 SHARES, DRAWS, SEEDS = (0.01, 0.02, 0.05, 0.10), 5, 2

@@ -26,9 +26,9 @@ from benchmarks.mini import probe
 from benchmarks.mini.splits import hold_out
 from benchmarks.record import machine, versions
 from leaml import stats
-from leaml.backbone import load
 from leaml.config import BUNDLED_MODEL
-from leaml.features import ImageFeatures
+from leaml.models.backbone import load
+from leaml.models.features import ImageFeatures
 from leaml.records import AnsweredQuestion, ImageId
 
 SHARES, DRAWS = (0.02, 0.05), 5

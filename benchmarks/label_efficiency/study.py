@@ -19,20 +19,20 @@ from benchmarks.label_efficiency.choices import choose_labels, guesses_of
 from benchmarks.label_efficiency.collection import Collection
 from benchmarks.label_efficiency.draws import doubtful_order, draw_labels, label_count, queue_order
 from benchmarks.label_efficiency.methods import FULL, Budget, Method, Recipe
-from leaml.acceptance import expected_acceptance
-from leaml.backbone import Backbone, load, load_adapted
-from leaml.checks import Decision
 from leaml.config import RunConfig, generator_run, model_run
-from leaml.experts import decide_by_reference
-from leaml.features import ImageFeatures
-from leaml.objectives import data_hash
+from leaml.labelling.experts import decide_by_reference
+from leaml.models.backbone import Backbone, load, load_adapted
+from leaml.models.features import ImageFeatures
 from leaml.pipeline import run_stage
 from leaml.prompts import normalise_answer
 from leaml.records import Acceptance, AnsweredQuestion, Candidate, Prediction, Rejection
 from leaml.selective import linear_weights, select
 from leaml.snapshot import SnapshotTables, write_snapshot
 from leaml.stage_context import GENERATOR_FILE, MODEL_FILE, START_FILE, StageContext
+from leaml.store.acceptance import expected_acceptance
+from leaml.store.audit import Decision
 from leaml.tables import read_rows
+from leaml.training.objectives import data_hash
 
 JUDGE_FILE = "judge.safetensors"
 

@@ -29,8 +29,8 @@ from benchmarks.label_efficiency.methods import (
 )
 from benchmarks.label_efficiency.run import run_methods
 from benchmarks.label_efficiency.study import Study
-from leaml.backbone import load
 from leaml.config import BUNDLED_MODEL, MixtureConfig
+from leaml.models.backbone import load
 
 TUNING = Path(__file__).parent / "tuning.csv"
 SHARE, DRAW = 0.05, 1000

@@ -17,13 +17,13 @@ from benchmarks.mini.place import Place, held_out_questions, held_out_scene, sce
 from benchmarks.mini.rows import Row, ratio_interval, share_row
 from benchmarks.mini.splits import derangement
 from benchmarks.mini.timed import Lesson, train_within
-from leaml.backbone import Backbone
 from leaml.config import GeneratorConfig
-from leaml.features import ImageFeatures
-from leaml.objectives import Sample, caption_sample, collate, sequence_losses
-from leaml.precision import autocast
+from leaml.models.backbone import Backbone
+from leaml.models.features import ImageFeatures
+from leaml.models.precision import autocast
 from leaml.prompts import CAPTION_PROMPT
 from leaml.recipes import CONTRAST, GENERATOR_RATES
+from leaml.training.objectives import Sample, caption_sample, collate, sequence_losses
 
 PART = "grounding"
 HELD_OUT, SPLIT_SEED, WRONG_SEED = 0.25, 3, 5

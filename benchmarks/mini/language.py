@@ -13,7 +13,7 @@ from torch.nn import functional
 from assets.pretraining.texts.english import read_glosses
 from benchmarks.mini.place import Place
 from benchmarks.mini.rows import Row, ratio_interval
-from leaml.backbone import Backbone
+from leaml.models.backbone import Backbone
 
 PART = "language"
 BATCH = 32

@@ -15,10 +15,10 @@ from assets.pretraining.texts.questions import MOST, padded, reworded, shuffled
 from assets.pretraining.texts.skills import SKILLS, UNSEEN
 from benchmarks.mini.place import Place, Question, Rng, Scene, held_out_scene, scene_id
 from benchmarks.mini.rows import Row, share_row
-from leaml.backbone import Backbone
-from leaml.decoding import greedy, prefill
 from leaml.evaluate import ANSWER_TOKENS
-from leaml.features import ImageFeatures
+from leaml.models.backbone import Backbone
+from leaml.models.decoding import greedy, prefill
+from leaml.models.features import ImageFeatures
 from leaml.prompts import match_option, question_prompt
 from leaml.records import ImageId
 

@@ -16,8 +16,8 @@ from assets.pretraining.texts.captions import write_caption
 from assets.pretraining.texts.questions import Question
 from benchmarks.mini.photos import Photos, blood_smears, kvasir
 from benchmarks.mini.rows import Row
-from leaml.backbone import Backbone, load, model_path
-from leaml.features import ImageFeatures
+from leaml.models.backbone import Backbone, load, model_path
+from leaml.models.features import ImageFeatures
 from leaml.records import ImageId
 
 __all__ = ["Amounts", "Part", "Place", "Question", "Rng", "Scene", "held_out_questions", "write_caption"]

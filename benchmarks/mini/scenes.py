@@ -12,7 +12,7 @@ import numpy as np
 from assets.pretraining.scenes.plan import plan_scene
 from benchmarks.mini.place import Place, Question, held_out_questions, held_out_scene, scene_id
 from benchmarks.mini.rows import RESAMPLES, SEED, Row, share_row
-from leaml.decoding import option_log_probabilities, prefill
+from leaml.models.decoding import option_log_probabilities, prefill
 from leaml.prompts import question_prompt
 
 PART = "scenes"

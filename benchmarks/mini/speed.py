@@ -15,16 +15,16 @@ from benchmarks.mini.photos import blood_smears
 from benchmarks.mini.place import Place
 from benchmarks.mini.rows import Row
 from benchmarks.mini.timed import BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, batch_losses
-from leaml.backbone import Backbone
-from leaml.decoding import greedy, prefill
 from leaml.evaluate import ANSWER_TOKENS
-from leaml.features import ImageFeatures
-from leaml.objectives import answer_sample
+from leaml.models.backbone import Backbone
+from leaml.models.decoding import greedy, prefill
+from leaml.models.features import ImageFeatures
 from leaml.prompts import question_prompt
 from leaml.records import AnsweredQuestion
 from leaml.threads import share_cores
-from leaml.training import backward
-from leaml.updates import full_update
+from leaml.training.objectives import answer_sample
+from leaml.training.train import backward
+from leaml.training.updates import full_update
 
 PART = "speed"
 IMAGES, CLIP_NORM = 8, 1.0

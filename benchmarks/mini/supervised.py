@@ -17,10 +17,10 @@ from benchmarks.mini.rows import Row
 from benchmarks.mini.timed import Lesson, train_for
 from leaml import stats
 from leaml.evaluate import predict
-from leaml.features import ImageFeatures
-from leaml.objectives import answer_sample
+from leaml.models.features import ImageFeatures
 from leaml.prompts import marked, match_option
 from leaml.records import AnsweredQuestion, ImageId, Prediction
+from leaml.training.objectives import answer_sample
 
 PART = "supervised"
 VALIDATION, SPLIT_SEED = 0.25, 4

@@ -18,11 +18,15 @@ from statistics import fmean, median
 import torch
 
 from benchmarks.mini.splits import hold_out
-from leaml.backbone import Backbone
 from leaml.config import Flips, TrainConfig
-from leaml.features import ImageFeatures
-from leaml.flips import WAYS, flip_id
-from leaml.objectives import (
+from leaml.models.backbone import Backbone
+from leaml.models.features import ImageFeatures
+from leaml.models.precision import autocast
+from leaml.records import ImageId
+from leaml.report import Cancelled
+from leaml.threads import share_cores
+from leaml.training.flips import WAYS, flip_id
+from leaml.training.objectives import (
     Sample,
     beside_others,
     collate,
@@ -32,12 +36,8 @@ from leaml.objectives import (
     split,
     told_apart,
 )
-from leaml.precision import autocast
-from leaml.records import ImageId
-from leaml.report import Cancelled
-from leaml.threads import share_cores
-from leaml.training import Loss, backward, shares_of, train
-from leaml.updates import full_update
+from leaml.training.train import Loss, backward, shares_of, train
+from leaml.training.updates import full_update
 
 BATCH_SIZE = 16
 LEARNING_RATE = 5e-4

@@ -20,7 +20,7 @@ from benchmarks.review.browser import review_in_chromium
 from benchmarks.review.crowd import lost_and_doubled, review_together
 from benchmarks.review.kill import kill_in_bursts
 from benchmarks.review.workspace import make_workspace, reviewer_names
-from leaml.looks import DIMENSIONS
+from leaml.labelling.looks import DIMENSIONS
 
 
 @dataclass(frozen=True)

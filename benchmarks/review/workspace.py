@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from leaml.database import Database, now
 from leaml.records import Project, QuestionType
 from leaml.store import Store
-from leaml.workspace import STORE_FILE
+from leaml.store.database import Database, now
+from leaml.store.workspace import STORE_FILE
 
 KINDS = tuple(QuestionType(f"type{n}", f"Question number {n}?", ("one", "two", "three")) for n in range(7))
 PASSWORD = "correct horse"

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoProcessor
 
 from benchmarks.selective_step.methods import CLIP_NORM, DENSITIES, METHODS, RATE, Method, build_method, warm_up
 from benchmarks.selective_step.models import Setting, batch, build, loss, twin
-from leaml.backbone import BUNDLED_PATH
+from leaml.models.backbone import BUNDLED_PATH
 from leaml.selective import (
     Delta,
     Entries,
@@ -30,7 +30,7 @@ from leaml.selective import (
     select_rows,
     weights_hash,
 )
-from leaml.training import DenseAdamW
+from leaml.training.train import DenseAdamW
 
 LABELLED_BATCHES = 4
 STATUS, CLEAR_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")

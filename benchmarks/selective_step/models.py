@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from leaml.precision import autocast
+from leaml.models.precision import autocast
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def export_now(store: Store, folder: Path, ending: str) -> tuple[int, Path]:
 
 def _pairs(store: Store) -> list[ExportedPair]:
     names = _names(store.images(), lambda image: image.path)
-    sources = [("label", [label.pair for label in store.labels("pool")]), ("review", store.reviewed_pairs())]
+    sources = [("label", [label.pair for label in store.labels("pool")]), ("review", store.answered.reviewed())]
     return [_exported(pair, names[pair.image_id], source) for source, found in sources for pair in found]
 
 

@@ -2,18 +2,19 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from leaml.data.images import Picture, image_row
+from leaml.data.images import COPIES, Picture, image_row
 from leaml.data.items import FILE_ENDINGS, READ, copy_item, read_item
+from leaml.data.questions import with_types
 from leaml.errors import ImportDataError
 from leaml.groups import Groups
 from leaml.records import ImageId, ImageRow, Project, QuestionType, Split
 from leaml.store import Store
+from leaml.store.workspace import STORE_FILE
 
 TEST_SHARE = 0.2
 Item = TypeVar("Item")
@@ -21,15 +22,13 @@ NAMED_FAULTS = 5
 """So many broken files are named; of the rest, the number is told."""
 
 
-def import_folder(
-    store: Store, folder: Path, *, name: str, question_types: Sequence[QuestionType] = (), skip_broken: bool = False
-) -> list[str]:
-    """Bring the images and clips of a folder and its subfolders into the workspace; return what was left out.
+def import_folder(store: Store, folder: Path, *, name: str, question_types: Sequence[QuestionType] = ()) -> None:
+    """Bring the images and clips of a folder and its subfolders into the workspace.
 
     A subfolder is a group (a patient, a procedure) and stays on one side of the split; an image that lies in none is a
     group of its own, and a subfolder that holds everything is no group. About a fifth of the groups are the test, and
     of two or more at least one, chosen by the hash of their names, so that importing again gives the same split. A
-    project that is there keeps its name and its question types.
+    project that is there keeps its name and its question types; those that it lacks are added.
 
     Over several imports: a group that is there keeps its side, and what lies in a subfolder that came in as a group
     joins it. Where an image that is there would get another group, nothing is imported. So a subfolder that held
@@ -40,26 +39,15 @@ def import_folder(
         folder: Holds pictures or clips in the formats that are read.
         name: Of the project.
         question_types: What is asked of many images.
-        skip_broken: Import the rest where some files cannot be read.
 
     Raises:
-        ImportDataError: If there is no image, one is broken and `skip_broken` is off, or one that is there would get
-            another group; nothing is imported then.
+        ImportDataError: If there is no image, one is broken, or one that is there would get another group; nothing is
+            imported then.
     """
     if not folder.is_dir():
         raise ImportDataError(f"There is no folder {folder}. Check the path.")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FILE_ENDINGS and path.is_file())
-    pictures, faults = [], []
-    for path in paths:
-        try:
-            pictures.append((path, read_item(path)))
-        except ImportDataError as error:
-            faults.append(str(error))
-    if faults and not skip_broken:
-        rest = f" And {len(faults) - NAMED_FAULTS} more." if len(faults) > NAMED_FAULTS else ""
-        raise ImportDataError("Nothing was imported. " + " ".join(faults[:NAMED_FAULTS]) + rest)
-    if not pictures:
-        raise ImportDataError(f"The folder {folder} holds no image or clip ({READ}).")
+    check_name(name)
+    pictures = _read(folder, store.workspace)
     groups = Groups(store.images())
     rows = _rows(folder, pictures, groups)
     groups.check(rows.values())  # before anything is copied
@@ -67,7 +55,55 @@ def import_folder(
     for _, picture in pictures:
         copy_item(picture, store.workspace, rows[picture.id])
     store.import_project(with_types(store.project() or Project(name, ""), question_types), list(rows.values()))
-    return faults
+
+
+def _read(folder: Path, workspace: Path) -> list[tuple[Path, Picture]]:
+    """Return the images and clips of a folder with their paths, or refuse it with what is wrong with them."""
+    pictures, faults = list[tuple[Path, Picture]](), list[str]()
+    for path in find_items(folder, workspace):
+        try:
+            check_name(str(path.relative_to(folder)))
+            pictures.append((path, read_item(path)))
+        except ImportDataError as error:
+            faults.append(str(error))
+    if faults:
+        rest = f" And {len(faults) - NAMED_FAULTS} more." if len(faults) > NAMED_FAULTS else ""
+        raise ImportDataError("Nothing was imported. " + " ".join(faults[:NAMED_FAULTS]) + rest)
+    if not pictures:
+        raise ImportDataError(f"The folder {folder} holds no image or clip ({READ}).")
+    return pictures
+
+
+def find_items(folder: Path, workspace: Path) -> list[Path]:
+    """Return the files of pictures and clips in a folder and its subfolders, by their endings.
+
+    The images of a workspace, this one or another in the folder, are left out: they are copies, and pictures made of
+    these, which have other bytes than the test images that they show.
+
+    Raises:
+        ImportDataError: If the folder lies among the images of this workspace.
+    """
+    if folder.resolve().is_relative_to(workspace.resolve() / COPIES):
+        raise ImportDataError(f"The folder {folder} holds this workspace's copies. Name the folder they came from.")
+    found = list[Path]()
+    for at, subfolders, names in os.walk(folder):
+        if STORE_FILE in names and COPIES in subfolders:
+            subfolders.remove(COPIES)
+        found += [Path(at, name) for name in names if Path(name).suffix.lower() in FILE_ENDINGS]
+    return sorted(path for path in found if path.is_file())
+
+
+def check_name(name: str) -> None:
+    """Refuse the name of a file or a folder that cannot be kept as text.
+
+    Raises:
+        ImportDataError: If it is not in UTF-8, as on disks that were written long ago.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise ImportDataError(f"The name of {shown} is not in UTF-8. Rename it.") from None
 
 
 def _rows(folder: Path, pictures: Sequence[tuple[Path, Picture]], groups: Groups) -> dict[ImageId, ImageRow]:
@@ -112,13 +148,6 @@ def _check_subfolders(known: Iterable[ImageRow], coming: Iterable[ImageRow]) -> 
                 )
 
 
-def with_types(project: Project, question_types: Sequence[QuestionType]) -> Project:
-    """Return the project with the question types that it lacks."""
-    known = {kind.id for kind in project.question_types}
-    new = tuple(kind for kind in question_types if kind.id not in known)
-    return replace(project, question_types=(*project.question_types, *new))
-
-
 def split_of(group: str) -> Split:
     """Return the side of the wall that a group is on: a function of its name alone."""
     return "test" if _place_of(group) < TEST_SHARE else "pool"
@@ -141,9 +170,3 @@ def on_both_sides(rows: Mapping[Item, ImageRow], groups: Groups) -> dict[Item, I
 def _place_of(group: str) -> float:
     """Return a number from 0 to 1 that a group's name alone decides."""
     return int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) / 2**32
-
-
-def question_type(question: str, options: Sequence[str]) -> QuestionType:
-    """Return a question type whose id is made from the question's words."""
-    words = re.findall(r"[a-z0-9]+", question.lower())
-    return QuestionType("_".join(words[:6]) or "question", question, tuple(options))

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import struct
 import threading
 import warnings
@@ -22,6 +23,8 @@ SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP"
 """The formats that are read, with the ending of the copy. MPO is a camera's JPEG with a smaller preview behind it."""
 FILE_ENDINGS = frozenset({*SUFFIXES.values(), ".jpeg", ".tiff", ".gif"})
 """Endings of files that are looked at. A GIF is refused by name rather than left out in silence."""
+COPIES = "images"
+"""The folder in a workspace where the copies are, and what was made of them."""
 SMALLEST_PX = 16
 LARGEST_MEGAPIXELS = 150
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
@@ -132,13 +135,14 @@ def shown_file(path: Path) -> Path:
     """
     if path.suffix == SUFFIXES["JPEG"] or (path.suffix != SUFFIXES["TIFF"] and not is_turned(path)):
         return path
-    target = path.with_suffix(".shown.png")
+    target = _made_file(path)
     if not target.exists():
         seen = open_rgb(path)
         # Two people may open the same image at the same time, each in a thread of one process.
         aside = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             seen.save(aside, "PNG", compress_level=1)
+            to_disk(aside)
             aside.replace(target)
         except OSError as error:
             message = f"Cannot keep a PNG of {path.name}: {error}. Free some disk space and try again."
@@ -146,6 +150,37 @@ def shown_file(path: Path) -> Path:
         finally:
             aside.unlink(missing_ok=True)
     return target
+
+
+def discard_damaged(path: Path) -> None:
+    """Delete the PNG that `shown_file` made of a picture where it cannot be read, so that it is made anew."""
+    made = _made_file(path)
+    if made.exists() and not is_whole(made):
+        made.unlink()
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a picture can be decoded in full."""
+    try:
+        open_rgb(path)
+    except ImportDataError:
+        return False
+    return True
+
+
+def to_disk(path: Path) -> None:
+    """Return when a file's bytes are on the disk: or a power cut leaves its name, once it has that, without them."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def frames_folder(path: Path) -> Path:
+    """Return where the frames of a clip are kept: beside it."""
+    return path.with_suffix(".frames")
+
+
+def _made_file(path: Path) -> Path:
+    return path.with_suffix(".shown.png")
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -181,7 +216,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 
 def image_row(picture: Picture, *, name: str, group: str, split: Split) -> ImageRow:
     """Return the row of a picture that is to be copied."""
-    path = Path("images") / f"{picture.id}{picture.suffix}"
+    path = Path(COPIES) / f"{picture.id}{picture.suffix}"
     return ImageRow(picture.id, name, str(path), group, split, picture.width, picture.height)
 
 
@@ -198,12 +233,11 @@ def copy_picture(picture: Picture, workspace: Path, row: ImageRow) -> None:
             content = picture.source.read_bytes()
             if hashlib.sha256(content).hexdigest() != picture.id:
                 raise ImportDataError(f"The image {row.name} changed while it was imported. Import it again.")
-            with aside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())  # or a power cut leaves a name without its bytes, and the store knows the name
+            aside.write_bytes(content)
+            to_disk(aside)
             aside.replace(target)
-            target.with_suffix(".shown.png").unlink(missing_ok=True)  # it was made of what was damaged
+            _made_file(target).unlink(missing_ok=True)  # it was made of what was damaged, and so were a clip's frames
+            shutil.rmtree(frames_folder(target), ignore_errors=True)
         except OSError as error:
             aside.unlink(missing_ok=True)
             message = f"Cannot copy {row.name} into the workspace: {error}. Free some space and try again."

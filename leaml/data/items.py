@@ -26,11 +26,17 @@ def read_item(path: Path) -> Picture:
 def copy_item(item: Picture, workspace: Path, row: ImageRow) -> None:
     """Copy a picture, or a clip with its frames, into the workspace, to where its row says; browsers can show it then.
 
+    Copying it again mends what was damaged: the copy, and the pictures that were made of it.
+
     Raises:
         ImportDataError: If the disk does not take it, or the file is another one than was read.
     """
     copy_picture(item, workspace, row)
-    for file in picture_files(workspace / row.path):
+    path = workspace / row.path
+    if is_video(path):
+        video.discard_damaged(path)
+    for file in picture_files(path):
+        images.discard_damaged(file)
         shown_file(file)
 
 

@@ -8,14 +8,19 @@ on them. What cannot be matched is said line by line, and then nothing is import
 
 import csv
 import io
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 from leaml.errors import ImportDataError
 from leaml.prompts import match_answer, normalise_answer, takes_several
 from leaml.records import AnsweredQuestion, ImageId, ImageRow, Label, QuestionType, Split
 from leaml.store import Store
+
+Known = TypeVar("Known")
+Key = tuple[ImageId, Literal["words", "type"], str]
+"""What a question about an image is known by."""
 
 NEEDED = ("image", "question", "answer")
 NAMED_FAULTS = 10
@@ -63,19 +68,23 @@ def import_labels(store: Store, content: str, *, author: str) -> Imported:
     project = store.project()
     if project is None:
         raise ImportDataError("This workspace is empty. Import a project or a folder of images first.")
-    references = {_asked(pair): pair.answer for pair in store.references("test")}
-    standing = {_asked(label.pair): label for label in store.labels()}
+    references = {key: pair.answer for pair in store.references("test") for key in _asked(pair)}
+    standing = {key: label for label in store.labels() for key in _asked(label.pair)}
     found = _Reader(store.images(), project.question_types, references, standing, author).read(content)
-    new = [
-        row for row in found if _asked(row.pair) not in references and not _stands(standing.get(_asked(row.pair)), row)
-    ]
+    new = [row for row in found if _find(references, row.pair) is None and not _stands(_find(standing, row.pair), row)]
     store.add_labels([(row.pair, row.author) for row in new])
     tests = sum(row.split == "test" for row in new)
     return Imported(len(new) - tests, tests, len(found) - len(new))
 
 
-def _asked(pair: AnsweredQuestion) -> tuple[ImageId, str]:
-    return pair.image_id, pair.question
+def _asked(pair: AnsweredQuestion) -> list[Key]:
+    """Return what a question is known by, its words first: by its type too, whose words may have been changed."""
+    by_words: Key = (pair.image_id, "words", pair.question)
+    return [by_words] if pair.type_id is None else [by_words, (pair.image_id, "type", pair.type_id)]
+
+
+def _find(known: Mapping[Key, Known], pair: AnsweredQuestion) -> Known | None:
+    return next((known[key] for key in _asked(pair) if key in known), None)
 
 
 def _stands(label: Label | None, row: FiledAnswer) -> bool:
@@ -89,8 +98,8 @@ class _Reader:
         self,
         images: list[ImageRow],
         types: tuple[QuestionType, ...],
-        references: Mapping[tuple[ImageId, str], str],
-        standing: Mapping[tuple[ImageId, str], Label],
+        references: Mapping[Key, str],
+        standing: Mapping[Key, Label],
         author: str,
     ) -> None:
         self._author, self._references, self._standing = author, references, standing
@@ -118,14 +127,14 @@ class _Reader:
                 f"The first line must name the columns {', '.join(NEEDED)}, and may name author. It lacks "
                 f"{', '.join(missing)}. Nothing was imported."
             )
-        labels, faults, seen = list[FiledAnswer](), list[str](), Counter[tuple[str, str]]()
+        labels, faults, seen = list[FiledAnswer](), list[str](), set[Key]()
         try:
             for row in rows:
                 try:
                     label = self._label(row)
-                    seen[label.pair.image_id, label.pair.question] += 1
-                    if seen[label.pair.image_id, label.pair.question] > 1:
+                    if not seen.isdisjoint(asked := _asked(label.pair)):
                         raise ImportDataError("this question about this image is answered above already")
+                    seen.update(asked)
                     labels.append(label)
                 except ImportDataError as error:
                     faults.append(f"Line {rows.line_num}: {error}.")
@@ -147,7 +156,7 @@ class _Reader:
             raise ImportDataError(f"the {empty} is missing")
         image, asked, answer = self._image(values["image"]), values["question"], values["answer"]
         author = values.get("author") or self._author
-        stands = self._standing.get((image.id, asked))
+        stands = self._standing.get((image.id, "words", asked))
         if stands and (stands.pair.answer, stands.author) == (answer, author):
             return FiledAnswer(stands.pair, author, image.split)  # as it was given, whatever is asked by now
         kind = self._types.get(asked) or self._types.get(normalise_answer(asked))
@@ -162,10 +171,10 @@ class _Reader:
             if kept is None:
                 raise ImportDataError(f"{answer!r} is no answer to {kind.id}, which has {', '.join(kind.options)}")
             answer = kept
-        came = self._references.get((image.id, kind.question), answer)
-        if came != answer:
-            raise ImportDataError(f"the data came with the answer {came!r}, which stays")
         pair = AnsweredQuestion(image.id, kind.question, kind.options, answer, kind.id)
+        came = _find(self._references, pair)
+        if came not in (None, answer):
+            raise ImportDataError(f"the data came with the answer {came!r}, which stays")
         return FiledAnswer(pair, author, image.split)
 
     def _image(self, name: str) -> ImageRow:

@@ -3,11 +3,15 @@
 `project.json` names the project and its question types: id, question, options, and perhaps a definition; it may say how
 pictures may be mirrored in training (`flips`). `images.jsonl` has {file, group, split}, `captions.jsonl` {file,
 caption}, `reference.jsonl` {file, question_type, answer}; the pictures or clips are in `images/`.
+
+What people have made of the project since it came in stays when it comes again: its questions, and how pictures may be
+mirrored.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +19,10 @@ from leaml.choices import CHOICES_FILE, Choices, write_choices
 from leaml.config import FLIPS
 from leaml.data.images import Picture, image_row
 from leaml.data.items import copy_item, read_item
+from leaml.data.questions import by_words, check_question, with_types
 from leaml.errors import ImportDataError
 from leaml.groups import Groups
-from leaml.prompts import CAPTION_PROMPT, match_answer, takes_several
+from leaml.prompts import CAPTION_PROMPT, match_answer, normalise_answer, takes_several
 from leaml.records import AnsweredQuestion, Caption, ImageId, ImageRow, Project, QuestionType
 from leaml.store import Store
 
@@ -28,7 +33,8 @@ SAMPLES = {"blood_smears": Path(__file__).resolve().parents[2] / "data" / "sampl
 def import_project(store: Store, folder: Path) -> None:
     """Bring a project folder into the workspace: all of it, or nothing.
 
-    Over several imports an image stays in its group, and a group on its side of the split.
+    Over several imports an image stays in its group, and a group on its side of the split; a question type that is
+    there stays as it is, and a reference answer cannot change.
 
     Raises:
         ImportDataError: If a file is missing or broken, or the parts do not fit together or to what is there already.
@@ -44,8 +50,9 @@ def import_project(store: Store, folder: Path) -> None:
     rows = _read_lines(folder / "images.jsonl", ("file", "group", "split"))
     _check_groups(rows)
     pictures = {line["file"]: _read_listed(folder / "images", line) for line in rows}
-    references = _read_optional(folder / "reference.jsonl", ("file", "question_type", "answer"))
-    answers = [_reference(line, pictures, types) for line in references]
+    before = present.question_types if present else ()
+    project = with_types(Project(settings["name"], settings["description"], before), list(types.values()))
+    answers = _new_references(store, folder / "reference.jsonl", pictures, types, by_words(project.question_types))
     captions = [
         Caption(_picture(line, pictures).id, line["caption"], settings["teacher"], CAPTION_PROMPT)
         for line in _read_optional(folder / "captions.jsonl", ("file", "caption"))
@@ -54,7 +61,6 @@ def import_project(store: Store, folder: Path) -> None:
     Groups(store.images()).check(images)
     for image in images:  # nothing is copied before everything has been checked
         copy_item(pictures[image.name], store.workspace, image)
-    project = Project(settings["name"], settings["description"], tuple(types.values()))
     store.import_project(project, images, references=answers, captions=captions)
     if "flips" in settings and not (store.workspace / CHOICES_FILE).exists():  # what people chose since stays
         write_choices(store.workspace, Choices(flips=settings["flips"]))
@@ -94,6 +100,7 @@ def _types(settings: dict[str, Any]) -> dict[str, QuestionType]:
         kind = _type(item, where)
         if kind.id in types:
             raise ImportDataError(f"{where} has the id {kind.id!r} again. Give each question type an id of its own.")
+        check_question(kind, list(types.values()), where)
         types[kind.id] = kind
     return types
 
@@ -109,13 +116,60 @@ def _type(item: Any, where: str) -> QuestionType:
     options = item["options"]
     if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
         raise ImportDataError(f'{where} has the options {options!r}. Write a list of texts, such as ["yes", "no"].')
-    return QuestionType(item["id"], item["question"], tuple(options), item["definition"])
+    texts = (item["question"], item["definition"], *options)
+    question, definition, *options = (" ".join(text.split()) for text in texts)  # as the app's form can hold them
+    return QuestionType(item["id"], question, tuple(options), definition)
 
 
 def _check_texts(values: dict[str, Any], names: Iterable[str], where: str) -> None:
     for name in names:
         if not isinstance(values[name], str):
             raise ImportDataError(f"{where} has {values[name]!r} as its {name!r}. Write a text, in quotes.")
+
+
+def _new_references(
+    store: Store,
+    file: Path,
+    pictures: dict[str, Picture],
+    types: dict[str, QuestionType],
+    project: dict[str, QuestionType],
+) -> list[AnsweredQuestion]:
+    """Return the reference answers of a file that are not there yet.
+
+    Args:
+        store: Has those that are there.
+        file: Need not be there.
+        pictures: By the names that the file uses.
+        types: By the ids that the file uses.
+        project: The project's question types, by their questions as these are compared.
+
+    Raises:
+        ImportDataError: If one is broken, or contradicts another or one that is there.
+    """
+    known = {_asked(pair): pair.answer for pair in store.references()}
+    found: dict[tuple[ImageId, str], AnsweredQuestion] = {}
+    for line in _read_optional(file, ("file", "question_type", "answer")):
+        pair = _reference(line, pictures, types)
+        kind = project[normalise_answer(pair.question)]
+        pair = replace(pair, question=kind.question, type_id=kind.id)
+        asked = f"{pair.question!r} about {line['file']}"
+        before, above = known.get(_asked(pair)), found.setdefault(_asked(pair), pair)
+        if before is not None and not _alike(before, pair.answer):
+            raise ImportDataError(
+                f"The reference answer to {asked} is {before!r} already, and would now be {pair.answer!r}. Write the "
+                f"former one into {file.name}, or import everything into a new workspace."
+            )
+        if not _alike(above.answer, pair.answer):
+            raise ImportDataError(f"{file.name} answers {asked} by {above.answer!r} and {pair.answer!r}. Keep one.")
+    return [pair for asked, pair in found.items() if asked not in known]
+
+
+def _asked(pair: AnsweredQuestion) -> tuple[ImageId, str]:
+    return pair.image_id, normalise_answer(pair.question)
+
+
+def _alike(answer: str, other: str) -> bool:
+    return normalise_answer(answer) == normalise_answer(other)
 
 
 def _reference(line: dict[str, Any], pictures: dict[str, Picture], types: dict[str, QuestionType]) -> AnsweredQuestion:

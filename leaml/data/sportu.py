@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from leaml.data.folder import on_both_sides, split_of, with_types
+from leaml.data.folder import find_items, on_both_sides, split_of
 from leaml.data.images import image_row
 from leaml.data.items import copy_item, read_item
+from leaml.data.questions import by_words, slug, with_types
 from leaml.data.video import is_video
 from leaml.errors import ImportDataError
 from leaml.groups import Groups
+from leaml.prompts import normalise_answer
 from leaml.records import AnsweredQuestion, ImageRow, Project, QuestionType
 from leaml.store import Store
 
@@ -43,7 +45,7 @@ def import_sportu(store: Store, clips: Path, questions: Sequence[Path], *, name:
             another group; nothing is imported.
     """
     asked = [row for file in questions for row in _read(file)]
-    files = {path.stem: path for path in sorted(clips.rglob("*")) if is_video(path)}
+    files = {path.stem: path for path in find_items(clips, store.workspace) if is_video(path)}
     wanted = {row["id"] for row in asked}
     found = {clip: read_item(files[clip]) for clip in sorted(wanted & files.keys())}
     if not found:
@@ -61,8 +63,10 @@ def import_sportu(store: Store, clips: Path, questions: Sequence[Path], *, name:
     for clip, item in found.items():
         copy_item(item, store.workspace, rows[clip])
     types = _types(asked)
-    answers = {(row["id"], row["question"]): _answered(row, rows, types) for row in asked if row["id"] in rows}
     project = with_types(store.project() or Project(name, ""), list(types.values()))
+    present = by_words(project.question_types)  # with the ids that they have there
+    types = {question: present[normalise_answer(question)] for question in types}
+    answers = {(row["id"], row["question"]): _answered(row, rows, types) for row in asked if row["id"] in rows}
     store.import_project(project, list(rows.values()), references=list(answers.values()))
     return len(wanted) - len(rows)
 
@@ -117,7 +121,7 @@ def _types(asked: Sequence[dict[str, Any]]) -> dict[str, QuestionType]:
         if len(ids) >= LEAST_ASKED:
             options = tuple(offered[question]) if len(offered[question]) <= MOST_OPTIONS else ()
             # All words: many of its questions begin alike.
-            types[question] = QuestionType("_".join(re.findall(r"[a-z0-9]+", question.lower())), question, options)
+            types[question] = QuestionType("_".join(slug(question, between=" ").split()), question, options)
     return types
 
 

@@ -15,7 +15,7 @@ import av
 from av.stream import Disposition
 from PIL import Image
 
-from leaml.data.images import Picture
+from leaml.data.images import Picture, frames_folder, is_whole, to_disk
 from leaml.errors import ImportDataError
 from leaml.records import ImageId
 
@@ -47,14 +47,16 @@ def frame_files(path: Path) -> list[Path]:
     Raises:
         ImportDataError: If the clip cannot be read, or the disk does not take its frames.
     """
-    folder = path.with_suffix(".frames")
-    if not folder.exists():
+    folder = frames_folder(path)
+    if not (kept := sorted(folder.glob("*.png"))):
         aside = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}")
         frames = read_frames(path)
         try:
             aside.mkdir()
             for number, frame in enumerate(frames):
-                frame.save(aside / f"{number:03d}.png", compress_level=1)
+                file = aside / f"{number:03d}.png"
+                frame.save(file, compress_level=1)
+                to_disk(file)
             aside.rename(folder)
         except OSError as error:
             if not folder.exists():  # somebody else was quicker
@@ -62,7 +64,21 @@ def frame_files(path: Path) -> list[Path]:
                 raise ImportDataError(message) from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-    return sorted(folder.glob("*.png"))
+        kept = sorted(folder.glob("*.png"))
+    return kept
+
+
+def discard_damaged(path: Path) -> None:
+    """Delete a clip's frames where one is missing or cannot be read, so that `frame_files` makes them anew.
+
+    Raises:
+        ImportDataError: If the clip cannot be read.
+    """
+    folder = frames_folder(path)
+    if folder.exists():
+        frames = sorted(folder.glob("*.png"))
+        if len(frames) != len(read_frames(path)) or not all(map(is_whole, frames)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_frames(path: Path, *, count: int = FRAMES) -> list[Image.Image]:

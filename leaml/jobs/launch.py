@@ -98,6 +98,7 @@ class Jobs:
         if state == "done" or state in UNFINISHED:
             raise RunError(f"The run {run_id} is {state}, so there is nothing to resume.")
         self.wait_for_end(run)  # a worker that has written its outcome still takes a moment to end
+        run.keep_seconds()
         for name in ("cancel", "outcome.json", "turn"):
             (run.path / name).unlink(missing_ok=True)
         self._start(run)

@@ -1,4 +1,4 @@
-"""Reads what a run has reported: all of it, or backwards from its end, where the state of a run is."""
+"""Reads what a run has reported, backwards from its end, where the state of a run is."""
 
 import json
 import os
@@ -8,14 +8,6 @@ from typing import Any
 
 BLOCK = 1 << 13
 """Bytes that are read at once from the end: some 50 reports, more than a look at a run needs."""
-
-
-def all_reports(path: Path) -> list[dict[str, Any]]:
-    """Return all reports, the first one first; none where the file cannot be read."""
-    try:
-        return list(whole_reports(path.read_bytes().split(b"\n")))
-    except OSError:
-        return []
 
 
 def newest_reports(path: Path) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -18,7 +19,7 @@ from typing import Any, Literal
 
 from leaml.errors import RunError
 from leaml.jobs.files import sync, write_json
-from leaml.jobs.progress import all_reports, newest_reports
+from leaml.jobs.progress import newest_reports
 from leaml.records import RunId
 
 StateName = Literal["queued", "running", "stalled", "done", "failed", "cancelled", "crashed"]
@@ -26,6 +27,7 @@ StateName = Literal["queued", "running", "stalled", "done", "failed", "cancelled
 HEARTBEAT_S = 1.0
 STALLED_AFTER_S = 60.0
 """A live worker whose heartbeat is older than this is shown as stalled."""
+BEFORE_FILE = "seconds_before.json"
 PACE_REPORTS = 30
 """So many of the last reports say how fast a stage is."""
 
@@ -69,6 +71,8 @@ class RunDir:
             value: dict[str, Any] = json.loads((self.path / "config.json").read_text())
         except (OSError, ValueError) as error:
             raise RunError(f"Cannot read the settings of the run {self.id}: {error}. Start a new run.") from error
+        if not isinstance(value, dict):
+            raise RunError(f"Cannot read the settings of the run {self.id}: they are no JSON object. Start a new run.")
         return value
 
     def config(self) -> dict[str, Any]:
@@ -87,9 +91,23 @@ class RunDir:
             return None
         return value
 
-    def progress(self) -> list[dict[str, Any]]:
-        """Return the reports so far; half a line, still being written or cut by a full disk, is left out."""
-        return all_reports(self.path / "progress.jsonl")
+    def seconds_before(self) -> float:
+        """Return how long the workers before a resume were at the run."""
+        try:
+            return float((self.path / BEFORE_FILE).read_text())
+        except (OSError, ValueError):
+            return 0.0
+
+    def keep_seconds(self) -> None:
+        """Note how long workers were at the run by now, before its next one begins."""
+        outcome = self.outcome()
+        if outcome is not None:
+            took = float(outcome.get("seconds", 0.0))
+        else:  # it was killed: its last sign of life is all there is
+            began = self._time_of("turn")
+            took = self.seconds_before() + (max(0.0, (self._time_of("heartbeat") or 0.0) - began) if began else 0.0)
+        with suppress(OSError):  # on a full disk no more than this figure is lost
+            write_json(self.path / BEFORE_FILE, took)
 
     def seconds_of(self, stage: str) -> float | None:
         """Return how long a stage took; None while it is not done, or where its mark cannot be read: it is done again.

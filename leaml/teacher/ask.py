@@ -9,11 +9,11 @@ from pathlib import Path
 from leaml.errors import TeacherError
 from leaml.records import Caption, ImageId
 from leaml.teacher.book import FAILURES_FILE, CaptionBook, append_line
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.described import Described, Keep
 from leaml.teacher.local import describe_locally
 from leaml.teacher.retry import SilentRow
 from leaml.teacher.server import describe_by_server
-from leaml.teacher_config import TeacherConfig
 
 REPORT_FILE = "caption_report.json"
 TRIED_FIRST = 5

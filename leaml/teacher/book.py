@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from leaml.records import Caption, ImageId
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.described import Described
-from leaml.teacher_config import TeacherConfig
 
 FAILURES_FILE = "caption_failures.jsonl"
 """In a run's output: the images without a caption, and why."""

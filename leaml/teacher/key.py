@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from leaml.errors import ConfigError
-from leaml.teacher_config import TeacherConfig
+from leaml.teacher.config import TeacherConfig
 
 
 def read_key(config: TeacherConfig) -> str:

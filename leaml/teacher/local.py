@@ -3,14 +3,14 @@
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
-from leaml.backbone import Backbone, load
-from leaml.decoding import greedy, prefill
 from leaml.errors import ImportDataError
 from leaml.estimate import check_room
-from leaml.features import ImageFeatures
+from leaml.models.backbone import Backbone, load
+from leaml.models.decoding import greedy, prefill
+from leaml.models.features import ImageFeatures
 from leaml.records import ImageId
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.described import Described, Keep
-from leaml.teacher_config import TeacherConfig
 
 
 def describe_locally(

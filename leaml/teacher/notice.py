@@ -1,6 +1,6 @@
 """Says where images go, before they go."""
 
-from leaml.teacher_config import TeacherConfig
+from leaml.teacher.config import TeacherConfig
 
 
 def where_images_go(config: TeacherConfig, images: int, *, to: str = "describe") -> str:

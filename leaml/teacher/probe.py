@@ -16,9 +16,9 @@ from leaml.data.video import FRAMES
 from leaml.errors import TeacherError
 from leaml.estimate import check_room
 from leaml.records import ImageId
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.retry import NoCaption
 from leaml.teacher.server import NotTrusted, Server
-from leaml.teacher_config import TeacherConfig
 
 LOCAL_TIMEOUT_S = 900.0
 """A local model may have to be downloaded first."""
@@ -95,7 +95,7 @@ def _advice(config: TeacherConfig, failure: NoCaption, server: Server) -> str:
 
 
 def _answer(request: Values) -> Values:
-    from leaml.backbone import load
+    from leaml.models.backbone import load
     from leaml.teacher.local import describe
 
     config = TeacherConfig.from_json(request["teacher"])

@@ -17,11 +17,11 @@ import httpx
 
 from leaml.errors import ConfigError, ImportDataError
 from leaml.records import ImageId
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.described import Described, Keep
 from leaml.teacher.key import read_key, without_key
 from leaml.teacher.pictures import data_urls
 from leaml.teacher.retry import NoCaption, is_silence, wished_pause, with_retries
-from leaml.teacher_config import TeacherConfig
 
 CONNECT_TIMEOUT_S = 10.0
 POLL_S = 0.2

@@ -11,7 +11,7 @@ from app.person import who
 from app.services import Services
 from leaml.choices import Choices, write_choices
 from leaml.config import FinetuneConfig, GeneratorConfig, generator_run, model_run
-from leaml.experts import as_pair
+from leaml.labelling.experts import as_pair
 from leaml.records import METHODS, AnsweredQuestion, Review
 from tests.app.test_services import add_model
 from tests.drawn import SIDE
@@ -52,7 +52,7 @@ def all_reviewed(make_services: Make) -> Services:
 
 
 def train_all(services: Services) -> None:
-    reviewed = len(services.store.reviewed_pairs())
+    reviewed = len(services.store.answered.reviewed())
     assert reviewed
     for number, method in enumerate(METHODS, 2):
         pairs = {"leaml": 8, "leaml_reviewed": reviewed}.get(method, 0)

@@ -27,4 +27,4 @@ def test_what_is_reviewed_is_not_on_offer(make_services: Make) -> None:
     me = who(services, None)
     assert text.label_for_me(3) in label.draw(me, label.arrive(me, label.Place()))
     assert services.label_for_me() == 3 and pair not in [found.pair for found in services.store.labels()]
-    assert services.store.reviewed_pairs() == [pair]
+    assert services.store.answered.reviewed() == [pair]

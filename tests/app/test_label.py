@@ -13,13 +13,14 @@ from app.errors import InputError
 from app.person import who
 from app.screen import typed_options
 from app.services import Services
+from app.view import WAITS
 from leaml.answering import Answer
 from leaml.freeze import freeze
-from leaml.leases import LEASE, now
+from leaml.labelling.suggestions import may_be_shown
 from leaml.records import AnsweredQuestion, QuestionType, Review, RunId
-from leaml.results import ModelRow
 from leaml.snapshot import read_snapshot
-from leaml.suggestions import may_be_shown
+from leaml.store.leases import LEASE, now
+from leaml.store.results import ModelRow
 from tests.drawn import PROJECT, SIDE
 
 Make = Callable[..., Services]
@@ -224,7 +225,75 @@ def test_empty_states_say_what_to_do(make_services: Make) -> None:
     place = label.arrive(who(full, None), label.Place())
     for _ in range(2):
         place = press(full, place, "save", answer=answer_to(full, place))
-    assert label_text.ALL_ANSWERED[None] in label.draw(who(full, None), place)
+    html = label.draw(who(full, None), place)
+    assert text.LABEL_ALL_TITLE in html and label_text.ALL_LABELLED in html
+    assert re.findall(r'data-tab="(\w+)"', html) == ["train", "project"] and WAITS not in html
+
+
+def test_a_project_that_asks_no_questions_leads_to_where_they_are_typed(make_services: Make) -> None:
+    services = make_services()
+    services.save_questions((), author="me")
+    html = label.draw(who(services, None), label.arrive(who(services, None), label.Place()))
+    assert html.count(label_text.QUESTIONS) == 1 and 'data-tab="project"' in html and 'data-tab="train"' not in html
+    assert text.LABEL_ALL_TITLE not in html
+
+
+def test_what_was_skipped_is_not_said_to_be_answered_and_comes_back(make_services: Make) -> None:
+    services = make_services(pool=2)
+    me = who(services, None)
+    place = press(services, label.arrive(me, label.Place()), "skip")
+    place = press(services, place, "skip")
+    while place.asked is not None:
+        place = press(services, place, "save", answer=answer_to(services, place))
+    html = label.draw(me, place)
+    assert "You skipped 2 questions" in html and label_text.SKIPPED_ONLY in html
+    assert text.LABEL_ALL_TITLE not in html and WAITS not in html
+    again = press(services, place, "again")
+    assert again.asked is not None and again.skipped == frozenset()
+    last = press(services, press(services, again, "save", answer=answer_to(services, again)), "skip")
+    assert "You skipped 1 question<" in label.draw(me, last)
+
+
+def test_what_was_skipped_of_the_other_split_stays_skipped(make_services: Make) -> None:
+    services = make_services(pool=1, test=1, references=False)
+    me = who(services, None)
+    first = label.arrive(me, label.Place())
+    place = press(services, press(services, first, "skip"), "split", to="test")
+    while place.asked is not None:
+        place = press(services, place, "skip")
+    assert "You skipped 2 questions" in label.draw(me, place), "of the test"
+    assert press(services, place, "again").skipped == {first.asked}
+
+
+def test_the_rest_is_said_to_be_with_others_until_they_leave_it(
+    make_services: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = make_services(pool=1, users=("admin", "expert"))
+    ann, bob = who(services, "admin"), who(services, "expert")
+    hers = label.arrive(ann, label.Place())
+    his = label.arrive(bob, label.Place())
+    assert his.asked is not None and his.asked != hers.asked
+    skipped = label.arrive(bob, replace(his, asked=None, skipped=frozenset({his.asked})))
+    html = label.draw(bob, skipped)
+    assert "You skipped 1 question<" in html and label_text.REST_WITH_OTHERS in html and WAITS in html
+    sent = {"image": his.asked[0], "type": his.asked[1], "act": "save", "answer": answer_to(services, his)}
+    done = label.arrive(bob, label.decide(bob, his, {**sent, "seconds": 1.0}))
+    html = label.draw(bob, done)
+    assert text.REVIEW_WITH_OTHERS_TITLE in html and label_text.REST_WITH_OTHERS in html
+    assert text.LABEL_ALL_TITLE not in html and WAITS in html
+    monkeypatch.setattr("leaml.store.leases.now", lambda: now() + LEASE)
+    assert label.arrive(bob, done).asked == hers.asked
+
+
+def test_who_labels_every_image_is_told_that_none_is_left_to_write_about(make_services: Make) -> None:
+    services = make_services(pool=6)
+    me = who(services, None)
+    place = label.arrive(me, label.Place())
+    for count in range(6):
+        assert label_text.NO_IMAGE_LEFT not in label.draw(me, place), count
+        place = press(services, place, "save", answer=answer_to(services, place))
+    html = label.draw(me, place)
+    assert label_text.NO_IMAGE_LEFT in html and label_text.ENOUGH[None] not in html
 
 
 def answer_to(services: Services, place: label.Place) -> str:
@@ -294,7 +363,10 @@ def test_a_label_of_the_list_is_shown_again_and_changed(make_services: Make) -> 
 
     shown = press(services, after, "show", event=str(own.event_id))
     html = label.draw(who(services, None), shown)
-    assert 'value="Is it round?" name="own_question" autocomplete="off" readonly' in html and 'data-opens="own"' in html
+    assert (
+        'value="Is it round?" name="own_question" autocomplete="off" dir="auto" readonly' in html
+        and 'data-opens="own"' in html
+    )
     changed = press(services, shown, "own", own_question="ignored", own_options="yes | no", own_answer="no")
     assert changed.own is None and changed.asked is not None
     assert [found.pair.answer for found in services.store.recent_labels("expert", limit=5)] == ["no", other]
@@ -364,7 +436,7 @@ def test_an_answer_that_somebody_else_gave_meanwhile_stays(
     services.label_queue.wait()
     ann, bob = who(services, "admin"), who(services, "expert")
     place = label.arrive(ann, label.Place())
-    monkeypatch.setattr("leaml.leases.now", lambda: now() + LEASE)
+    monkeypatch.setattr("leaml.store.leases.now", lambda: now() + LEASE)
     same = label.arrive(bob, label.Place())
     assert same.asked == place.asked and place.asked is not None
     shown = {"image": place.asked[0], "type": place.asked[1], "seconds": 1.0, "act": "save"}
@@ -415,7 +487,7 @@ def test_undo_puts_a_question_of_ones_own_back_into_its_form(make_services: Make
     back = press(services, stays, "undo")
     html = label.draw(me, back)
     assert (back.asked, back.message) == (first.asked, text.taken_back("yes")) and back.serial > stays.serial
-    assert 'value="Is it round?" name="own_question" autocomplete="off">' in html, "and may be changed"
+    assert 'value="Is it round?" name="own_question" autocomplete="off" dir="auto">' in html, "and may be changed"
     assert 'value="yes | no" name="own_options"' in html and 'value="yes" name="own_answer"' in html
     assert 'data-opens="own"' in html and services.store.labels() == []
     saved = press(services, back, "own", **own | {"own_question": "Is it oval?"})
@@ -444,7 +516,7 @@ def test_the_last_question_of_ones_own_is_offered_for_the_next_image(make_servic
     own = {"own_question": "Is it round?", "own_options": "yes | no", "own_answer": "yes"}
     place = press(services, press(services, place, "own", **own), "skip")
     html = label.draw(who(services, None), place)
-    assert 'value="Is it round?" name="own_question" autocomplete="off">' in html
+    assert 'value="Is it round?" name="own_question" autocomplete="off" dir="auto">' in html
     assert 'value="yes | no" name="own_options"' in html and 'value="" name="own_answer"' in html
     assert "data-opens" not in html, "closed until somebody asks"
     place = press(services, place, "own", **own)

@@ -17,13 +17,13 @@ from app.screen import header_of
 from app.services import Services
 from app.sign_in import GUESSES, WAIT_S, SignIn
 from leaml.choices import Choices
-from leaml.database import now
 from leaml.errors import UserError
-from leaml.experts import as_pair
-from leaml.leases import LEASE
+from leaml.labelling.experts import as_pair
 from leaml.records import METHODS, ROLES, QuestionType, Review, RunId
 from leaml.store import Store
-from leaml.teacher_config import TeacherConfig
+from leaml.store.database import now
+from leaml.store.leases import LEASE
+from leaml.teacher.config import TeacherConfig
 from tests.app.conftest import PASSWORD
 
 Make = Callable[..., Services]
@@ -75,8 +75,8 @@ def acts(services: Services) -> dict[str, tuple[str, Callable[[Person], Any]]]:
 @pytest.mark.parametrize("role", ROLES)
 def test_every_act_needs_its_right(shared: Services, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leaml.jobs.Jobs.submit", lambda *_: RunId("r0001"))
-    monkeypatch.setattr("leaml.batches.Batches.accept", lambda *_, **__: None)
-    monkeypatch.setattr("leaml.rollback.Rollback.session", lambda *_, **__: None)
+    monkeypatch.setattr("leaml.store.batch_accept.Batches.accept", lambda *_, **__: None)
+    monkeypatch.setattr("leaml.store.rollback.Rollback.session", lambda *_, **__: None)
     for name in ("save", "test"):
         monkeypatch.setattr(Choosing, name, lambda *_: None)
     for name in ("cancel", "resume"):
@@ -178,7 +178,7 @@ def test_two_people_never_get_one_card_and_it_comes_back(shared: Services, monke
     review.decide(admin, place, {"act": "accept", "candidate": place.shown})
     assert text.REVIEW_WITH_OTHERS_TITLE in review.look(admin, place)[1]
 
-    monkeypatch.setattr("leaml.leases.now", lambda: now() + LEASE)
+    monkeypatch.setattr("leaml.store.leases.now", lambda: now() + LEASE)
     taken, _ = review.look(admin, place)
     assert taken.shown in (places[1].shown, places[2].shown), "after ten minutes it comes back"
     late, person = (places[1], expert) if taken.shown == places[1].shown else (places[2], reviewer)
@@ -191,7 +191,7 @@ def test_two_experts_never_get_one_question(shared: Services, monkeypatch: pytes
     first, second = (label.arrive(person, label.Place()) for person in (admin, expert))
     assert first.asked != second.asked and label.arrive(admin, first) == first
     assert first.asked is not None and second.asked is not None
-    monkeypatch.setattr("leaml.leases.now", lambda: now() + LEASE)
+    monkeypatch.setattr("leaml.store.leases.now", lambda: now() + LEASE)
     third = label.arrive(expert, label.Place())
     assert third.asked == first.asked
     data = {"act": "save", "image": first.asked[0], "type": first.asked[1], "seconds": 1.0}

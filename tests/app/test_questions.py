@@ -10,6 +10,7 @@ from app.person import who
 from app.services import Services
 from leaml.errors import ImportDataError
 from tests.drawn import COLOUR, SIDE
+from tests.store.test_store import question_versions
 
 Make = Callable[..., Services]
 EDITED = "On which side is the dot? | left | right | middle\n\nWhat is there? Choose all that apply. | dot | bar\nOdd?"
@@ -33,7 +34,7 @@ def test_an_edited_list_is_asked_from_now_on_and_old_labels_stay(make_services: 
     assert (side.id, side.options) == ("side", ("left", "right", "middle")), "the same question keeps its id"
     assert several.id == "what_is_there" and opened.options == ()
     assert services.store.labels()[0].pair.options == SIDE.options
-    assert services.store.question_versions() == {1: (SIDE, COLOUR), 2: found.question_types}
+    assert question_versions(services.store) == {1: (SIDE, COLOUR), 2: found.question_types}
     assert "Odd?</textarea>" in project.draw(person)
 
 
@@ -42,7 +43,7 @@ def test_a_list_saved_unchanged_is_no_new_version(make_services: Make) -> None:
     lines = "\n".join(" | ".join((kind.question, *kind.options)) for kind in (SIDE, COLOUR))
     assert lines in project.draw(who(services, None))
     save(services, lines)
-    assert list(services.store.question_versions()) == [1]
+    assert list(question_versions(services.store)) == [1]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,7 @@ def test_a_list_saved_unchanged_is_no_new_version(make_services: Make) -> None:
         ("Side? | left", "one answer only"),
         ("Side? | left | right | Left", "there already"),
         ("Side? | a | b\nSide? | a | c", "there already"),
+        (f"{SIDE.question}\non which side is the DOT | a | b", "Line 2 .* question “on which .*” is there already"),
         ("Which? Choose all that apply. | a; b | c", "semicolon"),
         (" \n", "Type at least one question"),
     ],
@@ -59,7 +61,7 @@ def test_a_bad_line_is_said_and_nothing_is_saved(make_services: Make, lines: str
     services = make_services()
     with pytest.raises(InputError, match=said):
         save(services, lines)
-    assert list(services.store.question_versions()) == [1]
+    assert list(question_versions(services.store)) == [1]
 
 
 def test_labels_are_imported_on_the_project_screen(make_services: Make) -> None:

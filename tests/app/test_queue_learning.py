@@ -6,7 +6,7 @@ from dataclasses import replace
 from app.queue_learning import EVERY, QueueLearning
 from leaml.records import RunId
 from leaml.store import Store
-from tests.test_store import PLACE, candidate, review
+from tests.store.test_store import PLACE, candidate, review
 
 
 def wait_for_threads(before: int) -> None:

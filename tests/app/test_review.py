@@ -11,7 +11,6 @@ from app import review, review_text, text
 from app.errors import InputError
 from app.person import who
 from app.services import Services
-from leaml.database import now
 from leaml.records import (
     EVERYTHING,
     REJECT_REASONS,
@@ -24,6 +23,7 @@ from leaml.records import (
     RunId,
     Slice,
 )
+from leaml.store.database import now
 
 Make = Callable[..., Services]
 SHOWN = Candidate(
@@ -153,12 +153,12 @@ def test_a_second_reader_sees_a_plain_card_and_a_third_that_two_differ(make_serv
         assert review_text.DISPUTED not in html and person.name not in html
         place = review.decide(person, place, {"act": "accept", "candidate": place.shown, "answer": answer})
         assert review.look(person, place)[0].shown == "", "nobody reads a pair twice"
-    assert services.store.reviewed_pairs() == []
+    assert services.store.answered.reviewed() == []
     place, html = review.look(admin, review.Place())
     assert review_text.DISPUTED in html and "expert" not in html and "reviewer" not in html
     assert "One reader answered “left”; another answered “right”." in html
     review.decide(admin, place, {"act": "accept", "candidate": place.shown, "answer": "right"})
-    assert [pair.answer for pair in services.store.reviewed_pairs()] == ["right"]
+    assert [pair.answer for pair in services.store.answered.reviewed()] == ["right"]
     drawn = [event.content["drawn"] for event in services.store.events() if event.content]
     assert drawn[1:] == ["second", "adjudication"]
     last = [event.content["shown"] for event in services.store.events() if event.content][-1]
@@ -255,6 +255,19 @@ def test_what_is_labelled_meanwhile_is_not_reviewed(make_services: Make) -> None
     assert after.shown != first and text.of(1, 3) in html
     person.undo_label()
     assert review.look(person, review.Place())[0].shown == first
+
+
+def test_pairs_that_were_all_labelled_are_not_said_to_be_still_unwritten(
+    make_services: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = make_services(candidates=2)
+    person = who(services, None)
+    for row in services.store.results.candidates():
+        labelled_on_label(services, row.id)
+    html = review.look(person, review.Place())[1]
+    assert review_text.ALL_LABELLED in html and text.REVIEW_EMPTY not in html
+    monkeypatch.setattr(services, "writes_pairs", lambda: True)
+    assert text.REVIEW_SOON in review.look(person, review.Place())[1]
 
 
 def test_undo_says_why_a_labelled_pair_does_not_come_back(make_services: Make) -> None:

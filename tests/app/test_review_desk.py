@@ -10,7 +10,7 @@ from app.person import who
 from app.review_desk import Desk, act_on_desk, draw_desk
 from app.services import Services
 from leaml.errors import UserError
-from leaml.experts import as_pair
+from leaml.labelling.experts import as_pair
 from leaml.records import ROLES, Review, RunId
 from tests.drawn import SIDE
 
@@ -33,7 +33,7 @@ def audited(make_services: Make) -> Services:
 
 
 def test_it_counts_nothing_until_it_is_opened(audited: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leaml.checks.Checks.audit", None)
+    monkeypatch.setattr("leaml.store.audit.Checks.audit", None)
     html = draw_desk(who(audited, "admin"), Desk())
     assert review_text.DESK in html and "<table" not in html
 

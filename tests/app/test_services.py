@@ -23,12 +23,13 @@ from app.services import Services
 from leaml.answering import Answer, Asked
 from leaml.config import GeneratorConfig, generator_run
 from leaml.errors import ImportDataError, ModelError, RunError, UserError
-from leaml.experts import as_pair
-from leaml.neighbours import Neighbour
+from leaml.labelling.experts import as_pair
 from leaml.records import METHODS, AnsweredQuestion, Prediction, QuestionType, Review, RunId
-from leaml.results import ModelRow
 from leaml.store import Store
+from leaml.store.neighbours import Neighbour
+from leaml.store.results import ModelRow
 from tests.drawn import PROJECT, SIDE, fill
+from tests.runs import put_run, worked_on
 
 Make = Callable[..., Services]
 NOTE = QuestionType("note", "What stands out?")
@@ -418,6 +419,9 @@ def test_rounds_are_compared_and_the_last_one_is_taken_back(make_services: Make)
     assert "<details" not in rounds_card(services.store.rounds.all(), {}, may=False)
     with pytest.raises(UserError):
         train.decide(expert, {"act": "round_back", "round": "2"})
+    folder = put_run(services.settings.workspace, "r0008", generator_run(GeneratorConfig()), done=False)
+    with worked_on(folder), pytest.raises(InputError, match="Stop it first"):
+        train.decide(admin, {"act": "round_back", "round": "2"})
     train.decide(admin, {"act": "round_back", "round": "2"})
     assert services.latest_models().keys() == {"leaml_reviewed"}
     assert services.latest_models()["leaml_reviewed"].run_id == "r0002"
@@ -442,7 +446,7 @@ def test_compare_steps_through_images_and_asks_again(make_services: Make) -> Non
 
 def test_compare_stays_where_images_are(make_services: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     services = make_services(test=0)
-    monkeypatch.setattr(services, "ask", lambda sides, image, *_, **__: [Answer(image.name, (), 0.1, 0.0)] * 2)
+    monkeypatch.setattr(services.asking, "ask", lambda sides, image, *_, **__: [Answer(image.name, (), 0.1, 0.0)] * 2)
     place = compare.arrive(services, compare.Place())
     place = compare.answered(services, compare.decide(services, place, {"act": "ask", "images": "pool"}))
     assert (place.images, len(place.answers), place.trouble) == ("pool", 2, "")

@@ -45,6 +45,24 @@ def test_private_images_stay_in_the_workspace(tmp_path: Path, monkeypatch: pytes
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
 
 
+@pytest.mark.parametrize(
+    ("upper", "lower", "host", "kept"),
+    [
+        (None, None, "127.0.0.1", "127.0.0.1,localhost,::1"),
+        ("corp.example, .lan", None, "10.0.0.7", "corp.example,.lan,127.0.0.1,localhost,::1,10.0.0.7"),
+        ("corp.example", "localhost,other", "::1", "corp.example,localhost,other,127.0.0.1,::1"),
+        ("*", None, "127.0.0.1", "*"),
+    ],
+)
+def test_no_proxy_is_asked_for_this_computer(
+    upper: str | None, lower: str | None, host: str, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"NO_PROXY": upper, "no_proxy": lower}
+    monkeypatch.setattr(os, "environ", {name: value for name, value in given.items() if value is not None})
+    set_environment(Settings(workspace=tmp_path, host=host))
+    assert [os.environ[name] for name in given] == [kept, kept]
+
+
 def run_app(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "app.py", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)

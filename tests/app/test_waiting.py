@@ -3,14 +3,15 @@
 import threading
 from collections.abc import Callable
 
+import gradio as gr
 import pytest
 
-from app import label
+from app import compare, label
 from app.person import who
 from app.services import Services
-from leaml.answered import Answered
-from leaml.label_order import Asked
+from leaml.labelling.order import Asked
 from leaml.records import AnsweredQuestion
+from leaml.store.answered import Answered
 
 
 def test_a_label_is_saved_while_reviews_are_read_for_another_card(
@@ -48,3 +49,10 @@ def test_the_header_leaves_a_run_to_who_takes_it_over_now(make_services: Callabl
         assert ended.wait(20)
     services.take_over_finished()
     assert looks == ["header"]
+
+
+def test_a_question_to_two_models_keeps_nobody_from_compare(make_services: Callable[..., Services]) -> None:
+    with gr.Blocks() as page:
+        compare.build(make_services(), gr.HTML())
+    turns = {step.name: step.concurrency_id for step in page.fns.values()}
+    assert turns["act"] == turns["tick"] == "compare" != turns["answer"], "a model may take minutes to load"

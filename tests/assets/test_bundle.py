@@ -12,7 +12,7 @@ from assets.pretraining.cells import CellHeads
 from assets.pretraining.model.bundle import export, fit_whitening, load_bundle
 from assets.pretraining.model.tokenizer import carry_over, train_tokenizer
 from assets.pretraining.pretrain import Trained, build_optimizers
-from leaml.backbone import BUNDLED_PATH
+from leaml.models.backbone import BUNDLED_PATH
 from leaml.prompts import OPTIONS_LEAD, question_prompt
 
 

@@ -7,7 +7,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast
 
 from assets.pretraining.copying import learn_to_copy, losses_of, random_repeat, text_segment
 from assets.pretraining.model.packing import Encoder
-from leaml.backbone import BUNDLED_PATH
+from leaml.models.backbone import BUNDLED_PATH
 
 GLOSSES = [("granite", "a hard rock"), ("willow", "a tree near water"), ("ember", "a glowing coal")]
 

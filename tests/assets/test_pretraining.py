@@ -19,7 +19,7 @@ from assets.pretraining.texts.blends import PARTS, blended
 from assets.pretraining.texts.captions import write_caption
 from assets.pretraining.texts.questions import reworded
 from assets.pretraining.texts.skills import UNSEEN, draw_question
-from leaml.backbone import BUNDLED_PATH
+from leaml.models.backbone import BUNDLED_PATH
 from leaml.prompts import GENERATION_PROMPT, pair_target, parse_pair
 
 WHITE = Tint("white", "plain", (250, 250, 250))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from leaml.backbone import BUNDLED_PATH
+from leaml.models.backbone import BUNDLED_PATH
 from tests.backbones.tiny import FAMILIES, make
 
 BUNDLED = "fast_vlm"

@@ -4,14 +4,14 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText
 
-from leaml.backbone import load, load_adapted, merge
 from leaml.config import SelectionConfig, TrainConfig
-from leaml.decoding import greedy, nucleus, prefill
-from leaml.features import ImageFeatures
-from leaml.objectives import Sample, collate, sequence_losses
+from leaml.models.backbone import load, load_adapted, merge
+from leaml.models.decoding import greedy, nucleus, prefill
+from leaml.models.features import ImageFeatures
 from leaml.selective import linear_weights
-from leaml.training import train
-from leaml.updates import choose_entries, selective_update
+from leaml.training.objectives import Sample, collate, sequence_losses
+from leaml.training.train import train
+from leaml.training.updates import choose_entries, selective_update
 from tests.backbones.conftest import ALL, own_inputs
 
 TARGETS = ("a disc", "two words", "nothing at all")

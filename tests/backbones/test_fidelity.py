@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from leaml.adapters import lora_update, shira_update
-from leaml.backbone import load
-from leaml.chat import Chat
 from leaml.config import LoraConfig, ShiraConfig
-from leaml.decoding import greedy, option_log_probabilities, prefill
-from leaml.objectives import IGNORED, Sample, collate, sequence_losses
+from leaml.models.backbone import load
+from leaml.models.chat import Chat
+from leaml.models.decoding import greedy, option_log_probabilities, prefill
 from leaml.selective import Delta, linear_weights
-from leaml.updates import full_update
+from leaml.training.adapters import lora_update, shira_update
+from leaml.training.objectives import IGNORED, Sample, collate, sequence_losses
+from leaml.training.updates import full_update
 from tests.backbones.conftest import ALL, own_inputs
 
 PROMPTS = ("What is in picture two?", "Colour?", "Is there a disc, or is there nothing to be seen at all?")

@@ -9,11 +9,11 @@ import transformers as hf
 from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor
 
-from leaml.backbone import load, load_adapted, merge
 from leaml.errors import ModelError
 from leaml.estimate import facts_here
-from leaml.loading import REMOTE_CODE
-from leaml.processors import load_processor
+from leaml.models.backbone import load, load_adapted, merge
+from leaml.models.loading import REMOTE_CODE
+from leaml.models.processors import load_processor
 
 OWN_CODE = {"model_type": "somebodys", "auto_map": {"AutoConfig": "code.Config"}}
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from PIL import Image
 
-from leaml.backbone import load
 from leaml.config import BUNDLED_MODEL
 from leaml.errors import ModelError
 from leaml.estimate import facts_here, reading_bytes
+from leaml.models.backbone import load
 from leaml.records import ImageId
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.local import describe_locally
-from leaml.teacher_config import TeacherConfig
 from tests.conftest import draw
 
 

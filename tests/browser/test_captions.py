@@ -6,9 +6,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from leaml.database import now
 from leaml.records import Caption
 from leaml.store import Store
+from leaml.store.database import now
 from tests.browser.conftest import App
 from tests.browser.test_keys import open_tab
 from tests.drawn import COLOUR, PROJECT, SIDE, fill

@@ -59,6 +59,12 @@ def open_tab(page: Page, app: App, tab: str) -> None:
     expect(page.locator(f"#{tab}-panel .screen")).to_be_visible()
 
 
+def press_abroad(page: Page, key: str, code: str) -> None:
+    """Press a key of another keyboard, by what it writes and by its place."""
+    made = "([key, code]) => document.body.dispatchEvent(new KeyboardEvent('keydown', { key, code, bubbles: true }))"
+    page.evaluate(made, [key, code])
+
+
 def serial(page: Page, tab: str) -> str:
     return page.locator(f"#{tab}-panel .ask").get_attribute("data-serial") or ""
 
@@ -144,9 +150,35 @@ def test_review_by_keys(review_app: App, page: Page) -> None:
     stop_app(review_app)
     with Store.open(review_app.workspace) as store:
         counts = store.queue.counts()
-        pairs = store.reviewed_pairs()
+        pairs = store.answered.reviewed()
     assert (counts.accepted, counts.edited, counts.rejected, counts.open) == (1, 1, 0, 6)
     assert sorted(pair.options.index(pair.answer) for pair in pairs) == [0, 1]
+
+
+def test_review_in_another_script_by_the_keys_of_other_keyboards(review_app: App, page: Page) -> None:
+    for part in ("h1", ".opt span", ".cap"):
+        expect(page.locator(f"#review-panel {part}").first).to_have_css("unicode-bidi", "plaintext")
+    page.locator("[name=edit_question]").evaluate("field => { field.value = 'איפה?' }")
+    expect(page.locator("[name=edit_question]")).to_have_css("direction", "rtl")
+    chosen = page.locator("#review-panel [aria-checked=true]")
+    scale = page.locator("#review-panel .scale")
+    page.keyboard.press("+")
+    expect(scale).to_have_text("1.4\N{MULTIPLICATION SIGN}")
+    press_abroad(page, "-", "Digit6")  # a French 6: there is no sixth answer, so it is what it writes
+    expect(scale).to_have_text("1.0\N{MULTIPLICATION SIGN}")
+    press_abroad(page, "é", "Digit2")
+    expect(chosen).to_have_attribute("data-key", "2")
+    page.keyboard.press("e")
+    expect(page.locator("[name=edit_answer]")).to_have_value(chosen.get_attribute("data-value") or "")
+    page.keyboard.press("Escape")
+    for key, code in ((".", "KeyE"), ("э", "Quote"), ("A", "KeyQ")):  # Dvorak's full stop; a French A
+        before = serial(page, "review")
+        press_abroad(page, key, code)
+    next_card(page, "review", before)
+    before = serial(page, "review")
+    press_abroad(page, "ф", "KeyA")
+    next_card(page, "review", before)
+    expect(page.locator("#review-panel .foot")).to_contain_text("Accepted 1Edited 1")
 
 
 def test_the_next_images_are_there_before_they_are_needed(tmp_path: Path, serve: Serve, page: Page) -> None:
@@ -220,7 +252,7 @@ def test_review_by_buttons_and_typed_edit(review_app: App, page: Page) -> None:
     next_card(page, "review", before)
     stop_app(review_app)
     with Store.open(review_app.workspace) as store:
-        edited = store.reviewed_pairs()[0]
+        edited = store.answered.reviewed()[0]
     assert (edited.question, edited.options, edited.answer) == ("Any dots (a, s, r, u)?", ("none", "some"), "some")
     assert edited.type_id is None
 

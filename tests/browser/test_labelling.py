@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from app import label_text
 from leaml.records import AnsweredQuestion, Prediction, QuestionType, RunId
-from leaml.results import ModelRow
 from leaml.store import Store
+from leaml.store.results import ModelRow
 from tests.browser.conftest import App, stop_app
 from tests.browser.test_keys import labels_of, next_card, open_tab, press, serial
 from tests.drawn import COLOUR, PROJECT, fill
@@ -143,8 +144,9 @@ def test_a_model_that_cannot_answer_says_so_and_the_card_goes_on(tmp_path: Path,
     page.keyboard.press("2")
     expect(page.locator(".toast-body")).to_have_count(0)
     page.keyboard.press("g")
+    expect(page.get_by_text(label_text.SUGGESTING)).to_be_visible()
     expect(page.locator(".toast-body")).to_be_visible(timeout=120_000)
-    expect(page.locator("#label-panel")).not_to_have_attribute("data-busy", "1")
+    expect(page.get_by_text(label_text.SUGGESTING)).to_be_hidden()
     expect(page.locator("#label-panel [aria-checked=true]")).to_have_attribute("data-key", "2")
     press(page, "label", "Enter")
     expect(page.locator("#label-panel .eyebrow").first).to_contain_text("1 of 40")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import App
-from tests.browser.test_keys import open_tab
+from tests.browser.test_keys import open_tab, press
 from tests.drawn import fill
 
 
@@ -38,6 +38,25 @@ def test_the_filters_show_what_is_filtered_by(review_app: App, page: Page) -> No
     expect(panel).to_contain_text("8 left of these")
 
 
+def test_a_list_gives_the_keys_back_to_who_came_by_mouse(review_app: App, page: Page) -> None:
+    agreement = page.locator("#review-panel [name=filter_agreement]")
+    agreement.click()
+    agreement.press("ArrowDown")
+    agreement.press("Enter")
+    expect(agreement).to_have_value("high")
+    expect(agreement).not_to_be_focused()
+    agreement.focus()
+    agreement.press("End")
+    expect(agreement).to_have_value("low")
+    expect(agreement).to_be_focused()
+    choose(page, "filter_agreement", "")
+    agreement.click()
+    agreement.press("Escape")
+    choose(page, "filter_agreement", "middle")
+    press(page, "review", "a")
+    expect(page.locator("#review-panel .foot")).to_contain_text("Accepted 1")
+
+
 def test_choices_made_while_another_is_answered_are_all_kept(review_app: App, page: Page) -> None:
     chosen = {"filter_type": "side", "filter_agreement": "middle", "filter_caption": "yes"}
     page.evaluate(
@@ -65,3 +84,16 @@ def test_a_choice_that_is_not_saved_yet_outlasts_what_is_done_beside_it(review_a
     page.wait_for_timeout(500)
     expect(card.locator("[name=choice_source]")).to_have_value("server")
     expect(card.locator("[name=choice_url]")).to_be_visible()
+
+
+def test_a_file_that_was_corrected_can_be_chosen_again(review_app: App, page: Page) -> None:
+    page.locator("#tab-project-button").click()
+    card = page.locator("#project-panel [data-card=labels]")
+    card.locator("summary").click()
+    file, content = card.locator("[data-read]"), card.locator("[name=label_csv]")
+    file.set_input_files({"name": "labels.csv", "mimeType": "text/csv", "buffer": b"image,question"})
+    expect(content).to_have_value("image,question")
+    with page.expect_file_chooser():
+        file.click()
+    expect(file).to_have_value("")  # so that choosing the same name is a change
+    expect(content).to_have_value("")

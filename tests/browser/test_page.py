@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app import text
+from app import choice_text, neighbours_text, text
 from leaml.store import Store
 from tests.browser.conftest import ROOT, App, has_ended, stop_app
 from tests.browser.test_keys import open_tab, press
@@ -92,6 +92,7 @@ def test_an_empty_workspace_says_what_to_do_and_can_start_the_sample(tmp_path: P
     expect(page.locator("#label-panel")).to_contain_text("Bring images and questions")
     page.get_by_role("button", name="Go to Project").first.click()
     page.get_by_role("button", name="Start with the sample project").click()
+    expect(page.get_by_text(choice_text.WORKING)).to_be_visible()
     expect(page.locator("#project-panel .loop li.on")).to_contain_text("Label a few images", timeout=60_000)
     expect(page.locator("#header")).to_contain_text("Blood smears")
 
@@ -169,7 +170,7 @@ def test_other_websites_reach_nothing(tmp_path: Path, serve: Serve) -> None:
         assert browser.get("/config", headers={"host": f"localhost:{port}"}).status_code == 200
         proxied = browser.get("/config", headers={"x-forwarded-for": "10.0.0.7"})
         assert proxied.status_code == 403 and "proxy" in proxied.text
-        assert browser.post("/gradio_api/upload", files={"files": b"large"}).status_code == 413
+        assert browser.post("/gradio_api/upload", files={"files": b"large"}).status_code == 403
 
 
 def test_loading_the_page_again_comes_back_to_the_screen(tmp_path: Path, serve: Serve, page: Page) -> None:
@@ -199,6 +200,15 @@ def test_another_project_is_opened_and_left_again(tmp_path: Path, serve: Serve, 
     old = page.context.new_page()
     old.goto(app.url)
     old.locator("#project-panel [data-card=questions] summary").click()
+    with Store.open(tmp_path / "work-my-dots"):  # as another app would have it
+        page.locator("#project-panel .note [data-act=open]").click()
+        expect(page.get_by_text(neighbours_text.cannot_open(str(tmp_path / "work-my-dots")))).to_be_visible()
+        expect(page.locator("#project-panel")).not_to_have_attribute("data-busy", "1")
+        page.wait_for_timeout(400)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.wait_for_timeout(800)
+        assert not [url for url in asked if url.endswith("app_id")], "this page stays: it waits for no other"
     page.locator("#project-panel .note [data-act=open]").click()
     expect(page.locator("#header")).to_contain_text("My dots", timeout=60_000)
     old.locator("#project-panel [data-act=questions]").click()

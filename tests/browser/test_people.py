@@ -7,9 +7,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from leaml.database import now
+from app import people_text
 from leaml.records import ROLES
 from leaml.store import Store
+from leaml.store.database import now
 from tests.app.conftest import PASSWORD
 from tests.browser.conftest import App, stop_app
 from tests.browser.test_keys import press
@@ -112,6 +113,11 @@ def test_people_sign_in_decide_under_their_names_and_see_what_they_may(
     other.get_by_role("link", name="Sign out").click()
     expect(other.get_by_role("button", name="Login")).to_be_visible()
     other.context.close()
+
+    page.context.clear_cookies()  # as when the app has been started anew
+    page.keyboard.press("a")
+    expect(page.locator(".toast-body")).to_contain_text(people_text.SIGNED_OUT)
+    expect(page.locator("#review-panel")).not_to_have_attribute("data-busy", "1")
 
     stop_app(shared_app)
     with Store.open(shared_app.workspace) as store:

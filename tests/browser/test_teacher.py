@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from leaml.backbone import BUNDLED_PATH
 from leaml.choices import Choices, read_choices
-from leaml.experts import label_from_references
+from leaml.labelling.experts import label_from_references
+from leaml.models.backbone import BUNDLED_PATH
 from leaml.store import Store
 from leaml.teacher.book import read_lines
-from leaml.teacher_config import TeacherConfig
+from leaml.teacher.config import TeacherConfig
 from tests.browser.conftest import App
 from tests.drawn import fill
 from tests.teacher.servers import RealServer

@@ -13,6 +13,7 @@ from app.main import HEADER_TICK_S
 from app.train import TICK_S
 from leaml.config import GeneratorConfig, generator_run
 from leaml.records import Candidate, ImageId, RunId
+from leaml.snapshot import MANIFEST
 from leaml.tables import write_rows
 from tests.browser.conftest import App
 from tests.browser.test_keys import open_tab, press
@@ -103,6 +104,8 @@ def finish_a_run(workspace: Path, made: Path) -> None:
         for image in images
     ]
     (made / "output").mkdir(parents=True)
+    (made / "data").mkdir()
+    (made / "data" / MANIFEST).write_text(json.dumps({"round": 1}))
     (made / "config.json").write_text(json.dumps(generator_run(GeneratorConfig(round=2)).to_json()))
     write_rows(made / "output" / "candidates.parquet", rows, Candidate)
     (made / "outcome.json").write_text(json.dumps({"status": "done", "error": "", "seconds": 1.0, "stages": {}}))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from leaml.data.folder import import_folder, question_type
+from leaml.data.folder import import_folder
+from leaml.records import QuestionType
 from leaml.store import Store
 from tests.browser.conftest import App
 from tests.browser.test_keys import open_tab, press
@@ -151,7 +152,8 @@ def open_clips(tmp_path: Path, serve: Serve, page: Page, ending: str, codec: str
     for number in range(8):
         clip(tmp_path / "clips" / f"{number}.{ending}", 40 + number, codec=codec, size=(320, 180))
     with Store.open(tmp_path / "work") as store:
-        import_folder(store, tmp_path / "clips", name="Clips", question_types=[question_type("Which?", ["a", "b"])])
+        which = QuestionType("which", "Which?", ("a", "b"))
+        import_folder(store, tmp_path / "clips", name="Clips", question_types=[which])
     open_tab(page, serve(tmp_path / "work", "--no-sample"), "label")
     return page.locator("#label-panel")
 

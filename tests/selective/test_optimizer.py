@@ -11,7 +11,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from leaml.errors import TrainingError
 from leaml.selective import Entries, SelectedAdamW, linear_weights
 from leaml.threads import share_cores
-from leaml.training import DenseAdamW
+from leaml.training.train import DenseAdamW
 from tests.selective.tiny import loss, random_entries, tiny_llama, tokens
 
 RATE = 1e-2

@@ -5,24 +5,26 @@ What a real server cannot be made to do when wanted (be busy, repeat the key, an
 
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
-from leaml.backbone import BUNDLED_PATH
+from leaml import apart
+from leaml.models.backbone import BUNDLED_PATH
 from leaml.teacher.ask import Teacher
-from leaml.teacher_config import TeacherConfig
+from leaml.teacher.config import TeacherConfig
 
 KEY = "sk-secret-0123456789"
+ROOT = Path(__file__).parents[2]
 START_S = 600
 """Patience: an idle machine starts a server in five seconds."""
 
@@ -42,12 +44,11 @@ class RealServer:
         if self._process is not None and self._process.poll() is None:
             return
         self._starts += 1
-        command = [Path(sys.executable).with_name("transformers"), "serve", self._model, "--device", "cpu"]
+        place = ("--device", "cpu", "--host", "127.0.0.1", "--port", str(self.port))
+        command = (*apart.RUN, "tests.teacher.serve", str(self._pid), "serve", str(self._model), *place)
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
         with self.log.open("w") as log:
-            self._process = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--port", str(self.port)], stdout=log, stderr=log, env=environment
-            )
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=ROOT)
         deadline = time.monotonic() + START_S
         while not self._healthy():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -64,8 +65,17 @@ class RealServer:
         """How many captions were asked for since the last start."""
         return self.log.read_text().count("POST /v1/chat/completions")
 
+    @property
+    def _pid(self):
+        return self._folder / f"serve{self._starts}.pid"
+
     def kill(self):
-        self._process.kill()
+        """Kill the server itself, which the warm process may have started: what was started here then ends, too."""
+        if self._pid.exists():
+            with suppress(ProcessLookupError):
+                os.kill(int(self._pid.read_text()), signal.SIGKILL)
+        else:
+            self._process.kill()
         self._process.wait()
 
     def _healthy(self):

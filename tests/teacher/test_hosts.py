@@ -10,9 +10,9 @@ from app.train import observe
 from leaml.config import GeneratorConfig, generator_run
 from leaml.errors import ConfigError, TeacherError
 from leaml.teacher import retry
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.notice import where_images_go
 from leaml.teacher.probe import probe
-from leaml.teacher_config import TeacherConfig
 from tests.conftest import draw
 from tests.teacher.servers import ask, completion, self_signed, server_config, small_server
 from tests.test_worker import make_run

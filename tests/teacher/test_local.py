@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from leaml.config import BUNDLED_MODEL
 from leaml.teacher.book import FAILURES_FILE, read_lines
-from leaml.teacher_config import TeacherConfig
+from leaml.teacher.config import TeacherConfig
 from tests.teacher.servers import ask
 
 

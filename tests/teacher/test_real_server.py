@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from leaml.backbone import BUNDLED_PATH
 from leaml.cli import main
 from leaml.config import GeneratorConfig, generator_run
 from leaml.errors import TeacherError
-from leaml.experts import label_from_references
 from leaml.ingest import ingest_finished
+from leaml.labelling.experts import label_from_references
+from leaml.models.backbone import BUNDLED_PATH
 from leaml.prompts import TEACHER_PROMPT
 from leaml.teacher.ask import REPORT_FILE
 from leaml.teacher.book import FAILURES_FILE, read_lines
-from leaml.teacher_config import TeacherConfig
+from leaml.teacher.config import TeacherConfig
 from tests.teacher.servers import ask
 from tests.test_pipeline import jobs, store, submit  # noqa: F401 - fixtures
 

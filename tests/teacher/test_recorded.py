@@ -14,14 +14,13 @@ def test_the_newest_recorded_caption_of_each_unlabelled_image_is_used():
 
 
 def test_captions_of_an_older_workspace_stay(tmp_path, monkeypatch):
-    from leaml import migrations
-    from leaml.database import Database
-    from leaml.store import Store
-    from leaml.workspace import STORE_FILE
+    from leaml.store import Store, migrations
+    from leaml.store.database import Database
+    from leaml.store.workspace import STORE_FILE
 
     step = next(n for n, sql in enumerate(migrations.MIGRATIONS) if isinstance(sql, str) and "first_captions" in sql)
     with monkeypatch.context() as older:
-        older.setattr("leaml.database.MIGRATIONS", migrations.MIGRATIONS[:step])
+        older.setattr("leaml.store.database.MIGRATIONS", migrations.MIGRATIONS[:step])
         database = Database(tmp_path / STORE_FILE)
         with database.transaction("fill") as cursor:
             cursor.execute("INSERT INTO captions VALUES ('i0', 'A disc.', 'me', 'p')")

@@ -5,7 +5,7 @@ import pytest
 from leaml.cli import main
 from leaml.errors import ConfigError
 from leaml.store import Store
-from leaml.teacher_config import TeacherConfig
+from leaml.teacher.config import TeacherConfig
 from tests.teacher.servers import KEY
 
 

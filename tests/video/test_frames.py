@@ -1,5 +1,6 @@
 """Frames of clips that PyAV made: which ones, kept how, shown to a model, and files that are none."""
 
+import shutil
 import struct
 from fractions import Fraction
 
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leaml.backbone import load
-from leaml.data.items import open_pictures
+from leaml.data.images import image_row
+from leaml.data.items import copy_item, open_pictures, read_item
 from leaml.data.video import FRAMES, frame_files, is_video, read_clip, read_frames
-from leaml.decoding import greedy, prefill
 from leaml.errors import ImportDataError
-from leaml.features import ImageFeatures
+from leaml.models.backbone import load
+from leaml.models.decoding import greedy, prefill
+from leaml.models.features import ImageFeatures
 from tests.backbones.tiny import make
 
 STEP = 5
@@ -173,6 +175,27 @@ def test_frames_are_decoded_once_and_kept_exactly(tmp_path, monkeypatch):
     kept = [[np.asarray(one).tobytes() for one in frames] for frames in (fresh, first, again)]
     assert kept[0] == kept[1] == kept[2]
     assert {entry.name for entry in tmp_path.iterdir()} == {"a.mp4", "a.frames"}
+
+
+def test_frames_that_are_missing_or_damaged_are_made_anew_by_importing_again(tmp_path):
+    item = read_item(clip(tmp_path / "a.mp4", 20))
+    (tmp_path / "images").mkdir()
+    row = image_row(item, name="a.mp4", group="g", split="pool")
+    copy_item(item, tmp_path, row)
+    copy = tmp_path / row.path
+    whole = [file.read_bytes() for file in frame_files(copy)]
+    frames = frame_files(copy)
+    for damage in (
+        frames[-1].unlink,
+        lambda: frames[2].write_bytes(whole[2][:50]),
+        lambda: shutil.copy(frames[0], copy),  # and the frames may have been made of what was there
+    ):
+        damage()
+        copy_item(item, tmp_path, row)
+        assert [file.read_bytes() for file in frame_files(copy)] == whole
+    for file in frames:
+        file.unlink()
+    assert [file.read_bytes() for file in frame_files(copy)] == whole, "without a frame there is nothing to be shown"
 
 
 def test_frames_that_cannot_be_kept_leave_nothing(tmp_path, monkeypatch):

@@ -18,17 +18,17 @@ import torch
 from PIL import Image
 from scipy.stats import chisquare
 
-from leaml.backbone import load, merge
 from leaml.cli import main
-from leaml.cli_serve import serve_command
+from leaml.cli.serve import serve_command
 from leaml.config import SamplingConfig
 from leaml.errors import TeacherError
+from leaml.models.backbone import load, merge
+from leaml.pairs.sample_by_server import sample_by_server
 from leaml.prompts import GENERATION_PROMPT, pair_target, parse_pair
-from leaml.sample_server import sample_by_server
 from leaml.selective import Entries
 from leaml.store import Store
+from leaml.teacher.config import TeacherConfig
 from leaml.teacher.probe import probe
-from leaml.teacher_config import TeacherConfig
 from tests.drawn import fill
 from tests.vllm.tiny import Tiny
 

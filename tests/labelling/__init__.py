@@ -1,0 +1,1 @@
+"""Label order, suggestions, the simulated expert."""

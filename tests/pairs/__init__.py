@@ -1,0 +1,1 @@
+"""Pseudo pairs: sampling, validity, what people decided before."""

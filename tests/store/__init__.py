@@ -1,0 +1,1 @@
+"""The store: every table, the queue, the chain of decisions."""

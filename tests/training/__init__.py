@@ -1,0 +1,1 @@
+"""Training: losses, what moves, the loop."""
