@@ -13,7 +13,7 @@ import gradio as gr
 import plotly.graph_objects as go
 
 from app import compare_text, text
-from app.comparison import OURS, SIDES, AskView, again_line, ask_screen, table_card
+from app.compare_html import OURS, SIDES, AskView, again_line, ask_screen, table_card
 from app.figures import interval_figure
 from app.label import picture
 from app.learnt import Basis

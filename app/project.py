@@ -11,8 +11,8 @@ from app import choice_text, label_text, neighbours_text, text
 from app.choice_form import Told, choices_card, typed_choices
 from app.errors import InputError, shown_to_people
 from app.label import picture
-from app.overview import LoopStep, project_screen
 from app.person import Person, who
+from app.project_html import LoopStep, project_screen
 from app.screen import Screen, header_of, in_turn, on_act, panel, require_text, typed_parts
 from app.services import Services
 from app.view import Picture

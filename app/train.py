@@ -17,10 +17,10 @@ from app.figures import loss_figure, loss_series, running_mean
 from app.losses import loss_log
 from app.mask import mask_picture
 from app.person import Person, who
-from app.reports import Coming, MethodView, RunView, generator_card, loss_line, methods_card, runs_card
 from app.rounds import rounds_card
 from app.screen import Screen, header_of, in_turn, on_act, panel
 from app.services import RESUMABLE, UNKNOWN, Services, run_kind
+from app.train_html import Coming, MethodView, RunView, generator_card, loss_line, methods_card, runs_card
 from leaml.errors import LeamlError
 from leaml.jobs import RunDir
 from leaml.records import METHODS, RunId

@@ -13,10 +13,10 @@ from app.choice_text import SAVED
 from app.errors import InputError
 from app.person import RIGHTS, Person
 from app.project import decide_choice, try_teacher
-from app.reports import generator_card
 from app.services import Services
 from app.settings import Settings
 from app.train import observe
+from app.train_html import generator_card
 from leaml.apart import call_apart
 from leaml.choices import CHOICES_FILE, Choices, generator_of, model_of, read_choices, trained, write_choices
 from leaml.cli import main

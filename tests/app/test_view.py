@@ -8,12 +8,12 @@ import pytest
 
 from app import compare_text, figures, mask_text, rounds_text, text
 from app.cards import _definition, option_list
-from app.comparison import AskView, ask_screen, table_card
+from app.compare_html import AskView, ask_screen, table_card
 from app.errors import InputError
 from app.mask import mask_picture
-from app.overview import _typed
 from app.project import typed_questions
-from app.reports import MethodView, RunView, generator_card, methods_card, runs_card
+from app.project_html import _typed
+from app.train_html import MethodView, RunView, generator_card, methods_card, runs_card
 from app.view import Picture, attributes, bar, button, header, image_box
 from leaml.answering import Answer
 from leaml.ingest import OUT_OF_USE

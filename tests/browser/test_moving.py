@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app import choice_text, text
-from app.reports import MethodView, RunView, loss_line, methods_card, runs_card
+from app.train_html import MethodView, RunView, loss_line, methods_card, runs_card
 from leaml.config import MODEL_STAGES, GeneratorConfig, generator_run
 from leaml.records import Interval
 from tests.browser.conftest import ROOT, App
