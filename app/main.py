@@ -73,7 +73,7 @@ def build_header(services: Services) -> gr.HTML:
     """Return the header, which goes on asking how things stand when whoever has looked at runs waits on another tab."""
 
     def tick(request: gr.Request) -> str:
-        services.note_finished()
+        services.note_finished(wait=False)
         return header_of(who(services, request.username))
 
     follows = f"leaml.follow(element, trigger, {HEADER_TICK_S:g})"

@@ -288,10 +288,10 @@ class Services:
         found.update(dict.fromkeys(self._active_kinds(), text.IS_RUNNING))
         return {kind: reason for kind, reason in found.items() if reason}
 
-    def note_finished(self) -> None:
-        """Take finished runs over unless somebody does so now; one that cannot be is said on the Train screen alone."""
+    def note_finished(self, *, wait: bool = True) -> None:
+        """Take finished runs over; one that cannot be is said on the Train screen alone."""
         with suppress(LeamlError):
-            self.take_over_finished(wait=False)
+            self.take_over_finished(wait=wait)
 
     def take_over_finished(self, *, wait: bool = True) -> None:
         """Bring what finished runs left into the store, nothing twice; without `wait`, leave it to who does it now."""

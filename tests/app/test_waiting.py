@@ -51,6 +51,23 @@ def test_the_header_leaves_a_run_to_who_takes_it_over_now(make_services: Callabl
     assert looks == ["header"]
 
 
+def test_a_screen_that_shows_a_runs_end_waits_for_who_takes_it_over(make_services: Callable[..., Services]) -> None:
+    """Its tick is the last one that it makes: what is not there by then would not be shown."""
+    services = make_services()
+    seen = threading.Event()
+
+    def look() -> None:
+        services.note_finished()
+        seen.set()
+
+    with services._ingesting:
+        looking = threading.Thread(target=look, daemon=True)
+        looking.start()
+        assert not seen.wait(0.2)
+    looking.join(20)
+    assert seen.is_set()
+
+
 def test_a_question_to_two_models_keeps_nobody_from_compare(make_services: Callable[..., Services]) -> None:
     with gr.Blocks() as page:
         compare.build(make_services(), gr.HTML())

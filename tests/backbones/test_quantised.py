@@ -52,7 +52,7 @@ def test_a_teacher_that_does_not_fit_is_refused_before_its_weights_are_read(tmp_
     monkeypatch.setattr("leaml.teacher.local.load", lambda *_, **__: pytest.fail("its weights were read"))
     whole, small = (reading_bytes(facts_here(BUNDLED_MODEL), bits=bits) for bits in (None, 4))
     memory = {"bytes": int((whole + small) / 2 / 0.9)}
-    monkeypatch.setattr("leaml.estimate._memory_bytes", lambda: memory["bytes"])
+    monkeypatch.setattr("leaml.estimate._memory_bytes", lambda _: memory["bytes"])
 
     def describe(bits):
         config = TeacherConfig("local", BUNDLED_MODEL, bits=bits)
