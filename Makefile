@@ -8,10 +8,11 @@ VLLM := .venv-vllm
 
 setup: $(VENV)/.ready
 
+# Of twenty thousand modules most are never imported; those that are, are compiled then.
 $(VENV)/.ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
 	touch $@
 
 app: setup
