@@ -131,8 +131,8 @@ def _estimate(found: _Replicated, runs: int) -> Estimate:
 
 
 def _models(runs: Sequence[Run]) -> int:
-    """Return how many models were trained: what reads no drawn label is one model, written down for each draw."""
-    return len({(run.seed, run.right) for run in runs}) if len({run.draw for run in runs}) > 1 else len(runs)
+    """Return how many models were asked: what reads no drawn label is one model, written down for each draw."""
+    return len({run.right for run in runs})
 
 
 def _paired(runs: Sequence[Run], others: Sequence[Run]) -> tuple[list[Run], list[Run]]:

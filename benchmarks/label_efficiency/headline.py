@@ -74,16 +74,16 @@ class Headline:
     def _row(self, exam: Exam, runs: Sequence[Run], text: str, full: Sequence[Run], lora: Sequence[Run]) -> str:
         if not runs:
             return ""
-        labels, reviews = runs[0].labels, runs[0].reviewed
+        labels, reviews, reached = runs[0].labels, runs[0].reviewed, accuracy(runs, exam)
         cells = [
             f"{labels} + {reviews}" if reviews else f"{labels}",
             text,
             f"{minutes(labels, reviews):.0f}",
             f"{minutes(labels, reviews, SLOW_REVIEW_SECONDS):.0f}",
-            said_estimate(accuracy(runs, exam)),
+            said_estimate(reached),
             said_estimate(difference(runs, full, exam), sign=True) if full and runs != full else "",
             said_estimate(difference(runs, lora, exam), sign=True) if lora and runs != lora else "",
-            f"{len(runs)}",
+            f"{reached.runs}",
         ]
         return "| " + " | ".join(cells) + " |\n"
 

@@ -72,10 +72,11 @@ class Table:
         way = recovered(runs, base, top, exam) if base and top and runs not in (base, top) else None
         precision = [run.precision for run in runs if run.precision is not None]
         seconds = [run.seconds for run in runs if run.seconds is not None]
+        reached = accuracy(runs, exam)
         cells = [
             name,
-            f"{len(runs)}",
-            said_estimate(accuracy(runs, exam)),
+            f"{reached.runs}",
+            said_estimate(reached),
             said_estimate(against, sign=True),
             said_estimate(way, percent=True),
             f"{_mean([run.pairs for run in runs]):.0f}",
